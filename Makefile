@@ -1,0 +1,43 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each makes its own .venv first.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+DEMO := data/demo
+DEMO_STYLE := --height 32 --style kalapa --effects clean \
+	--faces patrickhand,mali,itim,grapenuts,sriracha,playpensans,shantellsans,grandstander
+export PYTHONWARNINGS = ignore
+export NO_ALBUMENTATIONS_UPDATE = 1
+
+.PHONY: demo test lint types bench clean
+
+.venv/.installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	touch $@
+
+# Renders lines, trains on them for a few minutes, reads held-out ones and scores the answers.
+demo: .venv/.installed
+	$(BIN)/python synthetic_data/gendata_address.py --count 4000 --writers 80 --seed 1 $(DEMO_STYLE) --out $(DEMO)/train
+	$(BIN)/python synthetic_data/gendata_address.py --count 200 --writers 20 --seed 2 $(DEMO_STYLE) --out $(DEMO)/test
+	$(BIN)/python prepare_ext_data.py --labels-tsv $(DEMO)/train --out $(DEMO)
+	$(BIN)/python train.py -C demo
+	$(BIN)/python infer.py --images $(DEMO)/test --bundles outputs/demo/best.safetensors \
+		--labels $(DEMO)/test/labels.tsv --out outputs/demo/submission.csv --samples outputs/demo/samples.png
+
+test: lint types
+	$(BIN)/python -m pytest
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.installed
+	$(BIN)/mypy src
+
+# Rates of this machine beside those of a published trainer; installs it into a folder of its own.
+bench: .venv/.installed
+	$(BIN)/python benchmarks/train_step.py
+
+clean:
+	rm -rf .venv $(DEMO) outputs/demo

@@ -1,0 +1,149 @@
+"""Lines a second of a training step: this project's small family beside VietOCR's, same images, same machine, same run.
+
+python benchmarks/train_step.py [--rounds 2] [--steps 60] [--peer-steps 2]
+
+Ours is the whole trainer as `train.py` runs it, with decoding, augmentation and waiting for data. VietOCR's is the
+step of its own trainer (forward, label-smoothing loss, backward, clipping, AdamW) on batches that are ready in memory.
+The package is installed without its dependencies into `benchmarks/.peers`, so that its pins change nothing here.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PEERS = ROOT / "benchmarks" / ".peers"
+sys.path[:0] = [str(ROOT)]
+
+import cv2
+import numpy as np
+import torch
+
+from netchu.config import Config, load_config
+from netchu.engine import LOG_EVERY, fit
+from netchu.errors import NetchuError, run_main
+from netchu.manifest import Line, write_manifest
+from netchu.tracking import read_log
+from synthetic_data.fontfolder import PACKAGED, find_fonts
+from synthetic_data.renderer import Renderer
+
+HEIGHT, WIDTH, BATCH = 48, 768, 16  # pixels as the network sees them, padding included
+TEXT = "Số 12 Ngõ 7 Xã Tân Phú Huyện Đức Hoà Long An"  # 44 characters, near the mean of real lines
+
+Step = Callable[[], float]  # runs one measurement, returns lines a second
+
+
+def render_images(count: int, pad: int) -> list[np.ndarray]:
+    """Rendered lines of exactly HEIGHT x (WIDTH - 2 pad) pixels."""
+    renderer = Renderer(find_fonts(PACKAGED)[:4], height=HEIGHT)
+    size = (WIDTH - 2 * pad, HEIGHT)
+    return [cv2.resize(renderer.render(TEXT, np.random.default_rng(i)), size) for i in range(count)]
+
+
+def prepare_ours(images: list[np.ndarray], folder: Path, steps: int) -> Config:
+    """A manifest of `steps` batches over the images, and the small family's config for it."""
+    lines = []
+    for i, image in enumerate(images):
+        cv2.imwrite(str(folder / f"{i}.png"), image)
+        lines.append(Line(folder / f"{i}.png", TEXT, source="rendered"))
+    manifest = folder / "train_folds.csv"
+    write_manifest(manifest, [lines[i % len(lines)] for i in range(steps * BATCH)])
+    cfg = load_config("b0_192_f5", folder=ROOT / "configs")
+    return replace(cfg, manifest=str(manifest), batch_size=BATCH, epochs=1, output_dir=str(folder / "outputs"))
+
+
+def measure_ours(cfg: Config) -> tuple[float, float]:
+    """(lines/s, share of time waiting for data) over all logged windows but the first."""
+    fit(cfg)
+    windows = [r for r in read_log(cfg.run_dir / "log.jsonl") if "lines_per_s" in r][1:]
+    return statistics.median(r["lines_per_s"] for r in windows), statistics.median(r["data_wait"] for r in windows)
+
+
+def install_peer() -> None:
+    """VietOCR and the one package that its models import."""
+    if not (PEERS / "vietocr").is_dir():
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(PEERS)]
+        done = subprocess.run([*command, "vietocr==0.3.13", "einops==0.8.1"], check=False)
+        if done.returncode:
+            raise NetchuError(f"{PEERS}: vietocr could not be installed; check the package index")
+    sys.path.insert(0, str(PEERS))
+
+
+def build_peer(kind: str, images: list[np.ndarray]) -> Step:
+    """One training step of VietOCR's `vgg_seq2seq` or `vgg_transformer`, with the sizes of its published configs."""
+    from vietocr.model.transformerocr import VietOCR
+    from vietocr.optim.labelsmoothingloss import LabelSmoothingLoss
+
+    classes, length = 233, len(TEXT) + 2
+    pools = [[2, 2], [2, 2], [2, 1], [2, 1], [1, 1]]
+    cnn: dict[str, Any] = {"pretrained": False, "ss": pools, "ks": pools, "hidden": 256}
+    decoder: dict[str, Any] = {
+        "seq2seq": {"encoder_hidden": 256, "decoder_hidden": 256, "img_channel": 256, "decoder_embedded": 256,
+                    "dropout": 0.1},
+        "transformer": {"d_model": 256, "nhead": 8, "num_encoder_layers": 6, "num_decoder_layers": 6,
+                        "dim_feedforward": 2048, "max_seq_length": 1024, "pos_dropout": 0.1, "trans_dropout": 0.1},
+    }[kind]  # fmt: skip
+    model = VietOCR(classes, "vgg19_bn", cnn, decoder, kind).train()
+    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), eps=1e-09, lr=3e-4)
+    criterion = LabelSmoothingLoss(classes, padding_idx=0, smoothing=0.1)
+    padded = [np.pad(image, ((0, 0), (0, WIDTH - image.shape[1])), mode="edge") for image in images[:BATCH]]
+    batch = torch.from_numpy(np.stack(padded)).float().div(255)[:, None].expand(-1, 3, -1, -1).contiguous()
+    target = torch.randint(4, classes, (length, BATCH))
+    mask = torch.zeros(BATCH, length - 1, dtype=torch.bool)
+
+    def step() -> float:
+        began = time.perf_counter()
+        output = model(batch, target[:-1], mask)
+        loss = criterion(output.flatten(0, 1), target[1:].T.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1)
+        optimizer.step()
+        return BATCH / (time.perf_counter() - began)
+
+    return step
+
+
+def main() -> None:
+    """Measure in turns, print medians and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=2, help="turns that each contestant gets")
+    parser.add_argument("--steps", type=int, default=60, help=f"of ours in a turn, more than {2 * LOG_EVERY}")
+    parser.add_argument("--peer-steps", type=int, default=2, help="of VietOCR's in a turn")
+    args = parser.parse_args()
+    if args.steps <= 2 * LOG_EVERY or args.rounds < 1 or args.peer_steps < 1:
+        raise NetchuError(f"--steps must be above {2 * LOG_EVERY}, --rounds and --peer-steps at least 1")
+
+    install_peer()
+    images = render_images(64, pad=8)
+    peers = {f"vietocr vgg_{kind}": build_peer(kind, images) for kind in ("seq2seq", "transformer")}
+    rates: dict[str, list[float]] = {"netchu b0_192": [], **{name: [] for name in peers}}
+    waits = []
+    with tempfile.TemporaryDirectory() as folder:
+        cfg = prepare_ours(images, Path(folder), args.steps)
+        for _ in range(args.rounds):
+            rate, wait = measure_ours(cfg)
+            rates["netchu b0_192"].append(rate)
+            waits.append(wait)
+            for name, step in peers.items():
+                rates[name] += [step() for _ in range(args.peer_steps)]
+
+    ours = statistics.median(rates["netchu b0_192"])
+    machine = f"{torch.get_num_threads()} threads, torch {torch.__version__}"
+    print(f"\ntraining step, {HEIGHT} x {WIDTH}, batch {BATCH}, {machine}")
+    print(f"{'':26}{'lines/s':>9}{'min':>8}{'max':>8}{'ours is':>10}")
+    for name, measured in rates.items():
+        median = statistics.median(measured)
+        print(f"{name:26}{median:9.2f}{min(measured):8.2f}{max(measured):8.2f}{ours / median:9.1f}x")
+    print(f"share of our time spent waiting for data: {100 * statistics.median(waits):.1f} %")
+
+
+if __name__ == "__main__":
+    run_main(main)

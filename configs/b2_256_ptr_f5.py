@@ -1,0 +1,22 @@
+"""Pretraining of the b2 member on real and made lines, from ImageNet weights: 128 px high, all five stages, BiGRU.
+
+For a GPU; start it without the hub by --set pretrained=false. python train.py -C b2_256_ptr_f5
+"""
+
+from netchu.config import Config
+
+cfg = Config(
+    manifest="data/train_ext.csv",
+    synthetic_share=0.8,
+    epoch_lines=50_000,
+    backbone="tf_efficientnetv2_b2",
+    stages=5,
+    height=128,
+    neck="bigru",
+    hidden=256,
+    epochs=20,
+    batch_size=64,
+    lr=1e-3,
+    ema_decay=0.9995,
+    workers=8,
+)

@@ -1,0 +1,164 @@
+"""Named albumentations pipelines for resized lines: uint8 (H, w) -> uint8 (H, w'), paper light and ink dark.
+
+`AUGMENTS[name]` is a list of transforms; `Augmenter(name)` runs it with a seed for each image, so what a line looks
+like depends on (run seed, epoch, line) and not on which worker draws it.
+"""
+
+import os
+from typing import Any
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # albumentations asks the network for its version at import
+
+import albumentations as A
+import cv2
+import numpy as np
+
+from netchu.errors import NetchuError
+from netchu.preprocess import Image
+
+
+def paper_grey(line: Image) -> int:
+    """Grey level of the paper: the 80th percentile, since most of a line is paper."""
+    return int(np.percentile(line[::3, ::3], 80))
+
+
+class LineWarp(A.ImageOnlyTransform):
+    """One affine map: width scale, slant, size, shift. New ground at the border is plain paper."""
+
+    def __init__(
+        self,
+        width: tuple[float, float] = (0.75, 1.15),
+        slant: float = 0.25,
+        size: tuple[float, float] = (0.85, 1.05),
+        shift: float = 3.0,
+        tilt: float = 0.01,
+        p: float = 0.9,
+    ) -> None:
+        super().__init__(p=p)
+        self.width, self.slant, self.size, self.shift, self.tilt = width, slant, size, shift, tilt
+
+    def apply(self, img: Image, **params: Any) -> Image:
+        """(H, w) -> (H, w')."""
+        height, width = img.shape[:2]
+        draw = self.py_random.uniform
+        across, down = draw(*self.width), draw(*self.size)
+        slant, tilt = draw(-self.slant, self.slant), draw(-self.tilt, self.tilt)
+        middle = height / 2
+        target = max(8, round(width * across))
+        up = middle - down * middle + draw(-self.shift, self.shift) - tilt * target / 2
+        matrix = np.array([[across, slant, -slant * middle + draw(-self.shift, self.shift)], [tilt, down, up]])
+        return cv2.warpAffine(
+            img,
+            matrix,
+            (target, height),
+            flags=cv2.INTER_LINEAR,  # type: ignore[return-value]
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=paper_grey(img),
+        )
+
+
+class Wobble(A.ImageOnlyTransform):
+    """A smooth random displacement of pixels (elastic distortion of text lines, on a coarse grid of control points)."""
+
+    def __init__(self, cell: int = 24, reach: float = 2.0, p: float = 0.4) -> None:
+        super().__init__(p=p)
+        self.cell, self.reach = cell, reach
+
+    def apply(self, img: Image, **params: Any) -> Image:
+        """(H, w) -> (H, w)."""
+        height, width = img.shape[:2]
+        grid = (2, max(2, height // self.cell + 1), max(2, width // self.cell + 1))
+        moves = self.random_generator.uniform(-self.reach, self.reach, grid).astype(np.float32)
+        across, down = (cv2.resize(m, (width, height), interpolation=cv2.INTER_CUBIC) for m in moves)
+        across += np.arange(width, dtype=np.float32)
+        down += np.arange(height, dtype=np.float32)[:, None]
+        return cv2.remap(img, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
+
+
+class StrokeWidth(A.ImageOnlyTransform):
+    """Thicker or thinner strokes: grey erosion or dilation by a 2-pixel element, blended with the original."""
+
+    def __init__(self, p: float = 0.3) -> None:
+        super().__init__(p=p)
+
+    def apply(self, img: Image, **params: Any) -> Image:
+        """(H, w) -> (H, w)."""
+        element = np.ones(self.py_random.choice([(2, 2), (1, 2), (2, 1)]), np.uint8)
+        change = self.py_random.choice([cv2.erode, cv2.dilate])(img, element)
+        part = self.py_random.uniform(0.3, 1.0)
+        return cv2.addWeighted(change, part, img, 1 - part, 0)  # type: ignore[return-value]
+
+
+class RuledLine(A.ImageOnlyTransform):
+    """A printed rule across the line near its upper or lower edge, or upright near an end, as in a table's cells."""
+
+    def __init__(self, p: float = 0.2) -> None:
+        super().__init__(p=p)
+
+    def apply(self, img: Image, **params: Any) -> Image:
+        """(H, w) -> (H, w)."""
+        height, width = img.shape[:2]
+        draw = self.py_random
+        shade = draw.uniform(0.3, 0.9)
+        ruled = img.copy()
+        if draw.random() < 0.75:
+            start = draw.uniform(0, 0.15) * height
+            start = start if draw.random() < 0.5 else height - start
+            ends = (0, round(start)), (width, round(start + draw.uniform(-0.03, 0.03) * height))
+        else:
+            start = draw.uniform(0, 0.03) * width
+            start = start if draw.random() < 0.3 else width - start
+            ends = (round(start), 0), (round(start + draw.uniform(-2, 2)), height)
+        cv2.line(ruled, *ends, int(shade * float(img.mean())), draw.choice([1, 1, 2]), cv2.LINE_AA)
+        return np.minimum(img, ruled)
+
+
+class CutOut(A.ImageOnlyTransform):
+    """Narrow holes filled with the paper's grey: a pen that skipped, a fold, a spot of glare."""
+
+    def __init__(self, holes: int = 3, p: float = 0.2) -> None:
+        super().__init__(p=p)
+        self.holes = holes
+
+    def apply(self, img: Image, **params: Any) -> Image:
+        """(H, w) -> (H, w)."""
+        height, width = img.shape[:2]
+        draw = self.py_random
+        output, paper = img.copy(), paper_grey(img)
+        for _ in range(draw.randint(1, self.holes)):
+            tall, wide = draw.randint(3, max(4, height // 4)), draw.randint(3, max(4, height // 5))
+            top, left = draw.randint(0, height - tall), draw.randint(0, max(0, width - wide))
+            output[top : top + tall, left : left + wide] = paper
+        return output
+
+
+AUGMENTS: dict[str, list[A.BasicTransform]] = {
+    "none": [],
+    "light": [LineWarp(slant=0.15, tilt=0.0)],
+    "ink": [
+        LineWarp(),
+        Wobble(),
+        StrokeWidth(),
+        RuledLine(),
+        CutOut(),
+        A.RandomGamma(gamma_limit=(70, 140), p=0.2),
+        A.GaussianBlur(blur_limit=(3, 3), p=0.2),
+        A.GaussNoise(std_range=(0.01, 0.06), p=0.2),
+    ],
+}
+
+
+class Augmenter:
+    """Runs a named pipeline; each call is seeded, so it repeats exactly."""
+
+    def __init__(self, name: str) -> None:
+        """Raises NetchuError for a name that is not in AUGMENTS."""
+        if name not in AUGMENTS:
+            raise NetchuError(f"augment={name}: no such pipeline; there are: {', '.join(AUGMENTS)}")
+        self.pipeline = A.Compose(AUGMENTS[name])
+
+    def __call__(self, line: Image, seed: int) -> Image:
+        """(H, w) -> (H, w')."""
+        self.pipeline.set_random_seed(seed)
+        output: Image = self.pipeline(image=line)["image"]
+        return output if output.ndim == 2 else output[..., 0]

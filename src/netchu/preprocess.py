@@ -1,0 +1,86 @@
+"""One way from an image to the network's input, shared by training, inference, serving and export.
+
+`read_image` -> grey uint8 (h, w); `resize` -> uint8 (H, w'); `to_input` -> float32 (1, H, W), W a multiple of
+`WIDTH_MULTIPLE`, ink near 1, paper 0. Lines of equal W can share a batch without any padding of one by another,
+which is what makes a line's text independent of its neighbours.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from netchu.config import Config
+from netchu.errors import NetchuError
+
+WIDTH_MULTIPLE = 32
+MIN_CONTRAST = 40  # grey levels between paper and ink; a blank line is not stretched beyond this
+
+Image = NDArray[np.uint8]  # (h, w) grey
+Input = NDArray[np.float32]  # (1, H, W)
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """What preprocessing depends on, all in pixels."""
+
+    height: int
+    max_width: int
+    pad: int
+
+    @classmethod
+    def of(cls, cfg: Config) -> "Geometry":
+        """The geometry of a config."""
+        return cls(height=cfg.height, max_width=cfg.max_width, pad=cfg.pad)
+
+    def input_width(self, width: int) -> int:
+        """Width of the network's input for a resized line of `width` pixels."""
+        return -(-(width + 2 * self.pad) // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
+
+
+def read_image(path: Path) -> Image:
+    """Grey image of a file (any format that OpenCV decodes); raises NetchuError when it is missing or no image."""
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise NetchuError(f"{path}: image cannot be read ({error.strerror})") from error
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+    except cv2.error:
+        image = None
+    if image is None:
+        reason = "is empty (0 bytes)" if data.size == 0 else "is not an image that can be decoded"
+        raise NetchuError(f"{path}: {reason}; replace or remove the file")
+    return image  # type: ignore[return-value]
+
+
+def resize(image: Image, geometry: Geometry) -> Image:
+    """Scale to the geometry's height with the aspect kept, at most `max_width` wide: (h, w) -> (H, w')."""
+    height, width = image.shape
+    scale = geometry.height / height
+    target = min(max(1, round(width * scale)), geometry.max_width - 2 * geometry.pad)
+    if (height, width) == (geometry.height, target):
+        return image
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(image, (target, geometry.height), interpolation=method)  # type: ignore[return-value]
+
+
+def to_input(line: Image, geometry: Geometry) -> Input:
+    """Ink strength of a resized line, padded with paper: (H, w) uint8 -> (1, H, W) float32.
+
+    Grey levels are scaled so that the 95th percentile is paper (0) and the 1st is ink (1).
+    """
+    counts = np.bincount(line.ravel(), minlength=256).cumsum()
+    ink, paper = np.searchsorted(counts, (0.01 * counts[-1], 0.95 * counts[-1]))
+    levels = (float(paper) - np.arange(256, dtype=np.float32)) / max(int(paper) - int(ink), MIN_CONTRAST)
+    table = np.clip(levels, 0.0, 1.2).astype(np.float32)
+    output = np.zeros((1, geometry.height, geometry.input_width(line.shape[1])), dtype=np.float32)
+    output[0, :, geometry.pad : geometry.pad + line.shape[1]] = table[line]
+    return output
+
+
+def preprocess(image: Image, geometry: Geometry) -> Input:
+    """Grey image of any size to the network's input: (h, w) -> (1, H, W)."""
+    return to_input(resize(image, geometry), geometry)

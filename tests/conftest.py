@@ -1,0 +1,59 @@
+"""Lines that the tests read: rendered here from the fonts of the repository, a handful and small."""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT)]
+
+from netchu.config import Config  # noqa: E402
+from netchu.manifest import assign_folds, write_manifest  # noqa: E402
+from netchu.readers import read_labels_tsv  # noqa: E402
+from synthetic_data.effects import CLEAN_EFFECTS  # noqa: E402
+from synthetic_data.renderer import Renderer  # noqa: E402
+
+TEXTS = ("Hà Nội", "Số 12 Huế", "Tổ 5", "P49 Q5", "Đắk Lắk", "Mỹ Tho", "Ấp Bắc", "Thuỷ 0")
+WRITERS = 6
+TINY = Config(
+    name="tiny_f0", fold=0, augment="none", height=32, backbone="cnn3", pretrained=False, width_stride=4, neck="bilstm",
+    hidden=48, neck_layers=1, dropout=0.0, epochs=2, batch_size=8, lr=3e-3, ema_decay=0.9, precision="fp32", workers=0,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def lines_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `labels.tsv` and `images/<writer>/<n>.jpg`: 6 writers, 8 short lines each."""
+    folder = tmp_path_factory.mktemp("rendered")
+    fonts = sorted((ROOT / "synthetic_data" / "fonts").glob("*.ttf"))[:3]
+    renderer = Renderer(fonts, height=40, effects=CLEAN_EFFECTS)
+    rows = []
+    for writer in range(WRITERS):
+        (folder / "images" / str(writer)).mkdir(parents=True)
+        for number, text in enumerate(TEXTS):
+            name = f"images/{writer}/{number}.jpg"
+            image = renderer.render(text, np.random.default_rng([writer, number]))
+            assert cv2.imwrite(str(folder / name), image)
+            rows.append(f"{name}\t{text}\t{writer}\n")
+    (folder / "labels.tsv").write_text("".join(rows), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def manifest(lines_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`train_folds.csv` over the rendered lines."""
+    path = tmp_path_factory.mktemp("manifest") / "train_folds.csv"
+    write_manifest(path, assign_folds(read_labels_tsv(lines_folder), seed=0))
+    return path
+
+
+@pytest.fixture
+def tiny(manifest: Path, tmp_path: Path) -> Config:
+    """A run of seconds on the rendered lines."""
+    return replace(TINY, manifest=str(manifest), output_dir=str(tmp_path / "outputs"))

@@ -1,0 +1,34 @@
+"""Files appear whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from netchu.atomic import atomic_path
+from netchu.errors import NetchuError
+
+
+def test_success_replaces_and_leaves_no_temporary(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "a.txt"
+    for text in ("one", "two"):
+        with atomic_path(target) as temporary:
+            temporary.write_text(text)
+    assert target.read_text() == "two"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_failure_keeps_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_full_disk_is_a_users_matter(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    with pytest.raises(NetchuError, match=r"a\.txt: cannot be written \(No space left"), atomic_path(target):
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,41 @@
+"""The charset: NFC, order, unknown characters, and the time steps that a text needs."""
+
+import unicodedata
+
+import pytest
+
+from netchu.charset import BLANK, Charset, required_steps
+from netchu.errors import NetchuError
+
+
+def test_from_texts_composes_and_round_trips() -> None:
+    text = "Thuỷ Hoà Đắk 0"
+    charset = Charset.from_texts([unicodedata.normalize("NFD", text)])
+    assert charset.decode(charset.encode(text)) == text
+    assert charset.decode(charset.encode(unicodedata.normalize("NFD", text))) == text
+    assert len(charset) == len(set(text)) + 1
+    assert BLANK not in charset.encode(text)
+
+
+def test_tone_placement_is_not_touched() -> None:
+    charset = Charset.from_texts(["hoà hòa"])
+    assert charset.decode(charset.encode("hoà")) == "hoà"
+    assert charset.decode(charset.encode("hòa")) == "hòa"
+
+
+def test_unknown_characters_are_counted_and_named() -> None:
+    charset = Charset("ab ")
+    assert dict(charset.count_unknown(["abé", "é z"])) == {"é": 2, "z": 1}
+    with pytest.raises(NetchuError, match="'z'"):
+        charset.encode("az")
+
+
+@pytest.mark.parametrize(("characters", "says"), [("aab", "repeats 'a'"), ("e\u0301", "NFC")])
+def test_bad_charset_is_refused(characters: str, says: str) -> None:
+    with pytest.raises(NetchuError, match=says):
+        Charset(characters)
+
+
+@pytest.mark.parametrize(("text", "steps"), [("", 0), ("abc", 3), ("aab", 4), ("aaaa", 7), ("11/11", 7)])
+def test_required_steps(text: str, steps: int) -> None:
+    assert required_steps(text) == steps

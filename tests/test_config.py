@@ -1,0 +1,94 @@
+"""Configs: overrides and their errors, and a guard that every file in configs/ is named after its fields."""
+
+import re
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+
+import pytest
+
+from netchu.config import ALL_DATA_FOLD, Config, from_dict, load_config, parse_overrides
+from netchu.errors import NetchuError
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_name_says_what_the_fields_are(name: str) -> None:
+    cfg = load_config(name, folder=CONFIGS)
+    assert cfg.name == name
+    if name == "demo":
+        return
+    match = re.fullmatch(r"(b\d)_(\d+)(_ptr)?_f(\d)", name)
+    assert match, "a config is named <backbone>_<hidden>[_ptr]_f<fold>"
+    assert cfg.backbone.endswith(f"_{match[1]}")
+    assert cfg.hidden == int(match[2])
+    assert cfg.fold == int(match[4])
+    assert Path(cfg.manifest).name == ("train_ext.csv" if match[3] else "train_folds.csv")
+    if cfg.load_weight:
+        assert Path(cfg.load_weight).parent.name in NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_module_exports_cfg_and_says_its_command(name: str) -> None:
+    text = (CONFIGS / f"{name}.py").read_text(encoding="utf-8")
+    assert text.startswith('"""')
+    assert f"-C {name}" in text or f"make {name}" in text
+
+
+def test_two_configs_never_share_state() -> None:
+    first, second = load_config("b2_256_f5", folder=CONFIGS), load_config("b1_384_f5", folder=CONFIGS)
+    assert (first.height, second.height) == (128, 160)
+    with pytest.raises(FrozenInstanceError):
+        first.height = 1  # type: ignore[misc]
+
+
+def test_fold_and_seed_rename_the_run() -> None:
+    cfg = load_config("b0_192_f5", fold=2, seed=7, folder=CONFIGS)
+    assert (cfg.name, cfg.fold, cfg.seed) == ("b0_192_f2", 2, 7)
+    assert cfg.holds_out
+    assert not replace(cfg, fold=ALL_DATA_FOLD).holds_out
+
+
+def test_overrides_take_the_fields_type() -> None:
+    changes = parse_overrides(["lr=1", "epochs=3", "pretrained=false", "backbone=resnet18", "manifest=12"])
+    assert changes == {"lr": 1.0, "epochs": 3, "pretrained": False, "backbone": "resnet18", "manifest": "12"}
+    assert isinstance(changes["lr"], float)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("batchsize=4", "did you mean 'batch_size'"),
+        ("epochs=many", "epochs takes int, not str 'many'"),
+        ("epochs=1.5", "epochs takes int, not float 1.5"),
+        ("pretrained=1", "pretrained takes bool"),
+        ("lr=true", "lr takes float"),
+        ("lr", "expected key=value"),
+        ("width_stride=5", "allowed: 4, 8, 16"),
+        ("fold=6", "allowed: 0 to 5"),
+        ("schedule=linear", "cosine or onecycle"),
+    ],
+)
+def test_bad_override_is_one_clear_line(override: str, says: str) -> None:
+    with pytest.raises(NetchuError, match=re.escape(says)) as error:
+        load_config("b0_192_f5", overrides=[override], folder=CONFIGS)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_config_suggests_the_nearest() -> None:
+    with pytest.raises(NetchuError, match="did you mean 'b2_256_f5'"):
+        load_config("b2_255_f5", folder=CONFIGS)
+
+
+def test_module_without_cfg_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    with pytest.raises(NetchuError, match="must define cfg"):
+        load_config("empty", folder=tmp_path)
+
+
+def test_round_trip_through_json_values() -> None:
+    cfg = Config(name="x", lr=1e-3)
+    assert from_dict(cfg.to_dict(), "here") == cfg
+    with pytest.raises(NetchuError, match="here: unknown key 'stride'"):
+        from_dict({"stride": 4}, "here")

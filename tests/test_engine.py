@@ -1,0 +1,174 @@
+"""Training: it learns, resumes exactly, keeps its figures honest, and says what is wrong."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from netchu.checkpoint import load_bundle, load_state, read_bundle
+from netchu.config import Config
+from netchu.engine import Trainer, fit
+from netchu.errors import NetchuError
+from netchu.losses import CtcObjective
+from netchu.manifest import read_manifest, write_manifest
+from netchu.tracking import read_log
+from tests.conftest import ROOT
+
+TIMES = ("lines_per_s", "data_wait", "seconds")
+
+
+def log_without_times(cfg: Config) -> list[dict[str, Any]]:
+    """A run's log, less what depends on the clock."""
+    return [{k: v for k, v in r.items() if k not in TIMES} for r in read_log(cfg.run_dir / "log.jsonl")]
+
+
+def test_overfits_one_batch(tiny: Config, manifest: Path, tmp_path: Path) -> None:
+    """Eight lines, learnt by heart: CER 0 on them."""
+    eight = [line for line in read_manifest(manifest) if line.writer_id == "0"]
+    trained_on = [replace(line, writer_id="", fold=-1, aug="copy") for line in eight]
+    held_out = [replace(line, writer_id="", fold=0, source="again") for line in eight]
+    path = tmp_path / "eight.csv"
+    write_manifest(path, trained_on + held_out)
+    cfg = replace(tiny, manifest=str(path), epochs=120, validate_every=120, neck="none", hidden=64, lr=1e-2)
+    report = fit(cfg)
+    assert report["lines"]["train"] == 8
+    assert report["held_out"]["cer"] == 0
+    assert report["held_out"]["exact"] == 1
+
+
+def test_a_run_leaves_bundle_report_log_and_curves(tiny: Config) -> None:
+    report = fit(tiny)
+    files = {path.name for path in tiny.run_dir.iterdir()}
+    assert files == {
+        "best.safetensors",
+        "last.safetensors",
+        "log.jsonl",
+        "report.json",
+        "curves.png",
+        "state.pt",
+        "valid.csv",
+    }
+    assert json.loads((tiny.run_dir / "report.json").read_text(encoding="utf-8")) == report
+    bundle = load_bundle(tiny.run_dir / "best.safetensors")
+    assert bundle.cfg == tiny
+    assert bundle.metrics["cer"] == report["held_out"]["cer"]
+    assert set(report["held_out"]["by_source"]) == {line.source for line in read_manifest(Path(tiny.manifest))}
+    _, about = read_bundle(tiny.run_dir / "best.safetensors")
+    assert about["hashes"]["manifest"] == report["hashes"]["manifest"]
+
+
+def test_fold_5_has_no_held_out_figure(tiny: Config) -> None:
+    cfg = replace(tiny, fold=5, name="tiny_f5")
+    report = fit(cfg)
+    assert report["held_out"] is None
+    assert report["lines"] == {"train": 48, "held_out": 0, "excluded": []}
+    assert load_bundle(cfg.run_dir / "best.safetensors").metrics == {"step": 12, "epoch": 2}
+    assert not any("cer" in record for record in log_without_times(cfg))
+
+
+@pytest.mark.parametrize("stop_after", [1, 4, 7])
+def test_resume_equals_an_uninterrupted_run(stop_after: int, tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped in the middle of an epoch (4 steps each) and at its end, with dropout, augmentation and workers."""
+    cfg = replace(tiny, augment="ink", dropout=0.3, workers=1, neck_layers=2, name="whole_f0")
+    fit(cfg)
+    other = replace(cfg, name="parts_f0")
+    step = Trainer._step
+
+    def stopping(self: Trainer, batch: Any) -> tuple[float, float]:
+        result = step(self, batch)
+        if self.step == stop_after:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_step", stopping)
+        with pytest.raises(NetchuError, match=f"stopped at step {stop_after} of 8, all saved; go on .* --resume"):
+            fit(other)
+    fit(other, resume=True)
+    ends = [load_state(c.run_dir / "state.pt") for c in (cfg, other)]
+    for part in ("objective", "ema"):
+        for name, tensor in ends[0][part].items():
+            assert torch.equal(tensor, ends[1][part][name]), name
+    assert [r for r in log_without_times(cfg) if "cer" in r] == [r for r in log_without_times(other) if "cer" in r]
+
+
+def test_resume_with_another_config_or_other_data_is_refused(tiny: Config, manifest: Path) -> None:
+    with pytest.raises(NetchuError, match="no state to resume from"):
+        fit(tiny, resume=True)
+    fit(tiny)
+    with pytest.raises(NetchuError, match=r"was made with lr=0\.003, now 0\.001"):
+        fit(replace(tiny, lr=1e-3), resume=True)
+    copy = tiny.run_dir / "other.csv"
+    write_manifest(copy, read_manifest(manifest)[:-1])
+    state = tiny.run_dir / "state.pt"
+    changed = replace(tiny, manifest=str(copy))
+    saved = load_state(state)
+    torch.save({**saved, "config": changed.to_dict()}, state)
+    with pytest.raises(NetchuError, match="has changed since"):
+        fit(changed, resume=True)
+
+
+def test_loss_that_is_not_finite_is_skipped_then_stops_with_the_lines(
+    tiny: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forward = CtcObjective.forward
+    calls = iter(range(1000))
+
+    def broken(self: CtcObjective, *inputs: Any) -> torch.Tensor:
+        loss = forward(self, *inputs)
+        return loss * math.nan if next(calls) in {1} | set(range(4, 100)) else loss
+
+    monkeypatch.setattr(CtcObjective, "forward", broken)
+    with pytest.raises(NetchuError, match="not finite for 10 steps in a row"):
+        fit(replace(tiny, epochs=9))
+    printed = capsys.readouterr().out
+    assert "step 1: loss is nan, skipped; lines" in printed
+    assert ".jpg" in printed
+
+
+def test_fine_tuning_starts_from_the_pretrained_bundle(tiny: Config) -> None:
+    pretraining = replace(tiny, name="tiny_ptr_f5", fold=5, epochs=1)
+    fit(pretraining)
+    bundle = pretraining.run_dir / "best.safetensors"
+    tuned = Trainer(replace(tiny, load_weight=str(bundle)), resume=False)
+    head = load_bundle(bundle).model.head.weight
+    assert torch.equal(tuned.plain.model.head.weight.detach().float(), head)
+    with pytest.raises(NetchuError, match=r"none\.safetensors: no such bundle"):
+        fit(replace(tiny, load_weight="none.safetensors"))
+
+
+def test_sigterm_to_the_whole_process_group_saves(tiny: Config) -> None:
+    """As a shell's Ctrl-C or a batch system does it: workers included."""
+    settings = {**tiny.to_dict(), "epochs": 4000, "workers": 1}
+    code = (
+        "import json; from netchu.config import from_dict; from netchu.engine import fit\n"
+        "from netchu.errors import run_main\n"
+        f"run_main(lambda: fit(from_dict(json.loads({json.dumps(settings)!r}), 'test')) and None)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+        cwd=ROOT,
+    )
+    log = tiny.run_dir / "log.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (log.is_file() and log.stat().st_size):
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "all saved; go on with the same command and --resume" in error
+    assert "Traceback" not in error
+    assert load_state(tiny.run_dir / "state.pt")["step"] > 0

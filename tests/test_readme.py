@@ -1,0 +1,68 @@
+"""Every command of the README runs: scripts on a stand-in for the challenge's folders, make by its targets."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+SMALL = (
+    "backbone=cnn3", "width_stride=4", "height=32", "hidden=16", "neck=none", "epochs=1", "epoch_lines=16",
+    "batch_size=8", "workers=0", "pretrained=false",
+)  # fmt: skip
+SHRUNK = {"train.py": ["--set", *SMALL], "gendata_address.py": ["--count", "6", "--jobs", "1"]}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory, lines_folder: Path) -> Path:
+    """A fresh checkout as a user has it, with the challenge's folders in place."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("train.py", "infer.py", "prepare_ext_data.py", "configs", "synthetic_data", "benchmarks", "Makefile"):
+        (folder / name).symlink_to(ROOT / name)
+    training, test = folder / "kalapa" / "training_data", folder / "kalapa" / "public_test"
+    (training / "annotations").mkdir(parents=True)
+    test.mkdir()
+    (training / "images").symlink_to(lines_folder / "images")
+    (test / "images").symlink_to(lines_folder / "images")
+    cinnamon = folder / "cinnamon" / "train"
+    cinnamon.mkdir(parents=True)
+    (cinnamon / "labels.json").write_text("{}", encoding="utf-8")
+    for row in (lines_folder / "labels.tsv").read_text(encoding="utf-8").splitlines():
+        name, text, writer = row.split("\t")
+        with (training / "annotations" / f"{writer}.txt").open("a", encoding="utf-8") as stream:
+            stream.write(f"{name.removeprefix('images/')}\t{text}\n")
+    return folder
+
+
+def test_the_readme_shows_its_two_commands() -> None:
+    assert COMMANDS[:2] == ["make demo", "make test"]
+
+
+def test_commands_run_in_the_order_shown(checkout: Path) -> None:
+    for command in COMMANDS:
+        words = shlex.split(command)
+        if words[0] == "make":
+            dry = subprocess.run(["make", "--dry-run", words[1]], cwd=ROOT, capture_output=True, check=False)
+            assert dry.returncode == 0, command
+            continue
+        assert words[0] == "python", command
+        shrunk = [extra for script, extra in SHRUNK.items() if words[1].endswith(script)]
+        if "--resume" in words:  # the run above it has ended: resuming does nothing, but must be possible
+            assert (checkout / "outputs/b0_192_f0/state.pt").is_file()
+        full = [sys.executable, *words[1:], *(word for extra in shrunk for word in extra)]
+        done = subprocess.run(full, cwd=checkout, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+    assert (checkout / "submission.csv").is_file()
+
+
+def test_the_file_tree_names_every_module() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path in (ROOT / "src" / "netchu").glob("*.py"):
+        if path.name != "__init__.py":
+            assert f"  {path.name} " in readme, f"{path.name} is missing in the file tree"

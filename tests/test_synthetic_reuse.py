@@ -1,0 +1,114 @@
+"""New lines from real ones: only the folds that are named are read, and what is joined is what the label says."""
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from netchu.errors import NetchuError
+from synthetic_data.cuttings import cut_line, lift_ink
+from synthetic_data.effects import CLEAN_EFFECTS, EFFECTS, check_effects
+from synthetic_data.fontfolder import PACKAGED
+from synthetic_data.renderer import Renderer
+from synthetic_data.reusing import LineReuser, read_lines, warp_ink
+
+PLAIN = {"fibre": 1.0}
+TEXTS = ["Thôn Hạ Mỹ Tho", "Phố Huế Hà Nội", "Ấp Ba Long An", "Tổ Tư Gia Lai"]
+
+
+def write_spaced(text: str, seed: int) -> np.ndarray:
+    """A made line with wide gaps between its words, uint8 (64, W)."""
+    renderer = Renderer([PACKAGED / "PatrickHand.ttf"], 64, PLAIN)
+    rng = np.random.default_rng(seed)
+    words = [renderer.render(word, rng, "patrickhand-0003") for word in text.split()]
+    paper = np.full((64, 26), 228, np.uint8)
+    return np.hstack([piece for word in words for piece in (paper, word)] + [paper])
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two writers with four lines each, in folds 0 and 1; the images of fold 1 are not images at all."""
+    folder = tmp_path_factory.mktemp("lines")
+    rows = []
+    for fold, writer in enumerate(("an", "binh")):
+        for number, text in enumerate(TEXTS):
+            path = folder / f"{writer}{number}.png"
+            if fold == 0:
+                cv2.imwrite(str(path), write_spaced(text, number))
+            else:
+                path.write_bytes(b"secret")
+            rows.append([path.name, text if fold == 0 else f"Kín {text}", writer, fold, "toy", ""])
+    rows.append(["made.png", "Giả", "mali-0001", 0, "toy", "address"])
+    with (folder / "train_folds.csv").open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([["img_path", "text", "writer_id", "fold", "source", "aug"], *rows])
+    return folder / "train_folds.csv"
+
+
+def test_only_the_named_folds_are_read(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    read = cv2.imread
+
+    def note(path: str, flag: int) -> np.ndarray | None:
+        opened.append(path)
+        return read(path, flag)
+
+    monkeypatch.setattr("synthetic_data.reusing.cv2.imread", note)
+    reuser = LineReuser(read_lines(manifest, {0}), 48, check_effects(CLEAN_EFFECTS), 0.7)
+    rng = np.random.default_rng(0)
+    made = [reuser.make(rng) for _ in range(60)]
+    assert {Path(path).name for path in opened} == {f"an{number}.png" for number in range(4)}
+    assert all(writer == "toy/an" and "Kín" not in text and text != "Giả" for _, text, writer in made)
+    with pytest.raises(NetchuError, match=r"binh\d\.png: cannot be read"):
+        LineReuser(read_lines(manifest, {1}), 48, check_effects({}), 0.0).make(rng)
+    with pytest.raises(NetchuError, match="no real line in folds 3"):
+        read_lines(manifest, {3})
+
+
+def test_new_lines_join_the_words_of_one_writer(manifest: Path) -> None:
+    reuser = LineReuser(read_lines(manifest, {0}), 64, check_effects(EFFECTS), 1.0)
+    rng = np.random.default_rng(1)
+    made = [reuser.make(rng) for _ in range(40)]
+    new = [text for _, text, _ in made if text not in TEXTS]
+    assert len(set(new)) >= 8
+    beginnings, ends = {text.split()[0] for text in TEXTS}, {text.split()[-1] for text in TEXTS}
+    for text in new:
+        assert text.split()[0] in beginnings and text.split()[-1] in ends
+    assert all(image.dtype == np.uint8 and image.shape[0] == 64 for image, _, _ in made)
+
+
+def test_lines_are_repeatable(manifest: Path) -> None:
+    lines = read_lines(manifest, {0})
+    one, two = (LineReuser(lines, 64, check_effects(EFFECTS), 0.5) for _ in range(2))
+    two.make(np.random.default_rng(8))
+    assert np.array_equal(one.make(np.random.default_rng(9))[0], two.make(np.random.default_rng(9))[0])
+
+
+def test_words_are_cut_at_their_gaps() -> None:
+    image = write_spaced("Phố Huế Hà Nội", 1)
+    line = cut_line(image, "Phố Huế Hà Nội")
+    assert len(line.spans) == 4
+    assert all(start < stop for start, stop in line.spans)
+    assert all(a[1] < b[0] for a, b in zip(line.spans, line.spans[1:], strict=False))
+    assert cut_line(image, "Phố Huế Hà Nội Ba Vì Tư Năm").spans == ()
+    assert cut_line(np.full((64, 300), 220, np.uint8), "Huế").spans == ()
+    head = line.take(0, 2)
+    assert head.words == ("Phố", "Huế") and head.ink.shape[1] < line.ink.shape[1] * 0.7
+
+
+def test_rules_are_not_ink() -> None:
+    image = write_spaced("Phố Huế", 2)
+    ruled = image.copy()
+    ruled[3:5] = 40
+    ruled[:, -8:-5] = 40
+    clean, lifted = lift_ink(image), lift_ink(ruled)
+    assert lifted[:7].max() < 0.3 and lifted[:, -10:].max() < 0.3
+    assert abs(float(lifted[10:, :-12].sum()) - float(clean[10:, :-12].sum())) < 0.25 * float(clean.sum())
+
+
+def test_warped_ink_keeps_its_height_and_most_of_its_ink() -> None:
+    ink = lift_ink(write_spaced("Phố Huế", 2))
+    for seed in range(6):
+        warped = warp_ink(ink, np.random.default_rng(seed))
+        assert len(warped) == len(ink) and 0.5 < warped.sum() / ink.sum() < 2.0

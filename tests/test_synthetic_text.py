@@ -1,0 +1,153 @@
+"""Texts of made lines: addresses in two styles, measured styles, gazetteers, verses."""
+
+import json
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netchu.errors import NetchuError
+from synthetic_data.addresses import AddressGrammar
+from synthetic_data.fontfolder import REQUIRED
+from synthetic_data.gazetteer import District, Gazetteer, Unit, packaged_gazetteer, read_gazetteer
+from synthetic_data.textstyle import CINNAMON, KALAPA, TextStyle, measure_style, place_tones, read_texts
+from synthetic_data.verses import PseudoVerse, read_poems
+
+
+@pytest.fixture(scope="module")
+def gazetteer() -> Gazetteer:
+    """The packaged one."""
+    return packaged_gazetteer()
+
+
+def sample(gazetteer: Gazetteer, style: TextStyle, count: int = 1500) -> list[str]:
+    """`count` addresses of one style."""
+    grammar, rng = AddressGrammar(gazetteer, (style,)), np.random.default_rng(0)
+    return [grammar.sample(rng) for _ in range(count)]
+
+
+def test_packaged_gazetteer_knows_the_country(gazetteer: Gazetteer) -> None:
+    assert len({district.province.name for district in gazetteer.districts}) == 63
+    assert any(district.unit is None for district in gazetteer.districts), "no district level since 2025"
+    assert Unit("Phường", "1") in {ward for district in gazetteer.districts for ward in district.wards}
+
+
+@pytest.mark.parametrize("style", [KALAPA, CINNAMON], ids=["kalapa", "cinnamon"])
+def test_addresses_can_be_written(gazetteer: Gazetteer, style: TextStyle) -> None:
+    texts = sample(gazetteer, style)
+    assert len(set(texts)) > 0.98 * len(texts)
+    for text in texts:
+        assert unicodedata.is_normalized("NFC", text) and set(text) <= set(REQUIRED), text
+        assert style.shortest <= len(text) <= style.longest, text
+        assert text == " ".join(text.split()) and not text.endswith(","), text
+
+
+def test_kalapa_style(gazetteer: Gazetteer) -> None:
+    texts = sample(gazetteer, KALAPA)
+    joined = " ".join(texts)
+    assert "0" not in joined and "," not in joined
+    assert set("123456789") <= set(joined)
+    assert all(word[0].isupper() or not word[0].isalpha() for word in joined.split())
+    assert "Hoà" in joined and "Hòa" not in joined
+    assert {"Tp", "Q", "P", "Tt", "Thị", "Phường"} <= {word.rstrip("0123456789") for word in joined.split()}
+    assert 30 <= np.mean([len(text) for text in texts]) <= 44
+
+
+def test_cinnamon_style(gazetteer: Gazetteer) -> None:
+    texts = sample(gazetteer, CINNAMON)
+    joined = " ".join(texts)
+    assert set("0123456789") <= set(joined)
+    assert all("," in text for text in texts)
+    assert "Hoà" in joined and "Hòa" in joined
+    assert "xã" in joined and "Xã" in joined and "/" in joined
+
+
+def test_measured_style_is_imitated(gazetteer: Gazetteer) -> None:
+    for style in (KALAPA, CINNAMON):
+        found = measure_style(sample(gazetteer, style))
+        assert found.title == style.title and found.zero == style.zero
+        assert abs(found.late_tone - style.late_tone) < 0.1
+        assert abs(found.comma - style.comma) < 0.1
+        again = measure_style(sample(gazetteer, found))
+        assert abs(again.ward_kind - found.ward_kind) < 0.15
+        assert again.title == found.title and again.zero == found.zero
+
+
+@pytest.mark.parametrize(
+    ("early", "late"),
+    [
+        ("Hòa Bình", "Hoà Bình"),
+        ("THỦY", "THUỶ"),
+        ("khỏe", "khoẻ"),
+        ("Quý", "Quý"),
+        ("Hoàng", "Hoàng"),
+        ("Tòa, a", "Toà, a"),
+    ],
+)
+def test_tones_move_only_where_both_places_are_used(early: str, late: str) -> None:
+    assert place_tones(early, late=True) == late
+    assert place_tones(late, late=False) == early
+
+
+def test_label_files_of_each_kind(tmp_path: Path) -> None:
+    texts = ["Hoà Bình", "Tp Huế"]
+    (tmp_path / "a.json").write_text(json.dumps({"1.jpg": texts[0], "2.jpg": texts[1]}), encoding="utf-8")
+    (tmp_path / "a.tsv").write_text("".join(f"{i}.jpg\t{t}\n" for i, t in enumerate(texts)), encoding="utf-8")
+    (tmp_path / "a.csv").write_text("img_path,text\n" + "".join(f"x,{t}\n" for t in texts), encoding="utf-8")
+    for name in ("a.json", "a.tsv", "a.csv"):
+        assert read_texts(tmp_path / name) == texts
+    (tmp_path / "b.csv").write_text("img_path,label\nx,y\n", encoding="utf-8")
+    for name in ("b.csv", "nowhere.tsv"):
+        with pytest.raises(NetchuError, match=name):
+            read_texts(tmp_path / name)
+
+
+def write_gazetteer(folder: Path, province: object) -> Path:
+    """A folder with one province file."""
+    folder.mkdir(exist_ok=True)
+    (folder / "Index.json").write_text(json.dumps({"X": {"code": "X", "file_path": "./X.json"}}), encoding="utf-8")
+    (folder / "X.json").write_text(json.dumps(province), encoding="utf-8")
+    return folder
+
+
+def test_gazetteer_folder(tmp_path: Path) -> None:
+    ward = {"name": "05", "pre": "Phường"}
+    district = {"name": "Quận 1", "pre": "Quận", "ward": [ward], "street": ["Hòa Hảo"]}
+    folder = write_gazetteer(tmp_path / "g", {"name": "Hồ Chí Minh", "district": [district]})
+    (found,) = read_gazetteer(folder).districts
+    assert found == District(Unit("Thành phố", "Hồ Chí Minh"), Unit("Quận", "1"), (Unit("Phường", "5"),), ("Hòa Hảo",))
+
+
+def test_bad_gazetteers_are_named(tmp_path: Path) -> None:
+    with pytest.raises(NetchuError, match=r"Index\.json"):
+        read_gazetteer(tmp_path)
+    with pytest.raises(NetchuError, match="empty"):
+        read_gazetteer(write_gazetteer(tmp_path / "a", {"name": "X", "district": []}))
+    with pytest.raises(NetchuError, match=r"X\.json: not a province file"):
+        read_gazetteer(write_gazetteer(tmp_path / "b", {"name": "X"}))
+    (tmp_path / "b" / "X.json").write_text("{", encoding="utf-8")
+    with pytest.raises(NetchuError, match=r"X\.json: not valid JSON"):
+        read_gazetteer(tmp_path / "b")
+
+
+def test_made_up_verse_is_spelt_right() -> None:
+    verse, rng = PseudoVerse(), np.random.default_rng(0)
+    assert len(verse.syllables) > 5000
+    assert {"nghiêng", "quyển", "ghế", "kể", "yến", "qua"} <= set(verse.syllables)
+    assert not {"ce", "ngê", "gê", "quu"} & set(verse.syllables)
+    for _ in range(300):
+        text = verse.sample(rng)
+        assert set(text) <= set(REQUIRED) and len(text.split()) in (6, 8) and text[0].isupper()
+
+
+def test_poem_files(tmp_path: Path) -> None:
+    path = tmp_path / "poems.csv"
+    path.write_text('content,author\n"Trăm năm,<newline>“Chữ tài” – một","N"\n"Cỏ non\nxanh",\n', encoding="utf-8")
+    assert read_poems(path).verses == ("Trăm năm,", "Chữ tài - một", "Cỏ non", "xanh")
+    path.write_text("text\nTrăm năm\n", encoding="utf-8")
+    with pytest.raises(NetchuError, match="no column 'content'"):
+        read_poems(path)
+    path.write_text("content\n漢字\n", encoding="utf-8")
+    with pytest.raises(NetchuError, match="no verse"):
+        read_poems(path)
