@@ -11,7 +11,7 @@ cfg = Config(
     height=48,
     neck="bilstm",
     hidden=192,
-    epochs=48,
+    epochs=60,
     warmup=0.05,
     validate_every=2,
 )

@@ -65,6 +65,7 @@ class Trainer:
         self.ema = build_ema(self.plain.model, cfg.ema_decay)
         self.step, self.best, self.seconds, self.bad_steps = 0, -1.0, 0.0, 0
         self.best_metrics: dict[str, Any] = {}
+        self.losses: list[float] = []  # since the last record of the log
         self.hashes = {"manifest": hash_file(self.manifest)}
         if resume:
             self._restore()
@@ -140,30 +141,32 @@ class Trainer:
     def _epoch(self, loader: DataLoader[Any], bar: Any, interruption: Interruption) -> None:
         """Steps of one epoch (the rest of it after a resume)."""
         self.objective.train()
-        waited, window, losses = 0.0, time.perf_counter(), []
+        waited, window, steps = 0.0, time.perf_counter(), 0
         asked = time.perf_counter()
         for batch in loader:
             waited += time.perf_counter() - asked
             began = time.perf_counter()
             loss, norm = self._step(batch)
             self.seconds += time.perf_counter() - began
-            losses.append(loss)
+            self.losses.append(loss)
+            steps += 1
             bar.update(len(batch.texts) * self.ranks)
             if self.step % LOG_EVERY == 0 and self.accelerator.is_main_process:
                 elapsed = time.perf_counter() - window
-                bar.set_postfix(loss=f"{np.mean(losses):.3f}", best=f"{max(self.best, 0):.4f}")
+                bar.set_postfix(loss=f"{np.mean(self.losses):.3f}", best=f"{max(self.best, 0):.4f}", refresh=False)
                 self.run.log(
                     {
                         "step": self.step,
                         "epoch": self.sampler.epoch,
-                        "loss": float(np.mean(losses)),
+                        "loss": float(np.mean(self.losses)),
                         "norm": norm,
                         "lr": self.scheduler.get_last_lr()[0],
-                        "lines_per_s": len(losses) * self.cfg.batch_size * self.ranks / elapsed,
+                        "lines_per_s": steps * self.cfg.batch_size * self.ranks / elapsed,
                         "data_wait": waited / elapsed,
                     }
                 )
-                waited, window, losses = 0.0, time.perf_counter(), []
+                waited, window, steps = 0.0, time.perf_counter(), 0
+                self.losses.clear()
             if interruption.requested and self.step % len(self.sampler):  # at an epoch's end, validation comes first
                 self._save()
                 self._stop()
@@ -256,6 +259,7 @@ class Trainer:
             "config": self.cfg.to_dict(),
             "hashes": self.hashes,
             "step": self.step,
+            "losses": self.losses,
             "best": self.best,
             "best_metrics": self.best_metrics,
             "seconds": self.seconds,
@@ -295,7 +299,7 @@ class Trainer:
         if self.accelerator.device.type == "cuda" and state["cuda_rng"].numel():
             torch.cuda.set_rng_state(state["cuda_rng"])
         self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
-        self.best_metrics = state["best_metrics"]
+        self.best_metrics, self.losses = state["best_metrics"], state["losses"]
         self.say(f"resumed at step {self.step} of {self.total_steps}")
 
 
