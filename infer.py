@@ -8,7 +8,7 @@ from netchu import budget
 from netchu.charset import describe_counts
 from netchu.decode import DECODERS
 from netchu.ensemble import Ensemble
-from netchu.errors import run_main
+from netchu.errors import NetchuError, run_main
 from netchu.metrics import score
 from netchu.preprocess import read_image
 from netchu.report import draw_samples
@@ -36,6 +36,8 @@ def main() -> None:
     parser.add_argument("--strict", action="store_true", help="an unreadable image is an error, not an empty answer")
     args = parser.parse_args()
 
+    if args.batch_size < 1:
+        raise NetchuError(f"--batch-size {args.batch_size}: expected 1 or more")
     sizes = budget.measure(args.bundles)
     print(budget.table(sizes, args.budget_mb))
     budget.check(sizes, args.budget_mb)

@@ -41,6 +41,8 @@ def main() -> None:
     )
     args = parser.parse_args()
 
+    if args.seed < 0:
+        raise NetchuError(f"--seed {args.seed}: expected 0 or more")
     lines = [
         line
         for name, reader in READERS.items()

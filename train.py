@@ -1,6 +1,7 @@
 """Train one run: python train.py -C b0_192_f5 --fold 0 [--set key=value ...] [--resume]."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from netchu.config import load_config
@@ -20,7 +21,8 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the last saved step of this run")
     args = parser.parse_args()
 
-    cfg = load_config(args.config, fold=args.fold, seed=args.seed, overrides=args.set)
+    configs = Path(__file__).resolve().parent / "configs"
+    cfg = load_config(args.config, fold=args.fold, seed=args.seed, overrides=args.set, folder=configs)
     report = fit(cfg, resume=args.resume)
     print(f"{cfg.run_dir}: {describe(report)}")
 

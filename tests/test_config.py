@@ -67,6 +67,7 @@ def test_overrides_take_the_fields_type() -> None:
         ("lr", "expected key=value"),
         ("width_stride=5", "allowed: 4, 8, 16"),
         ("fold=6", "allowed: 0 to 5"),
+        ("seed=-1", "allowed: 0 or more"),
         ("schedule=linear", "cosine or onecycle"),
     ],
 )

@@ -130,10 +130,10 @@ def test_loss_that_is_not_finite_is_skipped_then_stops_with_the_lines(
         return loss * math.nan if next(calls) in {1} | set(range(4, 100)) else loss
 
     monkeypatch.setattr(CtcObjective, "forward", broken)
-    with pytest.raises(NetchuError, match="not finite for 10 steps in a row"):
+    with pytest.raises(NetchuError, match="was not finite for 10 steps in a row"):
         fit(replace(tiny, epochs=9))
     printed = capsys.readouterr().out
-    assert "step 1: loss is nan, skipped; lines" in printed
+    assert "step 1: loss nan, gradient 0.0; skipped; lines" in printed
     assert ".jpg" in printed
 
 

@@ -76,6 +76,8 @@ class Config:
             ("height", 16 <= self.height <= 256, "16 to 256"),
             ("max_width", self.max_width >= self.height, "at least the height"),
             ("pad", self.pad >= 0, "0 or more"),
+            ("seed", self.seed >= 0, "0 or more"),
+            ("epoch_lines", self.epoch_lines >= 0, "0 or more"),
             ("synthetic_share", 0 <= self.synthetic_share <= 1, "0 to 1"),
             ("dropout", 0 <= self.dropout < 1, "at least 0 and under 1"),
             ("ema_decay", 0 <= self.ema_decay < 1, "at least 0 and under 1"),

@@ -185,19 +185,22 @@ class Trainer:
         with self.accelerator.autocast():
             loss = self.objective(images, batch.targets.to(device), batch.target_lengths.to(device))
         value, norm = float(loss.detach()), 0.0
-        if math.isfinite(value):
+        finite = math.isfinite(value)
+        if finite:
             self.accelerator.backward(loss)
             norm = float(self.accelerator.clip_grad_norm_(self.objective.parameters(), self.cfg.clip_norm))
-            if math.isfinite(norm) or self.precision == "fp16":  # fp16: the scaler skips and lowers its scale by itself
-                self.optimizer.step()
-                self.ema.update_parameters(self.plain.model)
+            finite = math.isfinite(norm) or self.precision == "fp16"  # fp16: the scaler skips and lowers its scale
+        if finite:
+            self.optimizer.step()
+            self.ema.update_parameters(self.plain.model)
             self.bad_steps = 0
         else:
             self.bad_steps += 1
-            self.say(f"step {self.step}: loss is {value}, skipped; lines {', '.join(batch.names)}")
+            self.say(f"step {self.step}: loss {value}, gradient {norm}; skipped; lines {', '.join(batch.names)}")
             if self.bad_steps >= MAX_BAD_STEPS:
                 raise NetchuError(
-                    f"loss was not finite for {MAX_BAD_STEPS} steps in a row; lower lr or check the lines named above"
+                    f"loss or gradient was not finite for {MAX_BAD_STEPS} steps in a row; "
+                    "lower lr or check the lines named above"
                 )
         self.optimizer.zero_grad(set_to_none=True)
         self.scheduler.step()

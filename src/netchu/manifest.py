@@ -82,7 +82,7 @@ def _line(row: dict[str, str | None], path: Path, number: int) -> Line:
         raise NetchuError(f"{where}: fold is {fold}; expected -1 to {FOLDS - 1}")
     return Line(
         path=path.parent / image,
-        text=normalise(row["text"]),
+        text=normalise(row["text"]).strip(),
         writer_id=row["writer_id"] or "",
         fold=fold,
         source=row.get("source") or "",
