@@ -148,6 +148,23 @@ def test_fine_tuning_starts_from_the_pretrained_bundle(tiny: Config) -> None:
         fit(replace(tiny, load_weight="none.safetensors"))
 
 
+def test_image_lost_during_training_is_one_line(tiny: Config, manifest: Path, tmp_path: Path) -> None:
+    """Read by a worker process, as happens when lines are not kept in memory."""
+    lines = read_manifest(manifest)
+    copies = []
+    for number, line in enumerate(lines):
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(line.path.read_bytes())
+        copies.append(replace(line, path=path))
+    write_manifest(tmp_path / "copies.csv", copies)
+    trainer = Trainer(replace(tiny, manifest=str(tmp_path / "copies.csv"), cache_mb=0, workers=1), resume=False)
+    lost = trainer.train_set.lines[3].path
+    lost.unlink()
+    with pytest.raises(NetchuError) as error:
+        trainer.train()
+    assert str(error.value) == f"{lost}: image cannot be read (No such file or directory)"
+
+
 def test_sigterm_to_the_whole_process_group_saves(tiny: Config) -> None:
     """As a shell's Ctrl-C or a batch system does it: workers included."""
     settings = {**tiny.to_dict(), "epochs": 4000, "workers": 1}

@@ -134,6 +134,8 @@ class Trainer:
                     self._save()
                     if interruption.requested and self.step < self.total_steps:
                         self._stop()
+        except NetchuError as error:  # one raised by a data worker arrives with that worker's traceback in its text
+            raise NetchuError(str(error).rpartition("NetchuError: ")[2].strip()) from error
         finally:
             loader._iterator = None  # ends the workers in order, also when an error keeps the loader alive
         return self._report()
