@@ -96,7 +96,7 @@ class LineDataset(Dataset[tuple[Input, Line]]):
                 width, height = header.size
         except OSError:
             height, width = read_image(line.path).shape
-        return min(round(width * self.geometry.height / height), self.geometry.max_width - 2 * self.geometry.pad), None
+        return self.geometry.resized_width(height, width), None
 
     def _steps(self, width: int) -> int:
         """Time steps of a resized line of `width` pixels."""

@@ -35,6 +35,10 @@ class Geometry:
         """The geometry of a config."""
         return cls(height=cfg.height, max_width=cfg.max_width, pad=cfg.pad)
 
+    def resized_width(self, height: int, width: int) -> int:
+        """Width of an image (height, width) once it has the geometry's height: the aspect kept, up to `max_width`."""
+        return min(max(1, round(width * (self.height / height))), self.max_width - 2 * self.pad)
+
     def input_width(self, width: int) -> int:
         """Width of the network's input for a resized line of `width` pixels."""
         return -(-(width + 2 * self.pad) // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
@@ -59,11 +63,10 @@ def read_image(path: Path) -> Image:
 def resize(image: Image, geometry: Geometry) -> Image:
     """Scale to the geometry's height with the aspect kept, at most `max_width` wide: (h, w) -> (H, w')."""
     height, width = image.shape
-    scale = geometry.height / height
-    target = min(max(1, round(width * scale)), geometry.max_width - 2 * geometry.pad)
+    target = geometry.resized_width(height, width)
     if (height, width) == (geometry.height, target):
         return image
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    method = cv2.INTER_AREA if geometry.height < height else cv2.INTER_LINEAR
     return cv2.resize(image, (target, geometry.height), interpolation=method)  # type: ignore[return-value]
 
 
