@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from netchu.config import load_config
+from netchu.config import Config, load_config
 from netchu.engine import fit
 from netchu.errors import run_main
+from netchu.rendering import LineSource
 
 
 def main() -> None:
@@ -23,8 +24,15 @@ def main() -> None:
 
     configs = Path(__file__).resolve().parent / "configs"
     cfg = load_config(args.config, fold=args.fold, seed=args.seed, overrides=args.set, folder=configs)
-    report = fit(cfg, resume=args.resume)
+    report = fit(cfg, resume=args.resume, open_source=open_source)
     print(f"{cfg.run_dir}: {describe(report)}")
+
+
+def open_source(cfg: Config) -> LineSource:
+    """The generators; they are imported only when a config renders lines while training."""
+    from synthetic_data import streaming
+
+    return streaming.open_source(cfg)
 
 
 def describe(report: dict[str, Any]) -> str:

@@ -7,7 +7,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "netchu"
 ORDER = [
     "errors", "atomic", "interruption", "config", "charset", "metrics", "budget",
     "precision", "manifest", "preprocess", "augment", "backbone", "neck", "model", "losses", "schedule", "decode",
-    "tracking", "readers", "dataset", "checkpoint", "predict", "engine", "ensemble", "submission", "report",
+    "tracking", "readers", "dataset", "rendering", "checkpoint", "predict", "engine", "ensemble",
+    "submission", "report",
 ]  # fmt: skip
 HOMES = {
     "timm": {"backbone"},

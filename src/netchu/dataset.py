@@ -4,9 +4,10 @@ What a training line looks like depends only on (seed, epoch, line), and which l
 (seed, epoch), so a resumed run continues as if it had never stopped, whatever the number of workers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -62,6 +63,7 @@ class LineDataset(Dataset[tuple[Input, Line]]):
         self.width_stride = cfg.width_stride
         self.seed = cfg.seed
         self.augmenter = Augmenter(cfg.augment) if train and cfg.augment != "none" else None
+        self.streams = bool(cfg.synthetic_source) and train
         limit = cfg.cache_mb * 1_000_000
         self.cached_bytes = 0
         self.lines: list[Line] = []
@@ -80,11 +82,23 @@ class LineDataset(Dataset[tuple[Input, Line]]):
                 self.widths.append(width)
                 self._cache.append(image)
                 self.cached_bytes += image.nbytes if image is not None else 0
-        if not self.lines:
+        self._lasting = len(self.lines)
+        if not self.lines and not self.streams:
             raise NetchuError(
                 f"{lines[0].path if lines else 'manifest'}: no line is left that CTC can fit; "
                 "use --set width_stride=4 or a larger height"
             )
+
+    def replace_rendered(self, rendered: Iterable[tuple[Image, str]]) -> None:
+        """Put an epoch's rendered lines, images uint8 (h, w) and texts, behind the lasting ones and drop the last
+        epoch's; a line too narrow for its text is left out."""
+        del self.lines[self._lasting :], self.widths[self._lasting :], self._cache[self._lasting :]
+        for number, (image, text) in enumerate(rendered):
+            line = resize(image, self.geometry)
+            if self._steps(line.shape[1]) >= required_steps(text):
+                self.lines.append(Line(Path(f"rendered/{number}"), text, source="rendered", aug="rendered"))
+                self.widths.append(line.shape[1])
+                self._cache.append(line)
 
     def _open(self, line: Line, *, keep: bool) -> tuple[int, Image | None]:
         """(resized width, decoded line or None). Without keeping it, only the file's header is read."""
@@ -135,13 +149,17 @@ class BucketSampler(Sampler[list[Key]]):
     """
 
     def __init__(self, dataset: LineDataset, cfg: Config, rank: int = 0, ranks: int = 1) -> None:
-        self.widths = np.array(dataset.widths)
-        self.real = np.flatnonzero([line.is_real for line in dataset.lines])
-        self.made = np.flatnonzero([not line.is_real for line in dataset.lines])
+        self.dataset = dataset
         self.batch_size, self.seed, self.rank, self.ranks = cfg.batch_size, cfg.seed, rank, ranks
-        total = cfg.epoch_lines or len(self.real) or len(self.made)
-        share = cfg.synthetic_share if len(self.real) and len(self.made) else float(len(self.made) > 0)
-        self.made_count = round(total * share)
+        real = sum(line.is_real for line in dataset.lines)
+        made = len(dataset.lines) - real
+        total = cfg.epoch_lines or real or made
+        if not total:
+            raise NetchuError(
+                "epoch_lines=0: with rendered lines alone, say how many an epoch has (--set epoch_lines=N)"
+            )
+        has_made = bool(made) or dataset.streams
+        self.made_count = round(total * (cfg.synthetic_share if real and has_made else float(has_made)))
         self.real_count = total - self.made_count
         self.epoch = 0
         self.start = 0
@@ -152,12 +170,19 @@ class BucketSampler(Sampler[list[Key]]):
 
     def __iter__(self) -> Iterator[list[Key]]:
         rng = np.random.default_rng((self.seed, self.epoch))
-        drawn = np.concatenate([_draw(self.real, self.real_count, rng), _draw(self.made, self.made_count, rng)])
+        widths = np.array(self.dataset.widths)
+        real = np.array([line.is_real for line in self.dataset.lines])
+        drawn = np.concatenate(
+            [
+                _draw(np.flatnonzero(real), self.real_count, rng),
+                _draw(np.flatnonzero(~real), self.made_count, rng),
+            ]
+        )
         rng.shuffle(drawn)
         batches: list[list[Key]] = []
         for pool_start in range(0, len(drawn), POOL_BATCHES * self.batch_size):
             pool = drawn[pool_start : pool_start + POOL_BATCHES * self.batch_size]
-            pool = pool[np.argsort(self.widths[pool], kind="stable")]
+            pool = pool[np.argsort(widths[pool], kind="stable")]
             batches += [
                 [(self.epoch, int(i)) for i in pool[k : k + self.batch_size]]
                 for k in range(0, len(pool), self.batch_size)

@@ -27,6 +27,7 @@ from netchu.manifest import read_manifest, refuse_leaks, split
 from netchu.model import build_model
 from netchu.precision import choose_precision
 from netchu.predict import evaluate, write_answers
+from netchu.rendering import LineSource, OpenSource, RenderAhead
 from netchu.schedule import build_ema, learning_rate
 from netchu.tracking import Run
 
@@ -37,8 +38,9 @@ MAX_BAD_STEPS = 10  # steps in a row without a finite loss
 class Trainer:
     """One run: builds its parts from a config, trains, validates, saves. Use `fit`."""
 
-    def __init__(self, cfg: Config, *, resume: bool) -> None:
+    def __init__(self, cfg: Config, *, resume: bool, open_source: OpenSource | None = None) -> None:
         self.cfg = cfg
+        self.source = _open_source(cfg, open_source)
         if cfg.threads:
             torch.set_num_threads(cfg.threads)
         probe = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -66,7 +68,7 @@ class Trainer:
         self.step, self.best, self.seconds, self.bad_steps = 0, -1.0, 0.0, 0
         self.best_metrics: dict[str, Any] = {}
         self.losses: list[float] = []  # since the last record of the log
-        self.hashes = {"manifest": hash_file(self.manifest)}
+        self.hashes = {"manifest": hash_file(self.manifest) if cfg.manifest else ""}
         if resume:
             self._restore()
         if self.accelerator.is_main_process:
@@ -80,14 +82,16 @@ class Trainer:
     def _read_data(self) -> None:
         """Manifest -> charset, training set, held-out set."""
         cfg = self.cfg
-        lines = read_manifest(self.manifest)
+        lines = read_manifest(self.manifest) if cfg.manifest else []
         leaks = refuse_leaks(lines, self.manifest)
         train, held_out = split(lines, cfg.fold)
-        if not train:
+        if not train and not self.source:
             raise NetchuError(
                 f"{self.manifest}: no line to train on with fold {cfg.fold} held out; choose another --fold"
             )
-        self.charset = Charset.from_texts(line.text for line in lines)
+        self.charset = Charset.from_texts(
+            [*(line.text for line in lines), self.source.characters if self.source else ""]
+        )
         self.train_set = LineDataset(train, cfg, self.charset, train=True)
         self.valid_set = LineDataset(held_out, cfg, self.charset, train=False) if held_out else None
         self.say(
@@ -102,12 +106,15 @@ class Trainer:
     def train(self) -> dict[str, Any]:
         """Run all remaining epochs; returns the report that is also written to `report.json`."""
         per_epoch = len(self.sampler)
+        ahead = None
+        if self.source:
+            ahead = RenderAhead(self.source, self.sampler.made_count, self.cfg.epochs, max(1, self.cfg.workers))
         loader = DataLoader(
             self.train_set,
             batch_sampler=self.sampler,
             collate_fn=Collate(self.charset),
             num_workers=self.cfg.workers,
-            persistent_workers=self.cfg.workers > 0,
+            persistent_workers=self.cfg.workers > 0 and not ahead,  # rendered lines reach workers when they start
             pin_memory=self.accelerator.device.type == "cuda",
             worker_init_fn=outlive_signals,
             generator=torch.Generator(),
@@ -127,6 +134,8 @@ class Trainer:
             with interruption.watch(), bar:
                 while self.step < self.total_steps:
                     self.sampler.epoch, self.sampler.start = divmod(self.step, per_epoch)
+                    if ahead:
+                        self.train_set.replace_rendered(ahead.take(self.sampler.epoch))
                     self._epoch(loader, bar, interruption)
                     epoch = self.step // per_epoch
                     if epoch % self.cfg.validate_every == 0 or self.step == self.total_steps:
@@ -137,6 +146,8 @@ class Trainer:
         except NetchuError as error:  # one raised by a data worker arrives with that worker's traceback in its text
             raise NetchuError(str(error).rpartition("NetchuError: ")[2].strip()) from error
         finally:
+            if ahead:
+                ahead.close()
             loader._iterator = None  # ends the workers in order, also when an error keeps the loader alive
         return self._report()
 
@@ -308,6 +319,22 @@ class Trainer:
         self.say(f"resumed at step {self.step} of {self.total_steps}")
 
 
-def fit(cfg: Config, *, resume: bool = False) -> dict[str, Any]:
-    """Train the run that `cfg` describes, into `cfg.run_dir`; `resume` goes on from its last saved step exactly."""
-    return Trainer(cfg, resume=resume).train()
+def _open_source(cfg: Config, open_source: OpenSource | None) -> LineSource | None:
+    """The source of rendered lines that a config asks for, if it does."""
+    if not cfg.synthetic_source:
+        if not cfg.manifest:
+            raise NetchuError("manifest is empty: name one, or a synthetic_source such as address")
+        return None
+    if open_source is None:
+        raise NetchuError(
+            f"synthetic_source={cfg.synthetic_source}: only train.py renders lines while training; start it"
+        )
+    return open_source(cfg)
+
+
+def fit(cfg: Config, *, resume: bool = False, open_source: OpenSource | None = None) -> dict[str, Any]:
+    """Train the run that `cfg` describes, into `cfg.run_dir`; `resume` goes on from its last saved step exactly.
+
+    `open_source` makes the source of rendered lines that `cfg.synthetic_source` names.
+    """
+    return Trainer(cfg, resume=resume, open_source=open_source).train()
