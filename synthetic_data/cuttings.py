@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from synthetic_data.words import Words, cut_at
+
 EVENING = 1.15  # how far sizes of joined words are made alike; the size of a body is known only roughly
 LEAST_CONTRAST = 25.0  # grey levels between paper and ink
 
@@ -94,15 +96,19 @@ def _ruled(mask: np.ndarray) -> np.ndarray:
     return np.asarray(ruled | drop[labels], dtype=bool)
 
 
-def cut_line(image: np.ndarray, text: str) -> CutLine:
-    """Lift the ink of a line and find its words; `spans` stays empty when the gaps do not match the text."""
+def cut_line(image: np.ndarray, text: str, seen: Words | None = None) -> CutLine:
+    """Lift the ink of a line and find its words; `spans` stays empty when the gaps do not match the text.
+
+    seen: the words as a bundle sees them; without, they lie between the widest gaps of the ink.
+    """
     ink = lift_ink(image)
     words = tuple(text.split())
     rows = cv2.GaussianBlur(ink.sum(1, keepdims=True), (1, 9), 0, sigmaY=1.5)[:, 0]
     band = np.flatnonzero(rows > 0.5 * rows.max()) if rows.any() else np.array([ink.shape[0] // 2])
     baseline, body = float(band[-1] + 1), float(max(band[-1] - band[0] + 1, 0.08 * ink.shape[0]))
     stored = np.rint(ink * 255).astype(np.uint8)
-    return CutLine(stored, words, tuple(find_words(ink, words, baseline, body)), baseline, body)
+    spans = find_words(ink, words, baseline, body) if seen is None else cut_at(ink, seen, len(text))
+    return CutLine(stored, words, tuple(spans), baseline, body)
 
 
 def find_words(ink: np.ndarray, words: tuple[str, ...], baseline: float, body: float) -> list[tuple[int, int]]:

@@ -18,6 +18,7 @@ from synthetic_data.commandline import make_parser, read_order
 from synthetic_data.effects import PRESETS, check_effects
 from synthetic_data.production import LineMaker, MadeLine, produce
 from synthetic_data.reusing import LineReuser, read_lines
+from synthetic_data.words import load_words, save_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +31,20 @@ class ReuseRecipe:
     effects: str
     seed: int
     recombine: float
+    bundle: str = ""
+    words: str = ""
 
     def record(self) -> dict[str, Any]:
         """The settings."""
-        return {**asdict(self), "folds": list(self.folds), "generator": "aug"}
+        own = asdict(self)
+        del own["words"]
+        return {**own, "folds": list(self.folds), "generator": "aug"}
 
     def build(self) -> LineMaker:
         """Read the manifest; returns the line maker."""
         lines = read_lines(Path(self.manifest), set(self.folds))
-        reuser = LineReuser(lines, self.height, check_effects(PRESETS[self.effects]), self.recombine)
+        seen = load_words(Path(self.words)) if self.words else None
+        reuser = LineReuser(lines, self.height, check_effects(PRESETS[self.effects]), self.recombine, seen)
 
         def make(number: int) -> MadeLine:
             return reuser.make(np.random.default_rng([self.seed, number]))
@@ -63,13 +69,21 @@ def main() -> None:
     parser.add_argument("--manifest", required=True, help="CSV with img_path,text,writer_id,fold")
     parser.add_argument("--folds", required=True, help="training folds to read, such as 1,2,3,4; no other is touched")
     parser.add_argument("--recombine", type=float, default=0.6, help="share of lines that join words of one writer")
+    parser.add_argument(
+        "--bundle", type=Path, help="find words by what this bundle reads; train it on the same --folds, not on others"
+    )
     arguments = parser.parse_args()
     if not 0.0 <= arguments.recombine <= 1.0:
         raise NetchuError(f"--recombine {arguments.recombine}: expected a share between 0 and 1")
     order = read_order(arguments)
+    folds = read_folds(arguments.folds)
+    words = order.out / "words.json"
+    if arguments.bundle:
+        save_words(words, read_lines(Path(arguments.manifest), set(folds)), arguments.bundle)
     recipe = ReuseRecipe(
-        manifest=arguments.manifest, folds=read_folds(arguments.folds), height=arguments.height,
-        effects=arguments.effects, seed=arguments.seed, recombine=arguments.recombine,
+        manifest=arguments.manifest, folds=folds, height=arguments.height, effects=arguments.effects,
+        seed=arguments.seed, recombine=arguments.recombine, bundle=arguments.bundle.name if arguments.bundle else "",
+        words=str(words) if arguments.bundle else "",
     )  # fmt: skip
     recipe.build()  # a mistake shows here, before any process starts
     produce(recipe, order)

@@ -15,6 +15,7 @@ from netchu.manifest import Line, read_manifest
 from synthetic_data.cuttings import CutLine, cut_line, join_cuttings
 from synthetic_data.finish import finish
 from synthetic_data.page import Frame, soft_field
+from synthetic_data.words import Words
 
 TRIES = 10  # lines of a writer that are tried for clear gaps
 KEPT = 2048  # cut lines that a process keeps in memory, about 0.13 MB each at 96 px
@@ -35,9 +36,17 @@ class LineReuser:
 
     recombine: how often words of several lines of one writer are put together, where the writer is known and the
     gaps between words are clear; all other lines keep their text and get another page.
+    seen: words of each line by image path, as a bundle sees them; where it sees none, gaps of the ink count.
     """
 
-    def __init__(self, lines: list[Line], height: int, effects: Mapping[str, float], recombine: float) -> None:
+    def __init__(
+        self,
+        lines: list[Line],
+        height: int,
+        effects: Mapping[str, float],
+        recombine: float,
+        seen: Mapping[str, Words] | None = None,
+    ) -> None:
         self.lines = lines
         self.height = height
         self.effects = effects
@@ -46,7 +55,7 @@ class LineReuser:
         for line in lines:
             if line.writer_id:
                 self._by_writer.setdefault(f"{line.source}/{line.writer_id}", []).append(line)
-        self._cut = lru_cache(maxsize=KEPT)(_read_cut)
+        self._cut = lru_cache(maxsize=KEPT)(lambda path, text: _read_cut(path, text, (seen or {}).get(str(path))))
 
     def make(self, rng: np.random.Generator) -> tuple[np.ndarray, str, str]:
         """A new line: image uint8 (height, W), text, and whose it is: `source/writer`, or `source/image` if unknown."""
@@ -108,12 +117,12 @@ class LineReuser:
         return ink, " ".join(word for piece in pieces for word in piece.words)
 
 
-def _read_cut(path: Path, text: str) -> CutLine:
+def _read_cut(path: Path, text: str, seen: Words | None) -> CutLine:
     """Read and cut one image; raises NetchuError naming a file that cannot be read."""
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if image is None:
         raise NetchuError(f"{path}: cannot be read as an image; correct the manifest")
-    return cut_line(image, text)
+    return cut_line(image, text, seen)
 
 
 def warp_ink(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -7,6 +7,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "netchu"
 ORDER = [
     "errors", "atomic", "interruption", "config", "charset", "metrics", "budget",
     "precision", "manifest", "preprocess", "augment", "backbone", "neck", "model", "losses", "schedule", "decode",
+    "align",
     "tracking", "readers", "dataset", "rendering", "checkpoint", "predict", "engine", "ensemble",
     "submission", "report",
 ]  # fmt: skip

@@ -1,18 +1,27 @@
 """New lines from real ones: only the folds that are named are read, and what is joined is what the label says."""
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from netchu.charset import Charset
+from netchu.checkpoint import save_bundle
+from netchu.config import Config
 from netchu.errors import NetchuError
+from netchu.model import build_model
+from netchu.predict import Prediction
 from synthetic_data.cuttings import cut_line, lift_ink
 from synthetic_data.effects import CLEAN_EFFECTS, EFFECTS, check_effects
 from synthetic_data.fontfolder import PACKAGED
 from synthetic_data.renderer import Renderer
 from synthetic_data.reusing import LineReuser, read_lines, warp_ink
+from synthetic_data.words import cut_at, find_words, load_words, pull_ends, save_words
+from tests.conftest import ROOT
 
 PLAIN = {"fibre": 1.0}
 TEXTS = ["Thôn Hạ Mỹ Tho", "Phố Huế Hà Nội", "Ấp Ba Long An", "Tổ Tư Gia Lai"]
@@ -112,3 +121,82 @@ def test_warped_ink_keeps_its_height_and_most_of_its_ink() -> None:
     for seed in range(6):
         warped = warp_ink(ink, np.random.default_rng(seed))
         assert len(warped) == len(ink) and 0.5 < warped.sum() / ink.sum() < 2.0
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained model that knows the letters of TEXTS."""
+    path = tmp_path_factory.mktemp("bundle") / "tiny.safetensors"
+    cfg = Config(backbone="cnn3", pretrained=False, height=64, width_stride=4, neck="none", hidden=8)
+    charset = Charset.from_texts(TEXTS)
+    save_bundle(path, build_model(cfg, len(charset)), cfg, charset, metrics={}, hashes={})
+    return path
+
+
+def test_a_bundle_shows_where_words_stand(manifest: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Letters of `Thôn Hạ Mỹ Tho` said at steps 3, 6, 9 and so on; other lines are not read as their labels."""
+    lines = read_lines(manifest, {0})
+    charset = Charset.from_texts(TEXTS)
+
+    def spikes(model: object, inputs: list[np.ndarray]) -> list[Prediction]:
+        said = charset.encode(TEXTS[0])
+        log_probs = np.full((200, len(charset)), -9.0, np.float32)
+        log_probs[:, 0] = -0.01
+        for i, code in enumerate(said):
+            log_probs[3 * i + 3, [0, code]] = -9.0, -0.01
+        return [Prediction(log_probs, 0.0) for _ in inputs]
+
+    monkeypatch.setattr("synthetic_data.words.predict", spikes)
+    found = find_words(lines, bundle)
+    assert [Path(path).name for path in found] == ["an0.png"]
+    (words,) = found.values()
+    width = cv2.imread(str(lines[0].path), cv2.IMREAD_GRAYSCALE).shape[1]
+    columns = np.array(words) * width
+    expected = [[3, 12], [18, 21], [27, 30], [36, 42]]  # steps of first and last letters; 4 pixels a step, 8 of padding
+    assert np.allclose(columns, (np.array(expected) + 0.5) * 4 - 8, atol=0.01)
+
+
+def test_words_that_nearly_touch_are_cut_between_their_letters() -> None:
+    ink = np.zeros((20, 100), np.float32)
+    for start, stop in ((5, 30), (32, 60), (61, 80), (97, 100)):  # the last is the border of the cell
+        ink[5:15, start:stop] = 1.0
+    words = [(0.08, 0.27), (0.35, 0.57), (0.64, 0.77)]
+    assert cut_at(ink, words, letters=12) == [(5, 30), (32, 60), (61, 80)]
+    assert cut_at(np.zeros((20, 100), np.float32), words, letters=12) == []
+
+
+def test_outer_letters_are_pulled_in() -> None:
+    said = np.array([0.0, 50, 60, 70, 80, 90, 900])
+    assert pull_ends(said).tolist() == [20, 50, 60, 70, 80, 90, 120]
+    assert pull_ends(np.array([3.0, 90.0])).tolist() == [3, 90]
+
+
+def test_words_are_found_once_and_kept(
+    manifest: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines, path = read_lines(manifest, {0}), tmp_path / "words.json"
+    monkeypatch.setattr("synthetic_data.words.find_words", lambda *_: {"a.png": [(0.1, 0.2)]})
+    save_words(path, lines, bundle)
+    assert load_words(path) == {"a.png": [(0.1, 0.2)]}
+    monkeypatch.setattr("synthetic_data.words.find_words", lambda *_: pytest.fail("found again"))
+    save_words(path, lines, bundle)
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(NetchuError, match=r"words\.json: cannot be read"):
+        load_words(path)
+
+
+def test_script_takes_a_bundle(manifest: Path, bundle: Path, tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "synthetic_data" / "gendata_aug.py"), "--manifest", str(manifest)]
+    options = ["--folds", "0", "--count", "4", "--jobs", "1", "--bundle"]
+    done = subprocess.run(
+        [*script, *options, str(bundle), "--out", str(tmp_path / "made")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "made" / "labels.tsv").read_text(encoding="utf-8").splitlines()) == 4
+    done = subprocess.run(
+        [*script, *options, "none.safetensors", "--out", str(tmp_path / "no")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and "none.safetensors: no such bundle" in done.stderr
