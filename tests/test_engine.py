@@ -3,10 +3,12 @@
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,15 @@ from typing import Any
 import pytest
 import torch
 
-from netchu.checkpoint import load_bundle, load_state, read_bundle
+from netchu.checkpoint import load_bundle, read_bundle
 from netchu.config import Config
+from netchu.dataset import Batch
 from netchu.engine import Trainer, fit
 from netchu.errors import NetchuError
 from netchu.losses import CtcObjective
 from netchu.manifest import read_manifest, write_manifest
+from netchu.resume import load_state, save_state
+from netchu.stepping import Stepper
 from netchu.tracking import read_log
 from tests.conftest import ROOT
 
@@ -29,6 +34,19 @@ TIMES = ("lines_per_s", "data_wait", "seconds")
 def log_without_times(cfg: Config) -> list[dict[str, Any]]:
     """A run's log, less what depends on the clock."""
     return [{k: v for k, v in r.items() if k not in TIMES} for r in read_log(cfg.run_dir / "log.jsonl")]
+
+
+def stopping_after(count: int) -> Callable[..., tuple[float, bool]]:
+    """A `Stepper.step` during whose `count`th call the process is asked to stop."""
+    step, calls = Stepper.step, iter(range(1, 1000))
+
+    def stopping(self: Stepper, batch: Batch, *, progress: float, closes: bool, stop: bool) -> tuple[float, bool]:
+        if next(calls) == count:
+            os.kill(os.getpid(), signal.SIGTERM)
+            stop = True
+        return step(self, batch, progress=progress, closes=closes, stop=stop)
+
+    return stopping
 
 
 def test_overfits_one_batch(tiny: Config, manifest: Path, tmp_path: Path) -> None:
@@ -55,6 +73,7 @@ def test_a_run_leaves_bundle_report_log_and_curves(tiny: Config) -> None:
         "report.json",
         "curves.png",
         "state.pt",
+        "state.1.pt",
         "valid.csv",
     }
     assert json.loads((tiny.run_dir / "report.json").read_text(encoding="utf-8")) == report
@@ -82,20 +101,12 @@ def test_resume_equals_an_uninterrupted_run(stop_after: int, tiny: Config, monke
     monkeypatch.setattr("netchu.engine.LOG_EVERY", 3)
     fit(cfg)
     other = replace(cfg, name="parts_f0")
-    step = Trainer._step
-
-    def stopping(self: Trainer, batch: Any) -> tuple[float, float]:
-        result = step(self, batch)
-        if self.step == stop_after:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return result
-
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_step", stopping)
-        with pytest.raises(NetchuError, match=f"stopped at step {stop_after} of 8, all saved; go on .* --resume"):
+        patch.setattr(Stepper, "step", stopping_after(stop_after))
+        with pytest.raises(NetchuError, match=f"stopped after {stop_after} batches, .* all saved; go on .* --resume"):
             fit(other)
     fit(other, resume=True)
-    ends = [load_state(c.run_dir / "state.pt") for c in (cfg, other)]
+    ends = [load_state(c.run_dir)[0]["parts"] for c in (cfg, other)]
     for part in ("objective", "ema"):
         for name, tensor in ends[0][part].items():
             assert torch.equal(tensor, ends[1][part][name]), name
@@ -111,10 +122,8 @@ def test_resume_with_another_config_or_other_data_is_refused(tiny: Config, manif
         fit(replace(tiny, lr=1e-3), resume=True)
     copy = tiny.run_dir / "other.csv"
     write_manifest(copy, read_manifest(manifest)[:-1])
-    state = tiny.run_dir / "state.pt"
     changed = replace(tiny, manifest=str(copy))
-    saved = load_state(state)
-    torch.save({**saved, "config": changed.to_dict()}, state)
+    save_state(tiny.run_dir, {**load_state(tiny.run_dir)[0], "config": changed.to_dict()})
     with pytest.raises(NetchuError, match="has changed since"):
         fit(changed, resume=True)
 
@@ -130,11 +139,14 @@ def test_loss_that_is_not_finite_is_skipped_then_stops_with_the_lines(
         return loss * math.nan if next(calls) in {1} | set(range(4, 100)) else loss
 
     monkeypatch.setattr(CtcObjective, "forward", broken)
-    with pytest.raises(NetchuError, match="was not finite for 10 steps in a row"):
+    with pytest.raises(NetchuError, match="was not finite for 10 batches in a row"):
         fit(replace(tiny, epochs=9))
     printed = capsys.readouterr().out
-    assert "step 1: loss nan, gradient 0.0; skipped; lines" in printed
+    assert re.search(r"batch 1: loss nan, gradient [\d.]+; skipped; lines", printed)
     assert ".jpg" in printed
+    noted = [json.loads(row) for row in (tiny.run_dir / "bad_batches.jsonl").read_text("utf-8").splitlines()]
+    assert [record["step"] for record in noted] == [1, *range(4, 14)]
+    assert all(len(record["lines"]) == 8 for record in noted[:2])
 
 
 def test_fine_tuning_starts_from_the_pretrained_bundle(tiny: Config) -> None:
@@ -143,7 +155,7 @@ def test_fine_tuning_starts_from_the_pretrained_bundle(tiny: Config) -> None:
     bundle = pretraining.run_dir / "best.safetensors"
     tuned = Trainer(replace(tiny, load_weight=str(bundle)), resume=False)
     head = load_bundle(bundle).model.head.weight
-    assert torch.equal(tuned.plain.model.head.weight.detach().float(), head)
+    assert torch.equal(tuned.stepper.objective.model.head.weight.detach().float(), head)
     with pytest.raises(NetchuError, match=r"none\.safetensors: no such bundle"):
         fit(replace(tiny, load_weight="none.safetensors"))
 
@@ -190,4 +202,4 @@ def test_sigterm_to_the_whole_process_group_saves(tiny: Config) -> None:
     assert process.returncode == 2
     assert "all saved; go on with the same command and --resume" in error
     assert "Traceback" not in error
-    assert load_state(tiny.run_dir / "state.pt")["step"] > 0
+    assert load_state(tiny.run_dir)[0]["place"][2] > 0

@@ -5,16 +5,15 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "netchu"
 ORDER = [
-    "errors", "atomic", "interruption", "config", "charset", "metrics", "budget",
-    "precision", "manifest", "preprocess", "augment", "backbone", "neck", "model", "losses", "schedule", "decode",
-    "align",
-    "tracking", "readers", "dataset", "rendering", "checkpoint", "predict", "engine", "ensemble",
-    "submission", "report",
+    "errors", "atomic", "interruption", "config", "charset", "metrics", "budget", "precision",
+    "manifest", "preprocess", "augment", "backbone", "neck", "model", "losses", "optimizer", "schedule", "decode",
+    "align", "tracking", "readers", "dataset", "rendering", "rundata", "checkpoint", "resume", "predict", "stepping",
+    "validation", "engine", "ensemble", "submission", "report",
 ]  # fmt: skip
 HOMES = {
     "timm": {"backbone"},
     "albumentations": {"augment"},
-    "accelerate": {"engine", "predict", "tracking"},
+    "accelerate": {"engine", "stepping", "predict", "tracking", "validation"},
     "fastapi": {"serve"},
 }
 

@@ -1,26 +1,26 @@
 """Lines rendered while training: new in every epoch, the same again after a resume, failures in one line."""
 
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from netchu.charset import Charset
-from netchu.checkpoint import load_state
 from netchu.config import Config
 from netchu.dataset import BucketSampler, LineDataset
-from netchu.engine import Trainer, fit
+from netchu.engine import fit
 from netchu.errors import NetchuError
 from netchu.manifest import read_manifest
 from netchu.rendering import RenderAhead
+from netchu.resume import load_state
+from netchu.stepping import Stepper
 from tests.conftest import ROOT
+from tests.test_engine import stopping_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +78,12 @@ def test_resume_renders_the_same_lines_again(tiny: Config, monkeypatch: pytest.M
     cfg = replace(tiny, synthetic_source="numbers", epoch_lines=32, augment="ink", workers=1, name="whole_f0")
     fit(cfg, open_source=open_numbers)
     other = replace(cfg, name="parts_f0")
-    step = Trainer._step
-
-    def stopping(self: Trainer, batch: Any) -> tuple[float, float]:
-        result = step(self, batch)
-        if self.step == 6:  # the second of the second epoch
-            os.kill(os.getpid(), signal.SIGTERM)
-        return result
-
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_step", stopping)
-        with pytest.raises(NetchuError, match="stopped at step 6 of 8"):
+        patch.setattr(Stepper, "step", stopping_after(6))  # the second of the second epoch
+        with pytest.raises(NetchuError, match="stopped after 6 batches"):
             fit(other, open_source=open_numbers)
     fit(other, resume=True, open_source=open_numbers)
-    ends = [load_state(c.run_dir / "state.pt")["objective"] for c in (cfg, other)]
+    ends = [load_state(c.run_dir)[0]["parts"]["objective"] for c in (cfg, other)]
     assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items())
 
 

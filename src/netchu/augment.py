@@ -1,10 +1,11 @@
 """Named albumentations pipelines for resized lines: uint8 (H, w) -> uint8 (H, w'), paper light and ink dark.
 
-`AUGMENTS[name]` is a list of transforms; `Augmenter(name)` runs it with a seed for each image, so what a line looks
-like depends on (run seed, epoch, line) and not on which worker draws it.
+`AUGMENTS[name](strength)` is a list of transforms; `Augmenter(name)` runs it with a seed for each image, so what a line
+looks like depends on (run seed, epoch, line) and not on which worker draws it.
 """
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # albumentations asks the network for its version at import
@@ -132,19 +133,43 @@ class CutOut(A.ImageOnlyTransform):
         return output
 
 
-AUGMENTS: dict[str, list[A.BasicTransform]] = {
-    "none": [],
-    "light": [LineWarp(slant=0.15, tilt=0.0)],
-    "ink": [
-        LineWarp(),
-        Wobble(),
-        StrokeWidth(),
-        RuledLine(),
-        CutOut(),
-        A.RandomGamma(gamma_limit=(70, 140), p=0.2),
-        A.GaussianBlur(blur_limit=(3, 3), p=0.2),
-        A.GaussNoise(std_range=(0.01, 0.06), p=0.2),
-    ],
+def _ink(strength: float) -> list[A.BasicTransform]:
+    """What pens, papers and cameras do to a line."""
+    return [
+        LineWarp(
+            width=(1 - 0.25 * strength, 1 + 0.15 * strength),
+            slant=0.25 * strength,
+            size=(1 - 0.15 * strength, 1 + 0.05 * strength),
+            shift=3.0 * strength,
+            tilt=0.01 * strength,
+        ),
+        Wobble(reach=2.0 * strength),
+        StrokeWidth(p=0.3 * strength),
+        RuledLine(p=0.2 * strength),
+        CutOut(p=0.2 * strength),
+        A.RandomGamma(gamma_limit=(70, 140), p=0.2 * strength),
+        A.GaussianBlur(blur_limit=(3, 3), p=0.2 * strength),
+        A.GaussNoise(std_range=(0.01, 0.06), p=0.2 * strength),
+    ]
+
+
+def _light(strength: float) -> list[A.BasicTransform]:
+    """Only width and slant."""
+    return [
+        LineWarp(
+            width=(1 - 0.25 * strength, 1 + 0.15 * strength),
+            slant=0.15 * strength,
+            size=(1 - 0.15 * strength, 1 + 0.05 * strength),
+            shift=3.0 * strength,
+            tilt=0.0,
+        )
+    ]
+
+
+AUGMENTS: dict[str, Callable[[float], list[A.BasicTransform]]] = {
+    "none": lambda strength: [],
+    "light": _light,
+    "ink": _ink,
 }
 
 
@@ -155,10 +180,15 @@ class Augmenter:
         """Raises NetchuError for a name that is not in AUGMENTS."""
         if name not in AUGMENTS:
             raise NetchuError(f"augment={name}: no such pipeline; there are: {', '.join(AUGMENTS)}")
-        self.pipeline = A.Compose(AUGMENTS[name])
+        self.name = name
+        self._pipelines: dict[int, A.Compose] = {}
 
-    def __call__(self, line: Image, seed: int) -> Image:
-        """(H, w) -> (H, w')."""
-        self.pipeline.set_random_seed(seed)
-        output: Image = self.pipeline(image=line)["image"]
+    def __call__(self, line: Image, seed: int, strength: float = 1.0) -> Image:
+        """(H, w) -> (H, w'). `strength` (0 to 1, in steps of a tenth) scales sizes and probabilities of all changes."""
+        tenths = round(10 * strength)
+        if tenths not in self._pipelines:
+            self._pipelines[tenths] = A.Compose(AUGMENTS[self.name](tenths / 10))
+        pipeline = self._pipelines[tenths]
+        pipeline.set_random_seed(seed)
+        output: Image = pipeline(image=line)["image"]
         return output if output.ndim == 2 else output[..., 0]

@@ -18,7 +18,9 @@ from netchu.errors import NetchuError
 class TimmBackbone(nn.Module):
     """The first `stages` feature levels of a timm network."""
 
-    def __init__(self, name: str, *, stages: int, width_stride: int, pretrained: bool) -> None:
+    def __init__(
+        self, name: str, *, stages: int, width_stride: int, pretrained: bool, checkpointing: bool = False
+    ) -> None:
         super().__init__()
         options: dict[str, Any] = {"in_chans": 1, "features_only": True, "out_indices": (stages - 1,)}
         try:
@@ -29,6 +31,11 @@ class TimmBackbone(nn.Module):
             raise
         except Exception as error:
             raise NetchuError(_explain(name, stages, pretrained, error)) from error
+        if checkpointing:
+            switch: Any = getattr(self.network, "set_grad_checkpointing", None)
+            if switch is None:
+                raise NetchuError(f"backbone={name}: timm cannot checkpoint it; leave grad_checkpointing out")
+            switch(True)
         self.channels = int(self.network.feature_info.channels()[-1])  # type: ignore
 
     def forward(self, images: Tensor) -> Tensor:
@@ -184,7 +191,13 @@ def build_backbone(cfg: Config) -> nn.Module:
     """The backbone that `cfg.backbone` names: a key of BACKBONES, else a timm name."""
     if cfg.backbone in BACKBONES:
         return BACKBONES[cfg.backbone](cfg)
-    return TimmBackbone(cfg.backbone, stages=cfg.stages, width_stride=cfg.width_stride, pretrained=cfg.pretrained)
+    return TimmBackbone(
+        cfg.backbone,
+        stages=cfg.stages,
+        width_stride=cfg.width_stride,
+        pretrained=cfg.pretrained,
+        checkpointing=cfg.grad_checkpointing,
+    )
 
 
 BACKBONES: dict[str, Callable[[Config], nn.Module]] = {"vgg_crnn": build_vgg_crnn, "cnn3": build_cnn3}

@@ -168,25 +168,3 @@ def _half(tensor: Tensor) -> Tensor:
         return tensor.contiguous()
     half = tensor.half().contiguous()
     return half if bool(half.isfinite().all()) else tensor.float().contiguous()
-
-
-def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write a resume state atomically."""
-    with atomic_path(path) as temporary:
-        try:
-            torch.save(state, temporary)
-        except RuntimeError as error:
-            raise NetchuError(f"{path}: cannot be written ({error}); free some space") from error
-
-
-def load_state(path: Path) -> dict[str, Any]:
-    """Read a resume state; tensors and plain values only. Raises NetchuError when it is missing or damaged."""
-    if not path.is_file():
-        raise NetchuError(f"{path}: no state to resume from; start the run without --resume")
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise NetchuError(
-            f"{path}: is damaged ({type(error).__name__}); start the run again without --resume"
-        ) from error
-    return state

@@ -31,6 +31,7 @@ class Config:
     fold: int = ALL_DATA_FOLD
     seed: int = 0
     augment: str = "ink"  # a key of augment.AUGMENTS
+    augment_ramp: float = 0.0  # share of the epochs over which augmentation grows to its full strength
     synthetic_share: float = 0.5  # share of made lines in an epoch, when the manifest has both kinds
     synthetic_source: str = ""  # made lines rendered while training: address, poems or address+poems
     epoch_lines: int = 0  # lines an epoch draws; 0: as many as there are real ones (or made ones, without real)
@@ -54,18 +55,27 @@ class Config:
     # training
     load_weight: str = ""  # a bundle to start from: weights/pretrained.safetensors, or a run's best
     epochs: int = 30
-    batch_size: int = 16
+    batch_size: int = 16  # lines
+    batch_pixels: int = 0  # at most so many pixels in a batch, padding included: wide lines come in smaller batches
+    accumulate: int = 1  # batches whose gradients make one step of the optimiser
     lr: float = 2e-3
+    layer_decay: float = 1.0  # factor of the learning rate for each stage farther from the head, for fine-tuning
     schedule: str = "cosine"  # cosine or onecycle
     warmup: float = 0.1  # share of all steps
     weight_decay: float = 0.01
     clip_norm: float = 5.0
     ema_decay: float = 0.998
+    average_epochs: int = 0  # the averaged weights of so many last epochs are averaged once more and tried at the end
     shortcut_weight: float = 0.1  # loss of the training-only CTC head before the neck
     precision: str = "auto"  # auto, fp32, bf16 or fp16
+    compile: bool = False  # torch.compile; wants a C++ compiler
+    grad_checkpointing: bool = False  # compute features of the backbone twice and keep less of them in memory
     workers: int = 1
     threads: int = 0  # of torch on the CPU; 0: its own choice
     validate_every: int = 1  # epochs
+    validate_steps: int = 0  # validate after so many batches instead
+    patience: int = 0  # validations without a better kalapa_score after which training ends; 0: never
+    keep_states: int = 2  # newest resume states that are kept
     output_dir: str = "outputs"
 
     def __post_init__(self) -> None:
@@ -78,7 +88,12 @@ class Config:
             ("max_width", self.max_width >= self.height, "at least the height"),
             ("pad", self.pad >= 0, "0 or more"),
             ("seed", self.seed >= 0, "0 or more"),
-            ("epoch_lines", self.epoch_lines >= 0, "0 or more"),
+            *(
+                (key, getattr(self, key) >= 0, "0 or more")
+                for key in ("epoch_lines", "batch_pixels", "average_epochs", "validate_steps", "patience")
+            ),
+            ("augment_ramp", 0 <= self.augment_ramp <= 1, "0 to 1"),
+            ("layer_decay", 0 < self.layer_decay <= 1, "above 0 and at most 1"),
             ("synthetic_share", 0 <= self.synthetic_share <= 1, "0 to 1"),
             ("dropout", 0 <= self.dropout < 1, "at least 0 and under 1"),
             ("ema_decay", 0 <= self.ema_decay < 1, "at least 0 and under 1"),
@@ -89,7 +104,15 @@ class Config:
             ("workers", self.workers >= 0, "0 or more"),
             *(
                 (key, getattr(self, key) >= 1, "at least 1")
-                for key in ("hidden", "neck_layers", "epochs", "batch_size", "validate_every")
+                for key in (
+                    "hidden",
+                    "neck_layers",
+                    "epochs",
+                    "batch_size",
+                    "accumulate",
+                    "validate_every",
+                    "keep_states",
+                )
             ),
         ]
         for key, good, allowed in checks:

@@ -63,6 +63,7 @@ class LineDataset(Dataset[tuple[Input, Line]]):
         self.width_stride = cfg.width_stride
         self.seed = cfg.seed
         self.augmenter = Augmenter(cfg.augment) if train and cfg.augment != "none" else None
+        self.ramp = cfg.augment_ramp * cfg.epochs  # epochs
         self.streams = bool(cfg.synthetic_source) and train
         limit = cfg.cache_mb * 1_000_000
         self.cached_bytes = 0
@@ -127,7 +128,8 @@ class LineDataset(Dataset[tuple[Input, Line]]):
             image = resize(read_image(line.path), self.geometry)
         if self.augmenter is not None:
             seed = int(np.random.SeedSequence((self.seed, epoch, position)).generate_state(1)[0])
-            changed = self.augmenter(image, seed)
+            strength = min(1.0, (epoch + 1) / self.ramp) if self.ramp else 1.0
+            changed = self.augmenter(image, seed, strength)
             if self._steps(changed.shape[1]) >= required_steps(line.text):  # a shrink must not make it unreadable
                 image = changed
         return to_input(image, self.geometry), line
@@ -145,12 +147,14 @@ class BucketSampler(Sampler[list[Key]]):
     """Batches of lines of like width, drawn anew each epoch; rank r of n takes every n-th batch.
 
     An epoch draws `cfg.epoch_lines` lines (0: as many as there are real ones), a share of them made ones when the
-    data has both kinds. `epoch` and `start` (batches already done) place it; set them before iterating.
+    data has both kinds. A batch has `cfg.batch_size` lines, or fewer when they would have over `cfg.batch_pixels`
+    pixels. `epoch` and `start` (batches already done) place it; set them before iterating.
     """
 
     def __init__(self, dataset: LineDataset, cfg: Config, rank: int = 0, ranks: int = 1) -> None:
         self.dataset = dataset
-        self.batch_size, self.seed, self.rank, self.ranks = cfg.batch_size, cfg.seed, rank, ranks
+        self.batch_size, self.batch_pixels = cfg.batch_size, cfg.batch_pixels
+        self.seed, self.rank, self.ranks = cfg.seed, rank, ranks
         real = sum(line.is_real for line in dataset.lines)
         made = len(dataset.lines) - real
         total = cfg.epoch_lines or real or made
@@ -164,11 +168,16 @@ class BucketSampler(Sampler[list[Key]]):
         self.epoch = 0
         self.start = 0
 
-    def __len__(self) -> int:
-        """Batches of a whole epoch on this rank (the same on every rank)."""
-        return max(1, -(-(self.real_count + self.made_count) // self.batch_size) // self.ranks)
+    @property
+    def epoch_lines(self) -> int:
+        """Lines that an epoch draws."""
+        return self.real_count + self.made_count
 
     def __iter__(self) -> Iterator[list[Key]]:
+        yield from self.plan()[self.start :]
+
+    def plan(self) -> list[list[Key]]:
+        """All batches of the present epoch on this rank; every rank has equally many."""
         rng = np.random.default_rng((self.seed, self.epoch))
         widths = np.array(self.dataset.widths)
         real = np.array([line.is_real for line in self.dataset.lines])
@@ -183,13 +192,23 @@ class BucketSampler(Sampler[list[Key]]):
         for pool_start in range(0, len(drawn), POOL_BATCHES * self.batch_size):
             pool = drawn[pool_start : pool_start + POOL_BATCHES * self.batch_size]
             pool = pool[np.argsort(widths[pool], kind="stable")]
-            batches += [
-                [(self.epoch, int(i)) for i in pool[k : k + self.batch_size]]
-                for k in range(0, len(pool), self.batch_size)
-            ]
+            while len(pool):
+                count = self._lines_that_fit(widths[pool[: self.batch_size]])
+                batches.append([(self.epoch, int(i)) for i in pool[:count]])
+                pool = pool[count:]
         order = rng.permutation(len(batches))
-        mine = [batches[i % len(order)] for i in np.resize(order, max(len(order), self.ranks))][self.rank :: self.ranks]
-        yield from mine[: len(self)][self.start :]
+        if len(order) < self.ranks:
+            order = np.resize(order, self.ranks)
+        whole = len(order) // self.ranks * self.ranks
+        return [batches[i] for i in order[:whole][self.rank :: self.ranks]]
+
+    def _lines_that_fit(self, widths: np.ndarray) -> int:
+        """How many of the next lines, of rising widths, make a batch."""
+        if not self.batch_pixels:
+            return len(widths)
+        geometry = self.dataset.geometry
+        pixels = [geometry.height * geometry.input_width(int(w)) * n for n, w in enumerate(widths, 1)]
+        return max(1, sum(p <= self.batch_pixels for p in pixels))
 
 
 def _draw(positions: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

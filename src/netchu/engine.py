@@ -1,9 +1,9 @@
 """Training: `fit` builds a run from its config, loops over batches, validates, saves, and resumes exactly.
 
-What a batch is, what is minimised and what is written live in the modules below this one.
+What a batch is, what is minimised and what is written live in the modules below this one. Where a run stands is
+(epoch, batches done in it), so that epochs may have different numbers of batches.
 """
 
-import math
 import random
 import sys
 import time
@@ -16,23 +16,23 @@ from accelerate import Accelerator
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from netchu.charset import Charset
-from netchu.checkpoint import hash_file, load_state, save_bundle, save_state, warm_start
+from netchu.checkpoint import hash_file, warm_start
 from netchu.config import Config
-from netchu.dataset import Batch, BucketSampler, Collate, LineDataset
+from netchu.dataset import Batch, BucketSampler, Collate
 from netchu.errors import NetchuError
 from netchu.interruption import Interruption, outlive_signals
 from netchu.losses import CtcObjective
-from netchu.manifest import read_manifest, refuse_leaks, split
 from netchu.model import build_model
 from netchu.precision import choose_precision
-from netchu.predict import evaluate, write_answers
 from netchu.rendering import LineSource, OpenSource, RenderAhead
-from netchu.schedule import build_ema, learning_rate
+from netchu.resume import Stateful, load_state, random_state, refuse_other_run, save_state, set_random_state
+from netchu.rundata import load_run_data
+from netchu.schedule import EpochAverage
+from netchu.stepping import Stepper
 from netchu.tracking import Run
+from netchu.validation import Referee
 
-LOG_EVERY = 20  # steps
-MAX_BAD_STEPS = 10  # steps in a row without a finite loss
+LOG_EVERY = 20  # batches
 
 
 class Trainer:
@@ -50,25 +50,24 @@ class Trainer:
         )
         self.rank, self.ranks = self.accelerator.process_index, self.accelerator.num_processes
         self.manifest = Path(cfg.manifest)
-        self._read_data()
+        self.hashes = {"manifest": hash_file(self.manifest) if cfg.manifest else ""}
+        self.data = load_run_data(cfg, self.source)
+        self.say(f"{self.data}\n{self.precision} on {self.accelerator.device}, {self.ranks} process(es)")
+        self.charset, self.train_set = self.data.charset, self.data.train_set
         random.seed(cfg.seed)
         torch.manual_seed(cfg.seed)
         model = build_model(cfg, len(self.charset))
         if cfg.load_weight and not resume:
             self.say(warm_start(model, cfg, self.charset, (line.text for line in self.train_set.lines)))
-        objective = CtcObjective(model, cfg.shortcut_weight).to(memory_format=torch.channels_last)
-        optimizer = torch.optim.AdamW(objective.parameters(), lr=cfg.lr, weight_decay=cfg.weight_decay, fused=True)
         self.sampler = BucketSampler(self.train_set, cfg, self.rank, self.ranks)
-        self.total_steps = cfg.epochs * len(self.sampler)
-        factor = learning_rate(cfg.schedule, self.total_steps, cfg.warmup)
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
-        self.plain: CtcObjective = self.accelerator.unwrap_model(self.objective)
-        self.ema = build_ema(self.plain.model, cfg.ema_decay)
-        self.step, self.best, self.seconds, self.bad_steps = 0, -1.0, 0.0, 0
-        self.best_metrics: dict[str, Any] = {}
+        self.stepper = Stepper(cfg, CtcObjective(model, cfg.shortcut_weight), self.accelerator, self._note_bad)
+        self.average = EpochAverage()
+        self.epoch, self.done, self.step = 0, 0, 0  # done: batches of this epoch; step: batches of all
+        self.seconds, self.bad_steps, self.norm = 0.0, 0, 0.0  # norm: of the last gradient, before clipping
         self.losses: list[float] = []  # since the last record of the log
-        self.hashes = {"manifest": hash_file(self.manifest) if cfg.manifest else ""}
+        self.referee = Referee(
+            cfg, self.charset, self.data.valid_set, self.precision, self.hashes, self.rank, self.ranks
+        )
         if resume:
             self._restore()
         if self.accelerator.is_main_process:
@@ -79,33 +78,8 @@ class Trainer:
         if text and self.accelerator.is_main_process:
             tqdm.write(text)
 
-    def _read_data(self) -> None:
-        """Manifest -> charset, training set, held-out set."""
-        cfg = self.cfg
-        lines = read_manifest(self.manifest) if cfg.manifest else []
-        leaks = refuse_leaks(lines, self.manifest)
-        train, held_out = split(lines, cfg.fold)
-        if not train and not self.source:
-            raise NetchuError(
-                f"{self.manifest}: no line to train on with fold {cfg.fold} held out; choose another --fold"
-            )
-        self.charset = Charset.from_texts(
-            [*(line.text for line in lines), self.source.characters if self.source else ""]
-        )
-        self.train_set = LineDataset(train, cfg, self.charset, train=True)
-        self.valid_set = LineDataset(held_out, cfg, self.charset, train=False) if held_out else None
-        self.say(
-            f"{cfg.name}: {len(self.train_set)} lines to train on, {len(held_out) or 'none'} held out, "
-            f"{len(self.charset) - 1} characters, {self.train_set.cached_bytes / 1e6:.0f} MB of lines in memory\n"
-            f"{leaks.shared_texts} texts in several folds, {leaks.unknown_writers} lines of unknown writers\n"
-            f"{self.precision} on {self.accelerator.device}, {self.ranks} process(es)"
-        )
-        for dataset in (self.train_set, self.valid_set):
-            self.say(dataset.exclusion_report() if dataset else "")
-
     def train(self) -> dict[str, Any]:
         """Run all remaining epochs; returns the report that is also written to `report.json`."""
-        per_epoch = len(self.sampler)
         ahead = None
         if self.source:
             ahead = RenderAhead(self.source, self.sampler.made_count, self.cfg.epochs, max(1, self.cfg.workers))
@@ -122,8 +96,7 @@ class Trainer:
         )
         interruption = Interruption()
         bar = tqdm(
-            total=self.total_steps * self.cfg.batch_size * self.ranks,
-            initial=self.step * self.cfg.batch_size * self.ranks,
+            total=self.cfg.epochs * self.sampler.epoch_lines,
             unit="line",
             desc=self.cfg.name,
             smoothing=0.05,
@@ -132,17 +105,15 @@ class Trainer:
         )
         try:
             with interruption.watch(), bar:
-                while self.step < self.total_steps:
-                    self.sampler.epoch, self.sampler.start = divmod(self.step, per_epoch)
+                while self.epoch < self.cfg.epochs and not self.referee.patience_is_over:
+                    self.sampler.epoch, self.sampler.start = self.epoch, self.done
                     if ahead:
-                        self.train_set.replace_rendered(ahead.take(self.sampler.epoch))
-                    self._epoch(loader, bar, interruption)
-                    epoch = self.step // per_epoch
-                    if epoch % self.cfg.validate_every == 0 or self.step == self.total_steps:
-                        self._validate(epoch)
+                        self.train_set.replace_rendered(ahead.take(self.epoch))
+                    stop = self._epoch(loader, bar, interruption)
                     self._save()
-                    if interruption.requested and self.step < self.total_steps:
+                    if stop and self.epoch < self.cfg.epochs:
                         self._stop()
+                self._try_average()
         except NetchuError as error:  # one raised by a data worker arrives with that worker's traceback in its text
             raise NetchuError(str(error).rpartition("NetchuError: ")[2].strip()) from error
         finally:
@@ -151,98 +122,90 @@ class Trainer:
             loader._iterator = None  # ends the workers in order, also when an error keeps the loader alive
         return self._report()
 
-    def _epoch(self, loader: DataLoader[Any], bar: Any, interruption: Interruption) -> None:
-        """Steps of one epoch (the rest of it after a resume)."""
-        self.objective.train()
-        waited, window, steps = 0.0, time.perf_counter(), 0
+    def _epoch(self, loader: DataLoader[Any], bar: Any, interruption: Interruption) -> bool:
+        """Batches of one epoch (the rest of it after a resume), and the validation at its end.
+
+        Returns whether the run was asked to stop; when that happens before the epoch's end, it stops right here.
+        """
+        self.stepper.train_mode()
+        batches = len(self.sampler.plan())
+        stop, waited, window, lines = False, 0.0, time.perf_counter(), 0
         asked = time.perf_counter()
         for batch in loader:
             waited += time.perf_counter() - asked
             began = time.perf_counter()
-            loss, norm = self._step(batch)
-            self.seconds += time.perf_counter() - began
+            last = self.done + 1 == batches
+            closes = last or (self.done + 1) % self.cfg.accumulate == 0
+            progress = (self.epoch + (self.done + 1) / batches) / self.cfg.epochs
+            loss, stop = self.stepper.step(batch, progress=progress, closes=closes, stop=interruption.requested)
             self.losses.append(loss)
-            steps += 1
-            bar.update(len(batch.texts) * self.ranks)
-            if self.step % LOG_EVERY == 0 and self.accelerator.is_main_process:
+            self.step, self.done = self.step + 1, self.done + 1
+            self.seconds += time.perf_counter() - began
+            lines += len(batch.texts)
+            bar.update(round(progress * bar.total) - bar.n)
+            if self.step % LOG_EVERY == 0:
                 elapsed = time.perf_counter() - window
-                bar.set_postfix(loss=f"{np.mean(self.losses):.3f}", best=f"{max(self.best, 0):.4f}", refresh=False)
-                self.run.log(
-                    {
-                        "step": self.step,
-                        "epoch": self.sampler.epoch,
-                        "loss": float(np.mean(self.losses)),
-                        "norm": norm,
-                        "lr": self.scheduler.get_last_lr()[0],
-                        "lines_per_s": steps * self.cfg.batch_size * self.ranks / elapsed,
-                        "data_wait": waited / elapsed,
-                    }
-                )
-                waited, window, steps = 0.0, time.perf_counter(), 0
-                self.losses.clear()
-            if interruption.requested and self.step % len(self.sampler):  # at an epoch's end, validation comes first
-                self._save()
-                self._stop()
+                self._log(bar, lines * self.ranks / elapsed, waited / elapsed)
+                waited, window, lines = 0.0, time.perf_counter(), 0
+            if not last:
+                if self.cfg.validate_steps and self.step % self.cfg.validate_steps == 0:
+                    self._validate()
+                    if self.referee.patience_is_over:
+                        return stop
+                if stop and closes:
+                    self._save()
+                    self._stop()
             asked = time.perf_counter()
+        self.epoch, self.done = self.epoch + 1, 0
+        if self.epoch > self.cfg.epochs - self.cfg.average_epochs:
+            self.average.add(self.stepper.ema.module)
+        every = self.step % self.cfg.validate_steps if self.cfg.validate_steps else self.epoch % self.cfg.validate_every
+        if every == 0 or self.epoch == self.cfg.epochs:
+            self._validate()
+        return stop
+
+    def _log(self, bar: Any, rate: float, data_wait: float) -> None:
+        """Record the batches since the last record: mean loss, lines a second, share of time waiting for data."""
+        if self.accelerator.is_main_process:
+            loss = float(np.mean(self.losses))
+            bar.set_postfix(loss=f"{loss:.3f}", best=f"{max(self.referee.best, 0):.4f}", refresh=False)
+            place = {"step": self.step, "epoch": self.epoch}
+            learnt = {"loss": loss, "norm": self.stepper.norm, "lr": self.stepper.lr}
+            self.run.log({**place, **learnt, "lines_per_s": rate, "data_wait": data_wait})
+        self.losses.clear()
 
     def _stop(self) -> NoReturn:
         """End the run after a signal; its state is saved."""
         raise NetchuError(
-            f"stopped at step {self.step} of {self.total_steps}, all saved; go on with the same command and --resume"
+            f"stopped after {self.step} batches, in epoch {self.epoch + 1} of {self.cfg.epochs}, all saved; "
+            "go on with the same command and --resume"
         )
 
-    def _step(self, batch: Batch) -> tuple[float, float]:
-        """One optimiser step; returns (loss, gradient norm). A step without a finite loss changes nothing."""
-        device = self.accelerator.device
-        images = batch.images.to(device, memory_format=torch.channels_last, non_blocking=True)
-        with self.accelerator.autocast():
-            loss = self.objective(images, batch.targets.to(device), batch.target_lengths.to(device))
-        value, norm = float(loss.detach()), 0.0
-        finite = math.isfinite(value)
-        if finite:
-            self.accelerator.backward(loss)
-            norm = float(self.accelerator.clip_grad_norm_(self.objective.parameters(), self.cfg.clip_norm))
-            finite = math.isfinite(norm) or self.precision == "fp16"  # fp16: the scaler skips and lowers its scale
-        if finite:
-            self.optimizer.step()
-            self.ema.update_parameters(self.plain.model)
-            self.bad_steps = 0
-        else:
-            self.bad_steps += 1
-            self.say(f"step {self.step}: loss {value}, gradient {norm}; skipped; lines {', '.join(batch.names)}")
-            if self.bad_steps >= MAX_BAD_STEPS:
-                raise NetchuError(
-                    f"loss or gradient was not finite for {MAX_BAD_STEPS} steps in a row; "
-                    "lower lr or check the lines named above"
-                )
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scheduler.step()
-        self.step += 1
-        return value, norm
-
-    def _validate(self, epoch: int) -> None:
-        """Score the averaged weights on the held-out lines; write `last`, and `best` when kalapa_score has grown."""
-        metrics: dict[str, Any] = {"step": self.step, "epoch": epoch}
-        model, best = self.ema.module, True
-        if self.valid_set is not None:
-            result = evaluate(
-                model, self.valid_set, self.charset, precision=self.precision, rank=self.rank, ranks=self.ranks
-            )
-            metrics |= result.to_dict()
-            best = result.scores.kalapa_score > self.best
-            if best:
-                self.best, self.best_metrics = result.scores.kalapa_score, metrics
-            if self.accelerator.is_main_process:
-                self.run.log({**metrics, "seconds": round(self.seconds, 1)})
-                self.say(f"epoch {epoch}: {result}")
-                if best:
-                    write_answers(self.cfg.run_dir / "valid.csv", result)
+    def _note_bad(self, loss: float, norm: float, batch: Batch) -> None:
+        """Record a batch that could not be learnt from."""
+        self.say(f"batch {self.step}: loss {loss}, gradient {norm}; skipped; lines {', '.join(batch.names)}")
         if self.accelerator.is_main_process:
-            for name in ("last", "best")[: 1 + best]:
-                path = self.cfg.run_dir / f"{name}.safetensors"
-                save_bundle(path, model, self.cfg, self.charset, metrics=metrics, hashes=self.hashes)
+            self.run.note_bad_batch({"step": self.step, "loss": str(loss), "lines": batch.names})
+
+    def _validate(self) -> None:
+        """Score the averaged weights; write `last`, and `best` when kalapa_score has grown."""
+        figures = {"step": self.step, "epoch": self.epoch, "seconds": round(self.seconds, 1)}
+        record = self.referee.judge(self.stepper.ema.module, figures, self.say)
+        if self.accelerator.is_main_process:
+            if record is not None:
+                self.run.log(record)
             self.run.draw_curves()
             self._report()
+
+    def _try_average(self) -> None:
+        """At the end: the mean of the last epochs' weights becomes `best` if it is better than all before."""
+        if self.average.count < 2:
+            return
+        weights = {name: tensor.clone() for name, tensor in self.stepper.ema.module.state_dict().items()}
+        self.stepper.ema.module.load_state_dict(self.average.mean)
+        self.say(f"mean of the last {self.average.count} epochs:")
+        self._validate()
+        self.stepper.ema.module.load_state_dict(weights)
 
     def _report(self) -> dict[str, Any]:
         """Write and return `report.json`."""
@@ -250,15 +213,10 @@ class Trainer:
             "name": self.cfg.name,
             "fold": self.cfg.fold,
             "step": self.step,
-            "steps": self.total_steps,
+            "epochs_done": self.epoch,
             "training_seconds": round(self.seconds, 1),
-            "held_out": self.best_metrics or None,
-            "note": None if self.valid_set else "trained on every line: there is no held-out figure",
-            "lines": {
-                "train": len(self.train_set),
-                "held_out": len(self.valid_set) if self.valid_set else 0,
-                "excluded": [str(line.path) for line in self.train_set.excluded],
-            },
+            **self.referee.verdict(),
+            "lines": self.data.counts(),
             "precision": self.precision,
             "torch": torch.__version__,
             "hashes": self.hashes,
@@ -270,53 +228,34 @@ class Trainer:
 
     def _save(self) -> None:
         """Write the resume state: everything that the next step depends on."""
-        scaler = self.accelerator.scaler
+        if not self.accelerator.is_main_process:
+            return
         state = {
             "config": self.cfg.to_dict(),
             "hashes": self.hashes,
-            "step": self.step,
+            "place": [self.epoch, self.done, self.step],
             "losses": self.losses,
-            "best": self.best,
-            "best_metrics": self.best_metrics,
             "seconds": self.seconds,
-            "objective": self.plain.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
-            "scaler": scaler.state_dict() if scaler is not None else {},
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state() if self.accelerator.device.type == "cuda" else torch.empty(0),
+            "parts": {name: part.state_dict() for name, part in self._parts().items()},
+            "rng": random_state(),
         }
-        if self.accelerator.is_main_process:
-            save_state(self.cfg.run_dir / "state.pt", state)
+        save_state(self.cfg.run_dir, state, keep=self.cfg.keep_states)
+
+    def _parts(self) -> dict[str, Stateful]:
+        """Everything with a memory of its own."""
+        return {**self.stepper.parts(), "average": self.average, "referee": self.referee}
 
     def _restore(self) -> None:
         """Load the resume state; raises NetchuError when config or data are not those it was made with."""
-        path = self.cfg.run_dir / "state.pt"
-        state = load_state(path)
-        free = ("workers", "threads", "output_dir", "cache_mb")
-        then, now = state["config"], self.cfg.to_dict()
-        changed = [
-            f"{key}={then.get(key)!r}, now {now[key]!r}" for key in now if key not in free and then.get(key) != now[key]
-        ]
-        if changed:
-            raise NetchuError(
-                f"{path}: was made with {changed[0]}; resume with the same config or start without --resume"
-            )
-        if state["hashes"] != self.hashes:
-            raise NetchuError(f"{self.manifest}: has changed since {path} was made; start without --resume")
-        self.plain.load_state_dict(state["objective"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
-        if self.accelerator.scaler is not None and state["scaler"]:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
-        torch.set_rng_state(state["rng"])
-        if self.accelerator.device.type == "cuda" and state["cuda_rng"].numel():
-            torch.cuda.set_rng_state(state["cuda_rng"])
-        self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
-        self.best_metrics, self.losses = state["best_metrics"], state["losses"]
-        self.say(f"resumed at step {self.step} of {self.total_steps}")
+        state, warning = load_state(self.cfg.run_dir)
+        self.say(warning)
+        refuse_other_run(state, self.cfg, self.hashes)
+        for name, part in self._parts().items():
+            part.load_state_dict(state["parts"][name])
+        set_random_state(state["rng"])
+        self.epoch, self.done, self.step = state["place"]
+        self.seconds, self.losses = state["seconds"], state["losses"]
+        self.say(f"resumed after {self.step} batches, in epoch {self.epoch + 1} of {self.cfg.epochs}")
 
 
 def _open_source(cfg: Config, open_source: OpenSource | None) -> LineSource | None:

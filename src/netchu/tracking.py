@@ -39,6 +39,11 @@ class Run:
         except OSError as error:
             raise NetchuError(f"{self.log_path}: cannot be written ({error.strerror}); free some space") from error
 
+    def note_bad_batch(self, record: Mapping[str, Any]) -> None:
+        """Append a batch that could not be learnt from to `bad_batches.jsonl`."""
+        with (self.folder / "bad_batches.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+
     def write_report(self, report: Mapping[str, Any]) -> None:
         """Write `report.json`."""
         write_json(self.folder / "report.json", report)
