@@ -33,6 +33,7 @@ from netchu.tracking import Run
 from netchu.validation import Referee
 
 LOG_EVERY = 20  # batches
+SAVE_EVERY = 600  # seconds between two resume states inside a long epoch
 
 
 class Trainer:
@@ -63,7 +64,7 @@ class Trainer:
         self.stepper = Stepper(cfg, CtcObjective(model, cfg.shortcut_weight), self.accelerator, self._note_bad)
         self.average = EpochAverage()
         self.epoch, self.done, self.step = 0, 0, 0  # done: batches of this epoch; step: batches of all
-        self.seconds, self.bad_steps, self.norm = 0.0, 0, 0.0  # norm: of the last gradient, before clipping
+        self.seconds, self.saved = 0.0, time.perf_counter()
         self.losses: list[float] = []  # since the last record of the log
         self.referee = Referee(
             cfg, self.charset, self.data.valid_set, self.precision, self.hashes, self.rank, self.ranks
@@ -152,8 +153,9 @@ class Trainer:
                     self._validate()
                     if self.referee.patience_is_over:
                         return stop
-                if stop and closes:
+                if closes and (stop or time.perf_counter() - self.saved > SAVE_EVERY):
                     self._save()
+                if closes and stop:
                     self._stop()
             asked = time.perf_counter()
         self.epoch, self.done = self.epoch + 1, 0
@@ -228,6 +230,7 @@ class Trainer:
 
     def _save(self) -> None:
         """Write the resume state: everything that the next step depends on."""
+        self.saved = time.perf_counter()
         if not self.accelerator.is_main_process:
             return
         state = {

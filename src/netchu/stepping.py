@@ -81,6 +81,7 @@ class Stepper:
             bad = not (math.isfinite(self.norm) or self._may_overflow)
         if bad:
             self._bad_steps += 1
+            self._heal_statistics()
             self.note_bad(value, self.norm, batch)
             if self._bad_steps >= MAX_BAD_STEPS:
                 raise NetchuError(
@@ -95,6 +96,12 @@ class Stepper:
         if closes or bad:
             self.optimizer.zero_grad(set_to_none=True)
         return value, stop
+
+    def _heal_statistics(self) -> None:
+        """A forward pass over a bad batch may have spoilt batch statistics; the moving average still has good ones."""
+        for own, mean in zip(self.objective.model.buffers(), self.ema.module.buffers(), strict=True):
+            if own.is_floating_point() and not bool(own.isfinite().all()):
+                own.copy_(mean)
 
     def _agree(self, bad: bool, stop: bool) -> tuple[bool, bool]:
         """Whether the batch is bad, or a stop was asked for, on any process."""

@@ -1,0 +1,156 @@
+"""What a batch does to a run: accumulation, layer-wise rates, checkpointed gradients, averages, early ends."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from netchu.charset import Charset
+from netchu.checkpoint import load_bundle
+from netchu.config import Config
+from netchu.dataset import Batch, BucketSampler, Collate, LineDataset
+from netchu.engine import Trainer, fit
+from netchu.losses import CtcObjective
+from netchu.manifest import read_manifest
+from netchu.model import build_model
+from netchu.optimizer import build_optimizer, depth_of
+from netchu.schedule import EpochAverage, learning_rate
+from netchu.tracking import read_log
+
+
+def test_two_accumulated_batches_step_like_one_of_both(tiny: Config) -> None:
+    """Lines of one width, so that no padding differs, and no batch statistics: mean gradients are then equal."""
+    cfg = replace(tiny, backbone="cnn3", epochs=1, epoch_lines=16, clip_norm=1e9, shortcut_weight=0.0)
+    trainer = Trainer(replace(cfg, batch_size=8), resume=False)
+    stepper = trainer.stepper
+    for module in stepper.objective.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    sampler = BucketSampler(trainer.train_set, replace(cfg, batch_size=16))
+    whole = Collate(trainer.charset)([trainer.train_set[key] for key in sampler.plan()[0]])
+
+    def part(rows: slice) -> Batch:
+        return replace(
+            whole, images=whole.images[rows], targets=whole.targets[rows], target_lengths=whole.target_lengths[rows],
+            widths=whole.widths[rows], texts=whole.texts[rows], names=whole.names[rows],
+        )  # fmt: skip
+
+    def gradient(pieces: list[slice]) -> torch.Tensor:
+        stepper.objective.zero_grad()
+        for rows in pieces:
+            piece = part(rows)
+            loss = stepper.objective(piece.images, piece.targets, piece.target_lengths)
+            (loss / len(pieces)).backward()
+        return torch.cat([p.grad.flatten().clone() for p in stepper.objective.parameters() if p.grad is not None])
+
+    assert torch.allclose(gradient([slice(0, 16)]), gradient([slice(0, 8), slice(8, 16)]), atol=1e-5)
+
+
+def test_the_optimiser_steps_once_in_an_accumulation(tiny: Config) -> None:
+    trainer = Trainer(replace(tiny, accumulate=3, epochs=1), resume=False)  # five batches of 8: steps after 3 and 5
+    steps = []
+    step = trainer.stepper.optimizer.step
+    trainer.stepper.optimizer.step = lambda *a, **k: (steps.append(trainer.done), step(*a, **k))  # type: ignore
+    trainer.train()
+    batches = len(trainer.sampler.plan())
+    assert steps == [n - 1 for n in range(1, batches + 1) if n % 3 == 0 or n == batches]
+
+
+def test_depths_and_rates() -> None:
+    assert depth_of("model.backbone.network.conv_stem.weight") == 0
+    assert depth_of("model.backbone.network.blocks.3.0.conv_pw.weight") == 4
+    assert depth_of("model.head.weight") == -1
+    cfg = Config(backbone="tf_efficientnetv2_b0", pretrained=False, hidden=16)
+    objective = CtcObjective(build_model(cfg, 5), 0.1)
+    groups = build_optimizer(objective, lr=1.0, weight_decay=0.0, layer_decay=0.5).param_groups
+    assert [group["lr"] for group in groups] == [1.0, *(0.5**k for k in range(len(groups) - 1, 0, -1))]
+    assert sum(len(group["params"]) for group in groups) == len(list(objective.parameters()))
+    assert len(build_optimizer(objective, lr=1.0, weight_decay=0.0, layer_decay=1.0).param_groups) == 1
+
+
+def test_learning_rate_rises_then_falls() -> None:
+    for schedule, first in (("cosine", 0.0), ("onecycle", 1 / 25)):
+        factor = learning_rate(schedule, 0.1)
+        assert factor(0.0) == pytest.approx(first)
+        assert factor(0.1) == pytest.approx(1.0)
+        assert factor(0.55) == pytest.approx(0.5)
+        assert factor(1.0) == pytest.approx(1e-4)
+    assert learning_rate("cosine", 0.0)(0.0) == 1.0
+
+
+def test_batches_by_pixels(tiny: Config) -> None:
+    lines = read_manifest(Path(tiny.manifest))
+    charset = Charset.from_texts(line.text for line in lines)
+    cfg = replace(tiny, fold=5, batch_size=16, batch_pixels=32 * 160 * 6)
+    dataset = LineDataset(lines, cfg, charset, train=True)
+    batches = BucketSampler(dataset, cfg).plan()
+    assert sorted(i for batch in batches for _, i in batch) == list(range(len(lines)))
+    sizes = set()
+    for batch in batches:
+        widest = max(dataset.geometry.input_width(dataset.widths[i]) for _, i in batch)
+        assert len(batch) == 1 or len(batch) * widest * 32 <= cfg.batch_pixels
+        sizes.add(len(batch))
+    assert len(sizes) > 1
+
+
+def test_checkpointed_gradients_are_the_same() -> None:
+    cfg = Config(backbone="tf_efficientnetv2_b0", pretrained=False, hidden=16, stages=3, dropout=0.0)
+    images = torch.rand(2, 1, 48, 96)
+    gradients = []
+    for checkpointing in (False, True):
+        torch.manual_seed(0)
+        model = build_model(replace(cfg, grad_checkpointing=checkpointing), 5).train()
+        model(images).sum().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+    assert torch.allclose(*gradients, rtol=1e-3, atol=1e-3)
+
+
+def test_mean_of_epochs() -> None:
+    model = torch.nn.Linear(1, 1)
+    average = EpochAverage()
+    for value in (1.0, 2.0, 6.0):
+        with torch.no_grad():
+            model.weight.fill_(value)
+        average.add(model)
+    assert average.mean["weight"].item() == pytest.approx(3.0)
+    other = EpochAverage()
+    other.load_state_dict(average.state_dict())
+    other.add(model)
+    assert other.mean["weight"].item() == pytest.approx(3.75)
+
+
+def test_the_average_of_the_last_epochs_is_tried(tiny: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    trainer = Trainer(replace(tiny, epochs=3, average_epochs=2), resume=False)
+    trainer.train()
+    assert trainer.average.count == 2
+    assert "mean of the last 2 epochs:" in capsys.readouterr().out
+    last = load_bundle(trainer.cfg.run_dir / "last.safetensors").model.state_dict()
+    assert torch.allclose(last["head.weight"], trainer.average.mean["head.weight"], atol=1e-3)
+
+
+def test_training_ends_when_nothing_gets_better(tiny: Config) -> None:
+    cfg = replace(tiny, epochs=50, lr=1e-9, patience=2)  # never reads anything: the first validation stays the best
+    report = fit(cfg)
+    assert report["epochs_done"] == 3
+    assert "ended early: 2 validations" in report["note"]
+    assert fit(cfg, resume=True)["epochs_done"] == 3
+
+
+def test_validation_by_batches(tiny: Config) -> None:
+    cfg = replace(tiny, epochs=2, validate_steps=3)
+    fit(cfg)
+    validated = [record["step"] for record in read_log(cfg.run_dir / "log.jsonl") if "cer" in record]
+    assert validated == [3, 6, 8]
+
+
+def test_augmentation_grows(tiny: Config) -> None:
+    lines = read_manifest(Path(tiny.manifest))
+    charset = Charset.from_texts(line.text for line in lines)
+    dataset = LineDataset(lines, replace(tiny, augment="light", augment_ramp=1.0, epochs=10), charset, train=True)
+    plain = LineDataset(lines, tiny, charset, train=True)
+    changes = [
+        sum(abs(dataset[(epoch, i)][0].shape[2] - plain[(epoch, i)][0].shape[2]) for i in range(len(lines)))
+        for epoch in (0, 9)
+    ]
+    assert changes[0] < 0.5 * changes[1]
