@@ -1,4 +1,4 @@
-"""Train one run: python train.py -C b0_192_f5 --fold 0 [--set key=value ...] [--resume]."""
+"""Train one run, or the runs of all folds: python train.py -C b0_192_f5 --fold 0 [--set key=value ...] [--resume]."""
 
 import argparse
 from pathlib import Path
@@ -6,33 +6,44 @@ from typing import Any
 
 from netchu.config import Config, load_config
 from netchu.engine import fit
-from netchu.errors import run_main
-from netchu.rendering import LineSource
+from netchu.errors import NetchuError, run_main
+from netchu.folds import fold_runs, train_folds
 
 
 def main() -> None:
-    """Read the command line, train, print the held-out figure when there is one."""
+    """Read the command line, train, print the held-out figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-C", "--config", required=True, metavar="NAME", help="a file of configs/, without .py")
-    parser.add_argument("--fold", type=int, help="fold to hold out, 0 to 4; 5 trains on everything")
+    parser.add_argument("--fold", help="fold to hold out, 0 to 4; 5 trains on everything; all: 0 to 4 in turn")
     parser.add_argument("--seed", type=int)
-    parser.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="key=value", help="change fields of the config"
-    )
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="key=value", help="config fields")
     parser.add_argument("--resume", action="store_true", help="go on from the last saved step of this run")
     args = parser.parse_args()
 
-    configs = Path(__file__).resolve().parent / "configs"
-    cfg = load_config(args.config, fold=args.fold, seed=args.seed, overrides=args.set, folder=configs)
-    report = fit(cfg, resume=args.resume, open_source=open_source)
-    print(f"{cfg.run_dir}: {describe(report)}")
+    def load(fold: int | None) -> Config:
+        configs = Path(__file__).resolve().parent / "configs"
+        return load_config(args.config, fold=fold, seed=args.seed, overrides=args.set, folder=configs)
+
+    def command(cfg: Config) -> list[str]:
+        place = ["--fold", str(cfg.fold), "--seed", str(cfg.seed)]
+        return [__file__, "-C", args.config, *place, "--set", *args.set, f"name={cfg.name}"]
+
+    if args.fold == "all":
+        print(train_folds(fold_runs(load), train, command))
+        return
+    if args.fold and not args.fold.isdigit():
+        raise NetchuError(f"--fold {args.fold}: expected 0 to 5, or all")
+    cfg = load(int(args.fold) if args.fold else None)
+    print(f"{cfg.run_dir}: {describe(train(cfg, args.resume))}")
 
 
-def open_source(cfg: Config) -> LineSource:
-    """The generators; they are imported only when a config renders lines while training."""
-    from synthetic_data import streaming
+def train(cfg: Config, resume: bool) -> dict[str, Any]:
+    """One run; the generators are imported only when its config renders lines while training."""
+    if not cfg.synthetic_source:
+        return fit(cfg, resume=resume)
+    from synthetic_data.streaming import open_source
 
-    return streaming.open_source(cfg)
+    return fit(cfg, resume=resume, open_source=open_source)
 
 
 def describe(report: dict[str, Any]) -> str:
@@ -40,8 +51,8 @@ def describe(report: dict[str, Any]) -> str:
     best = report["held_out"]
     if best is None:
         return str(report["note"])
-    rates = f"CER {100 * best['cer']:.2f} %, exact {100 * best['exact']:.1f} %"
-    return f"best held-out {rates}, kalapa_score {best['kalapa_score']:.4f}"
+    cer, exact, kalapa = 100 * best["cer"], 100 * best["exact"], best["kalapa_score"]
+    return f"best held-out CER {cer:.2f} %, exact {exact:.1f} %, kalapa_score {kalapa:.4f}"
 
 
 if __name__ == "__main__":

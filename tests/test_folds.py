@@ -1,0 +1,90 @@
+"""All folds: each line read once by the run that had not seen it, complete runs left alone, figures that add up."""
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from netchu import folds
+from netchu.config import Config
+from netchu.engine import fit
+from netchu.errors import NetchuError
+from netchu.folds import fold_runs, is_complete, train_folds
+from netchu.manifest import read_manifest, write_manifest
+
+
+def no_command(cfg: Config) -> list[str]:
+    raise AssertionError("no process is needed")
+
+
+@pytest.fixture
+def runs(tiny: Config) -> list[Config]:
+    return [replace(tiny, fold=fold, name=f"tiny_f{fold}", epochs=1) for fold in range(5)]
+
+
+def counting(trained: list[int]) -> Callable[[Config, bool], dict[str, Any]]:
+    def train(cfg: Config, resume: bool) -> dict[str, Any]:
+        trained.append(cfg.fold)
+        return fit(cfg, resume=resume)
+
+    return train
+
+
+def test_every_line_is_read_by_a_run_that_had_not_seen_it(runs: list[Config]) -> None:
+    trained: list[int] = []
+    fit(runs[2])
+    table = train_folds(runs, counting(trained), no_command)
+    assert trained == [0, 1, 3, 4]
+    folder = runs[0].run_dir.parent / "tiny_folds"
+    rows = list(csv.DictReader((folder / "oof.csv").open(encoding="utf-8")))
+    lines = read_manifest(Path(runs[0].manifest))
+    assert sorted((row["id"], int(row["fold"])) for row in rows) == sorted(
+        ("/".join(line.path.parts[-2:]), line.fold) for line in lines
+    )
+    figures = json.loads((folder / "folds.json").read_text(encoding="utf-8"))
+    (source,) = figures["pooled"]
+    assert figures["pooled"][source]["lines"] == len(lines)
+    mean, spread = figures["mean_and_spread"][source]["cer"]
+    cers = [fold[source]["cer"] for fold in figures["folds"].values()]
+    assert mean == pytest.approx(sum(cers) / 5) and spread >= 0
+    assert "pooled" in table and f"{len(lines)} answers" in table
+
+
+def test_a_run_with_other_settings_is_not_complete(runs: list[Config]) -> None:
+    assert not is_complete(runs[0])
+    fit(runs[0])
+    assert is_complete(runs[0])
+    assert not is_complete(replace(runs[0], lr=1.0))
+    assert not is_complete(replace(runs[0], epochs=2))
+
+
+def test_names_carry_the_fold() -> None:
+    assert [cfg.name for cfg in fold_runs(lambda fold: Config(name="mine", fold=fold))] == [
+        f"mine_f{fold}" for fold in range(5)
+    ]
+    assert fold_runs(lambda fold: Config(name=f"b0_f{fold}", fold=fold))[3].name == "b0_f3"
+
+
+def test_a_fold_without_lines_is_one_line(runs: list[Config], tmp_path: Path) -> None:
+    lines = read_manifest(Path(runs[0].manifest))
+    path = tmp_path / "four.csv"
+    write_manifest(path, [replace(line, fold=max(1, line.fold)) for line in lines])
+    with pytest.raises(NetchuError, match=r"four\.csv: has no line in fold 0"):
+        train_folds([replace(cfg, manifest=str(path)) for cfg in runs[:1]], counting([]), no_command)
+
+
+def test_folds_are_spread_over_gpus(runs: list[Config], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Processes that only note which GPU they see; one that fails ends the rest."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(folds, "sum_up", lambda runs: "table")
+    code = "import os, pathlib; pathlib.Path(r'{}', '{}').write_text(os.environ['CUDA_VISIBLE_DEVICES'])"
+    assert train_folds(runs, counting([]), lambda cfg: ["-c", code.format(tmp_path, cfg.fold)]) == "table"
+    seen = {int(path.name): path.read_text() for path in tmp_path.iterdir() if path.name.isdigit()}
+    assert seen.keys() == set(range(5)) and set(seen.values()) == {"0", "1"}
+    with pytest.raises(NetchuError, match="fold 0: ended with status 3"):
+        train_folds(runs, counting([]), lambda cfg: ["-c", "import sys; sys.exit(3)"])
