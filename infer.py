@@ -11,7 +11,7 @@ from netchu.ensemble import Ensemble
 from netchu.errors import NetchuError, run_main
 from netchu.metrics import score
 from netchu.preprocess import read_image
-from netchu.report import draw_samples
+from netchu.samples import draw_samples
 from netchu.submission import read_folder, read_labels, write_submission
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from netchu.report import draw_samples
+from netchu.samples import draw_samples
 from netchu.tracking import Run, read_log
 
 

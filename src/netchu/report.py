@@ -1,60 +1,208 @@
-"""Pictures of what a model reads: `samples.png`, lines with prediction and truth."""
+"""One HTML page about one run or several: `python -m netchu.report outputs/b0_192_f0 [...] --out report.html`.
 
+Everything is inside the file: curves, figures, the worst lines with their images, confusions of characters and marks,
+error by length and by writer. It reads what a run leaves behind (`report.json`, `log.jsonl`, `valid.csv`) and writers
+from the run's manifest, where that still is.
+"""
+
+import argparse
+import csv
+import html
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import cv2
-import numpy as np
-from PIL import Image as PillowImage
-from PIL import ImageDraw, ImageFont
+from matplotlib.figure import Figure
 
-from netchu.atomic import atomic_path
-from netchu.errors import NetchuError
-from netchu.metrics import distance
-from netchu.preprocess import Image
+from netchu.analysis import KINDS, Answered, by_length, by_writer, confusions, count_kinds, worst
+from netchu.errors import NetchuError, run_main
+from netchu.manifest import read_manifest
+from netchu.metrics import Scores, score
+from netchu.page import chart, line_picture, write_html
+from netchu.tracking import read_log
 
-ROW = 48  # pixels of a line image in the picture
-FONT_SIZE = 17
-GOOD, BAD, GREY = (0, 110, 80), (190, 40, 20), (90, 90, 90)
+WORST, CONFUSIONS, WRITERS = 30, 40, 40  # rows shown
+COLOURS = ("#4477aa", "#cc3311", "#009988", "#ee7733", "#aa3377", "#777777")
 
 
-def draw_samples(path: Path, images: Sequence[Image], answers: Sequence[str], labels: Sequence[str | None]) -> None:
-    """Write a picture of line images (h, w), each with its answer and, where they differ, its label below."""
-    if not images:
-        raise NetchuError(f"{path}: no line to draw")
-    font = ImageFont.truetype(_font_file(), FONT_SIZE)
-    strips = [_scaled(image) for image in images]
-    pixels_a_letter = FONT_SIZE * 0.62
-    longest = max(len(text or "") for text in (*answers, *labels)) + 10
-    width = max(max(s.shape[1] for s in strips), round(longest * pixels_a_letter)) + 20
-    heights = [
-        ROW + (FONT_SIZE + 6) * (2 if label is not None and label != answer else 1) + 14
-        for answer, label in zip(answers, labels, strict=True)
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a run's folder says about it."""
+
+    report: dict[str, Any]
+    log: list[dict[str, Any]]
+    lines: list[Answered]
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return str(self.report["name"])
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read a run's folder; raises NetchuError when its report or log is missing or broken."""
+    try:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        log = read_log(folder / "log.jsonl")
+    except (OSError, ValueError) as error:
+        raise NetchuError(
+            f"{folder}: is not the folder of a run ({error}); name one such as outputs/b0_192_f0"
+        ) from error
+    writers: dict[str, str] = {}
+    manifest = Path(report["config"]["manifest"])
+    if manifest.is_file():
+        writers = {str(line.path): line.writer_id for line in read_manifest(manifest)}
+    lines = []
+    if (folder / "valid.csv").is_file():
+        with (folder / "valid.csv").open(encoding="utf-8", newline="") as stream:
+            lines = [
+                Answered(
+                    path=row["img_path"],
+                    source=row["source"],
+                    text=row["text"],
+                    answer=row["answer"],
+                    confidence=float(row["confidence"]),
+                    writer=writers.get(row["img_path"], ""),
+                )
+                for row in csv.DictReader(stream)
+            ]
+    return RunRecord(report, log, lines)
+
+
+def write_report(path: Path, runs: Sequence[RunRecord]) -> None:
+    """Write the page. Answers of several runs, such as the folds of one config, are taken together."""
+    lines = [line for run in runs for line in run.lines]
+    title = ", ".join(run.name for run in runs)
+    parts = [_figures(runs), "<h2>Course of training</h2>", _curves(runs)]
+    if lines:
+        parts += _mistakes(lines)
+    parts.append("<h2>Settings</h2>" + _settings(runs))
+    write_html(path, title, parts)
+
+
+def _figures(runs: Sequence[RunRecord]) -> str:
+    """Held-out scores of each run by source, and of all answers together."""
+    rows = []
+    for run in runs:
+        held_out = run.report["held_out"]
+        if held_out is None:
+            rows.append(
+                f"<tr><td>{html.escape(run.name)}</td><td colspan=6>{html.escape(run.report['note'])}</td></tr>"
+            )
+            continue
+        for source, values in held_out["by_source"].items():
+            epoch, minutes = held_out["epoch"], run.report["training_seconds"] / 60
+            about = f"<td>{epoch}</td><td>{minutes:.0f}</td>"
+            rows.append(f"<tr><td>{html.escape(f'{run.name}: {source}')}</td>{_cells(Scores(**values))}{about}</tr>")
+    lines = [line for run in runs for line in run.lines]
+    if len(runs) > 1:
+        for source in sorted({line.source for line in lines}):
+            own = [line for line in lines if line.source == source]
+            pooled = score([line.answer for line in own], [line.text for line in own])
+            rows.append(f"<tr><td><b>all: {html.escape(source)}</b></td>{_cells(pooled)}<td></td><td></td></tr>")
+    heads = "".join(f"<th>{head}</th>" for head in ("run: source", *_HEADS, "best epoch", "minutes trained"))
+    return f"<table class='figures'><tr>{heads}</tr>{''.join(rows)}</table>"
+
+
+_HEADS = ("lines", "CER", "WER", "exact", "kalapa_score")
+
+
+def _cells(scores: Scores) -> str:
+    return (
+        f"<td>{scores.lines}</td><td>{100 * scores.cer:.2f} %</td><td>{100 * scores.wer:.2f} %</td>"
+        f"<td>{100 * scores.exact:.1f} %</td><td>{scores.kalapa_score:.4f}</td>"
+    )
+
+
+def _mistakes(lines: Sequence[Answered]) -> list[str]:
+    """The sections on what was read wrong."""
+    counts = confusions(lines)
+    kinds, total = count_kinds(counts), max(1, counts.total())
+    by_kind = "".join(f"<tr><td>{k}</td><td>{kinds[k]}</td><td>{100 * kinds[k] / total:.0f} %</td></tr>" for k in KINDS)
+    pairs = "".join(
+        f"<tr><td>{_shown(there)}</td><td>{_shown(read)}</td><td>{count}</td></tr>"
+        for (there, read), count in counts.most_common(CONFUSIONS)
+    )
+    parts = [
+        "<h2>Kinds of mistakes</h2><p>mark: the same letter with another tone, hat, horn or bar.</p><div class='side'>",
+        f"<table class='figures'><tr><th>kind</th><th>edits</th><th>share</th></tr>{by_kind}</table>",
+        f"<table class='figures'><tr><th>there</th><th>read</th><th>times</th></tr>{pairs}</table>",
+        _table("label length", by_length(lines)),
+        "</div>",
     ]
-    sheet = PillowImage.new("RGB", (width, sum(heights) + 10), "white")
-    draw = ImageDraw.Draw(sheet)
-    top = 10
-    for strip, answer, label, height in zip(strips, answers, labels, heights, strict=True):
-        sheet.paste(PillowImage.fromarray(strip), (10, top))
-        below = top + ROW + 2
-        if label is None or label == answer:
-            draw.text((10, below), answer or "(empty)", font=font, fill=GREY if label is None else GOOD)
-        else:
-            draw.text((10, below), f"{answer or '(empty)'}   [{distance(answer, label)} off]", font=font, fill=BAD)
-            draw.text((10, below + FONT_SIZE + 4), label, font=font, fill=GREY)
-        top += height
-    with atomic_path(path) as temporary:
-        sheet.save(temporary)
+    writers = by_writer(lines)
+    if writers:
+        parts.append("<h2>Writers, the worst first</h2>" + _table("writer", dict(list(writers.items())[:WRITERS])))
+    parts.append(f"<h2>The {WORST} worst lines</h2>")
+    for line in worst(lines, WORST):
+        about = f"{line.edits} edits, confidence {line.confidence:.2f}, {line.path}"
+        parts.append(
+            f"<div class='line'>{line_picture(Path(line.path))}<span class='good'>{html.escape(line.text)}</span><br>"
+            f"<span class='error'>{html.escape(line.answer) or '(empty)'}</span><br>"
+            f"<span class='about'>{html.escape(about)}</span></div>"
+        )
+    return parts
 
 
-def _scaled(image: Image) -> Image:
-    """The line at the picture's row height."""
-    width = max(1, round(image.shape[1] * ROW / image.shape[0]))
-    return np.asarray(cv2.resize(image, (width, ROW), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+def _shown(character: str) -> str:
+    return {"": "(nothing)", " ": "(space)"}.get(character, html.escape(character))
 
 
-def _font_file() -> str:
-    """A font with every Vietnamese letter: matplotlib ships DejaVu Sans."""
-    from matplotlib import get_data_path
+def _table(head: str, scores: dict[str, Scores]) -> str:
+    """Scores by some class."""
+    heads = "".join(f"<th>{name}</th>" for name in (head, *_HEADS))
+    rows = "".join(f"<tr><td>{html.escape(name)}</td>{_cells(value)}</tr>" for name, value in scores.items())
+    return f"<table class='figures'><tr>{heads}</tr>{rows}</table>"
 
-    return str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
+
+def _settings(runs: Sequence[RunRecord]) -> str:
+    """The fields of the configs, those that differ between runs first."""
+    keys = sorted(
+        runs[0].report["config"], key=lambda key: len({str(run.report["config"].get(key)) for run in runs}) < 2
+    )
+    heads = "".join(f"<th>{html.escape(run.name)}</th>" for run in runs)
+    rows = "".join(
+        f"<tr><td>{key}</td>"
+        + "".join(f"<td>{html.escape(str(run.report['config'].get(key)))}</td>" for run in runs)
+        + "</tr>"
+        for key in keys
+    )
+    return f"<table class='figures'><tr><th></th>{heads}</tr>{rows}</table>"
+
+
+def _curves(runs: Sequence[RunRecord]) -> str:
+    """Loss, CER and kalapa_score over steps, a colour a run."""
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    axes = figure.subplots(1, 3)
+    for number, run in enumerate(runs):
+        colour = COLOURS[number % len(COLOURS)]
+        for axis, key in zip(axes, ("loss", "cer", "kalapa_score"), strict=True):
+            records = [record for record in run.log if key in record]
+            axis.plot(
+                [r["step"] for r in records], [r[key] for r in records], color=colour, linewidth=1.2, label=run.name
+            )
+    for axis, name in zip(axes, ("training loss", "held-out CER", "held-out kalapa_score"), strict=True):
+        axis.set(title=name, xlabel="step")
+        axis.grid(alpha=0.3)
+    axes[0].set_yscale("log")
+    axes[0].legend()
+    return chart(figure, "loss, CER and kalapa_score over steps")
+
+
+def main() -> None:
+    """Read the command line and write the page."""
+    parser = argparse.ArgumentParser(
+        prog="python -m netchu.report", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, such as outputs/b0_192_f0")
+    parser.add_argument("--out", type=Path, help="the page; default: report.html in the first run's folder")
+    arguments = parser.parse_args()
+    out = arguments.out or arguments.runs[0] / "report.html"
+    write_report(out, [read_run(folder) for folder in arguments.runs])
+    print(f"{out}: written")
+
+
+if __name__ == "__main__":
+    run_main(main)
