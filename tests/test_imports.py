@@ -8,7 +8,7 @@ ORDER = [
     "errors", "atomic", "interruption", "config", "charset", "metrics", "budget", "precision",
     "manifest", "preprocess", "augment", "backbone", "neck", "model", "losses", "optimizer", "schedule", "decode",
     "align", "tracking", "readers", "dataset", "rendering", "rundata", "checkpoint", "resume", "predict", "stepping",
-    "validation", "engine", "folds", "ensemble", "submission", "samples",
+    "validation", "engine", "folds", "trial", "ensemble", "submission", "samples",
     "analysis", "page", "report",
 ]  # fmt: skip
 HOMES = {

@@ -68,6 +68,7 @@ class Config:
     average_epochs: int = 0  # the averaged weights of so many last epochs are averaged once more and tried at the end
     shortcut_weight: float = 0.1  # loss of the training-only CTC head before the neck
     precision: str = "auto"  # auto, fp32, bf16 or fp16
+    channels_last: bool = True  # memory format of images and features
     compile: bool = False  # torch.compile; wants a C++ compiler
     grad_checkpointing: bool = False  # compute features of the backbone twice and keep less of them in memory
     workers: int = 1

@@ -31,13 +31,14 @@ class Stepper:
         note_bad: Callable[[float, float, Batch], None],
     ) -> None:
         self.cfg, self.accelerator, self.note_bad = cfg, accelerator, note_bad
-        self.objective = objective.to(memory_format=torch.channels_last)
+        self.memory_format = torch.channels_last if cfg.channels_last else torch.contiguous_format
+        self.objective = objective.to(memory_format=self.memory_format)
         optimizer = build_optimizer(objective, lr=cfg.lr, weight_decay=cfg.weight_decay, layer_decay=cfg.layer_decay)
         self._run, self.optimizer = accelerator.prepare(objective, optimizer)
         if cfg.compile:
             self._run = torch.compile(self._run, dynamic=True)
         self.ema = build_ema(objective.model, cfg.ema_decay)
-        self._factor = learning_rate(cfg.schedule, cfg.warmup)
+        self.factor = learning_rate(cfg.schedule, cfg.warmup)
         self._may_overflow = accelerator.mixed_precision == "fp16"  # its scaler skips such steps and lowers the scale
         self.norm = 0.0  # of the last gradient, before clipping
         self._bad_steps = 0
@@ -66,7 +67,7 @@ class Stepper:
         row NetchuError is raised.
         """
         device = self.accelerator.device
-        images = batch.images.to(device, memory_format=torch.channels_last, non_blocking=True)
+        images = batch.images.to(device, memory_format=self.memory_format, non_blocking=True)
         with nullcontext() if closes else self.accelerator.no_sync(self._run):
             with self.accelerator.autocast():
                 loss = self._run(images, batch.targets.to(device), batch.target_lengths.to(device))
@@ -76,7 +77,7 @@ class Stepper:
                 self.accelerator.backward(loss / self.cfg.accumulate)
         if closes and not bad:
             for group in self.optimizer.param_groups:
-                group["lr"] = group["peak_lr"] * self._factor(progress)
+                group["lr"] = group["peak_lr"] * self.factor(progress)
             self.norm = float(self.accelerator.clip_grad_norm_(self._run.parameters(), self.cfg.clip_norm))
             bad = not (math.isfinite(self.norm) or self._may_overflow)
         if bad:
