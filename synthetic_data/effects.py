@@ -45,6 +45,7 @@ EFFECTS: dict[str, float] = {
     "rule_above": 0.5,
     "rule_below": 0.5,
     "rule_right": 0.45,
+    "form_cell": 0.5,
     "shade": 0.6,
     "fibre": 0.8,
     # the camera

@@ -95,6 +95,24 @@ def rule_right(scene: Scene, rng: Rng) -> None:
     scene.paper += np.float32(lift) * ramp ** np.float32(rng.uniform(0.4, 2.0))
 
 
+def form_cell(scene: Scene, rng: Rng) -> None:
+    """A cell of one printed form, as a phone sees it: light grey paper, dark borders at three edges, the next cell."""
+    height, width = scene.rules.shape
+    scale = height / 64
+    scene.paper += np.float32(np.clip(rng.normal(206, 5), 190, 222)) - scene.paper.mean()
+    scene.rules[:] = 0.0
+    scene.rule_level = float(rng.uniform(20, 50))
+    scene.ink_level = min(scene.ink_level, float(rng.uniform(30, 100)))
+    end = scene.frame.left + scene.frame.text
+    x = max(width - rng.uniform(20, 105) * scale, min(end + 2 * scale, width - 3 * scale))
+    slope, lean, nib = rng.normal(0.0, 1.0) * scale, rng.normal(0.0, 0.7) * scale, rng.uniform(1.2, 2.4) * scale
+    top, bottom = rng.uniform(-1.0, 2.5) * scale, height - rng.uniform(0.0, 2.0) * scale
+    _rule(scene, (0, top - slope), (width, top + slope), nib)
+    _rule(scene, (0, bottom - slope), (width, bottom + slope), nib)
+    _rule(scene, (x - lean, 0), (x + lean, height), nib)
+    scene.paper[:, min(width - 1, round(x)) :] -= np.float32(rng.choice([rng.uniform(-15, 10), rng.uniform(10, 60)]))
+
+
 def tint_paper(scene: Scene, rng: Rng) -> None:
     """Paper between dim grey and white instead of the usual light grey."""
     level = rng.uniform(150, 254) if rng.random() < 0.25 else np.clip(rng.normal(206, 9), 180, 240)
@@ -135,6 +153,7 @@ PAGE: dict[str, Callable[[Scene, Rng], None]] = {
     "rule_above": rule_above,
     "rule_below": rule_below,
     "rule_right": rule_right,
+    "form_cell": form_cell,
     "shade": shade,
     "fibre": fibre,
 }
