@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT)]
 
 from netchu.config import Config  # noqa: E402
 from netchu.manifest import assign_folds, write_manifest  # noqa: E402
-from netchu.readers import read_labels_tsv  # noqa: E402
+from netchu.readers_table import read_labels_tsv  # noqa: E402
 from synthetic_data.effects import CLEAN_EFFECTS  # noqa: E402
 from synthetic_data.renderer import Renderer  # noqa: E402
 

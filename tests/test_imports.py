@@ -7,7 +7,9 @@ SOURCE = Path(__file__).parent.parent / "src" / "netchu"
 ORDER = [
     "errors", "atomic", "interruption", "config", "charset", "metrics", "budget",
     "precision", "manifest", "preprocess", "augment", "backbone", "neck", "model", "losses", "schedule", "decode",
-    "tracking", "readers", "dataset", "checkpoint", "predict", "engine", "ensemble", "submission", "report",
+    "tracking", "labelfiles", "lmdbfile", "readers_challenge", "readers_review", "readers_store", "readers_mcocr",
+    "readers_table", "readers", "importing", "dataset", "checkpoint", "predict", "engine", "ensemble", "submission",
+    "report",
 ]  # fmt: skip
 HOMES = {
     "timm": {"backbone"},
