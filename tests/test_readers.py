@@ -15,7 +15,7 @@ from netchu.labelfiles import ImageFinder, find_images, natural_key, read_table
 from netchu.lmdbfile import read_records, write_lmdb
 from netchu.manifest import Line
 from netchu.preprocess import read_image
-from netchu.readers import READERS, detect_layout
+from netchu.readers import READERS, detect_layout, find_sets
 from netchu.readers_mcocr import cut_polygon
 from tests.samples import MAKERS, annotation, make_label_studio, make_lmdb, make_mcocr, make_parquet
 
@@ -71,10 +71,12 @@ def test_layout_is_detected(name: str, tmp_path: Path, three: list[tuple[Path, s
 
 def test_unknown_and_ambiguous_layouts_say_what_to_do(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
     with pytest.raises(NetchuError, match="is in no known layout; say which: --kalapa, "):
-        detect_layout(tmp_path)
+        find_sets(tmp_path)
     with pytest.raises(NetchuError, match="no such file or folder"):
         detect_layout(tmp_path / "none")
     both = made("labels-tsv", tmp_path, three)
+    kalapa = made("kalapa", tmp_path, three)
+    assert find_sets(tmp_path) == [("kalapa", kalapa), ("labels-tsv", both)], "two levels below"
     (both / "labels.json").write_text("{}")
     with pytest.raises(NetchuError, match="any of several layouts; say which: --labels-json, --labels-tsv"):
         detect_layout(both)

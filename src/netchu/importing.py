@@ -19,7 +19,7 @@ from netchu.manifest import (
     summary,
     write_manifest,
 )
-from netchu.readers import COLUMNS, READERS, detect_layout
+from netchu.readers import COLUMNS, READERS, find_sets
 
 
 def parse_columns(items: Iterable[str]) -> dict[str, str]:
@@ -34,14 +34,17 @@ def parse_columns(items: Iterable[str]) -> dict[str, str]:
 
 
 def read_sources(sources: Iterable[tuple[str, Path]], images: Path, columns: Mapping[str, str]) -> list[Line]:
-    """Lines of every (layout, path); an empty layout is detected. Raises NetchuError when there is none at all."""
+    """Lines of every (layout, path); with an empty layout, of every data set that is found at the path or below it.
+
+    Raises NetchuError when there is none at all.
+    """
     lines: list[Line] = []
     for layout, path in sources:
-        name = layout or detect_layout(path)
-        found = READERS[name](path, images=images, columns=columns)
-        if not layout:
-            print(f"{path}: {name}, {len(found)} lines")
-        lines += found
+        for name, folder in [(layout, path)] if layout else find_sets(path):
+            found = READERS[name](folder, images=images, columns=columns)
+            if not layout:
+                print(f"{folder}: {name}, {len(found)} lines")
+            lines += found
     if not lines:
         raise NetchuError("no data set given; for example --kalapa DIR, or a path alone to have its layout detected")
     return lines

@@ -4,7 +4,7 @@ A reader's `read` returns lines as the label files have them; calling the row al
 NetchuError for an image that is missing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from netchu.readers_table import (
 )
 
 COLUMNS = ("image", "text", "writer")  # what --columns can name
+DEPTH = 2  # levels of folders in which data sets are looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +60,34 @@ class Reader:
 
 
 def detect_layout(path: Path) -> str:
-    """Name of the one layout that fits; raises NetchuError when none does or several do."""
+    """Name of the one layout that fits, "" when none does; raises NetchuError when several do."""
     if not path.exists():
         raise NetchuError(f"{path}: no such file or folder")
     fitting = [name for name, reader in READERS.items() if reader.detect(path)]
-    if len(fitting) == 1:
-        return fitting[0]
-    known = ", ".join(f"--{name}" for name in fitting or READERS)
-    reason = "may be any of several layouts" if fitting else "is in no known layout"
-    raise NetchuError(f"{path}: {reason}; say which: {known}")
+    if len(fitting) > 1:
+        ways = ", ".join(f"--{name}" for name in fitting)
+        raise NetchuError(f"{path}: may be any of several layouts; say which: {ways}")
+    return fitting[0] if fitting else ""
+
+
+def find_sets(path: Path, depth: int = DEPTH) -> list[tuple[str, Path]]:
+    """(layout, path) of the data set at `path`, or of those in the folders below it, `depth` levels deep.
+
+    Raises NetchuError when there is none.
+    """
+    found = list(_sets_below(path, depth))
+    if not found:
+        raise NetchuError(f"{path}: is in no known layout; say which: {', '.join(f'--{name}' for name in READERS)}")
+    return found
+
+
+def _sets_below(path: Path, depth: int) -> Iterator[tuple[str, Path]]:
+    layout = detect_layout(path)
+    if layout:
+        yield layout, path
+    elif path.is_dir() and depth:
+        for folder in sorted(child for child in path.iterdir() if child.is_dir()):
+            yield from _sets_below(folder, depth - 1)
 
 
 READERS: dict[str, Reader] = {
