@@ -24,6 +24,7 @@ WRITERS = 6
 TINY = Config(
     name="tiny_f0", fold=0, augment="none", height=32, backbone="cnn3", pretrained=False, width_stride=4, neck="bilstm",
     hidden=48, neck_layers=1, dropout=0.0, epochs=2, batch_size=8, lr=3e-3, ema_decay=0.9, precision="fp32", workers=0,
+    trackers="none",
 )  # fmt: skip
 
 

@@ -54,6 +54,7 @@ def test_a_run_leaves_bundle_report_log_and_curves(tiny: Config) -> None:
         "log.jsonl",
         "report.json",
         "curves.png",
+        "samples.png",
         "state.pt",
         "valid.csv",
     }

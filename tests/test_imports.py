@@ -7,14 +7,14 @@ SOURCE = Path(__file__).parent.parent / "src" / "netchu"
 ORDER = [
     "errors", "atomic", "interruption", "config", "charset", "metrics", "budget",
     "precision", "manifest", "preprocess", "augment", "backbone", "neck", "model", "losses", "schedule", "decode",
-    "tracking", "labelfiles", "twins", "looks", "findings", "cleaning",
+    "report", "trackers", "tracking", "labelfiles", "twins", "looks", "findings", "cleaning",
     "lmdbfile", "readers_challenge", "readers_review", "readers_store", "readers_mcocr", "readers_table", "readers",
-    "importing", "dataset", "checkpoint", "predict", "engine", "ensemble", "submission", "report", "checkpage", "check",
+    "importing", "dataset", "checkpoint", "predict", "engine", "ensemble", "submission", "checkpage", "check",
 ]  # fmt: skip
 HOMES = {
     "timm": {"backbone"},
     "albumentations": {"augment"},
-    "accelerate": {"engine", "predict", "tracking"},
+    "accelerate": {"engine", "predict", "trackers"},
     "fastapi": {"serve"},
 }
 

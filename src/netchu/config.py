@@ -66,6 +66,7 @@ class Config:
     threads: int = 0  # of torch on the CPU; 0: its own choice
     validate_every: int = 1  # epochs
     output_dir: str = "outputs"
+    trackers: str = ""  # keys of trackers.TRACKERS by comma, or none; empty: TensorBoard where it is installed
 
     def __post_init__(self) -> None:
         """Refuse values that no run could use; raises NetchuError naming the field."""

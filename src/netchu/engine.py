@@ -21,7 +21,7 @@ from netchu.checkpoint import hash_file, load_state, save_bundle, save_state, wa
 from netchu.config import Config
 from netchu.dataset import Batch, BucketSampler, Collate, LineDataset
 from netchu.errors import NetchuError
-from netchu.interruption import Interruption, outlive_signals
+from netchu.interruption import Interruption, StoppedError, outlive_signals
 from netchu.losses import CtcObjective
 from netchu.manifest import read_manifest, refuse_leaks, split
 from netchu.model import build_model
@@ -70,7 +70,7 @@ class Trainer:
         if resume:
             self._restore()
         if self.accelerator.is_main_process:
-            self.run = Run(cfg.run_dir, resume_step=self.step if resume else None)
+            self.run = Run(cfg.run_dir, resume_step=self.step if resume else None, cfg=cfg)
 
     def say(self, text: str) -> None:
         """Print on the main process, past the progress bar."""
@@ -135,8 +135,10 @@ class Trainer:
                     if interruption.requested and self.step < self.total_steps:
                         self._stop()
         except NetchuError as error:  # one raised by a data worker arrives with that worker's traceback in its text
-            raise NetchuError(str(error).rpartition("NetchuError: ")[2].strip()) from error
+            raise type(error)(str(error).rpartition("NetchuError: ")[2].strip()) from error
         finally:
+            if self.accelerator.is_main_process:
+                self.run.close()
             loader._iterator = None  # ends the workers in order, also when an error keeps the loader alive
         return self._report()
 
@@ -176,7 +178,7 @@ class Trainer:
 
     def _stop(self) -> NoReturn:
         """End the run after a signal; its state is saved."""
-        raise NetchuError(
+        raise StoppedError(
             f"stopped at step {self.step} of {self.total_steps}, all saved; go on with the same command and --resume"
         )
 
@@ -230,7 +232,7 @@ class Trainer:
             for name in ("last", "best")[: 1 + best]:
                 path = self.cfg.run_dir / f"{name}.safetensors"
                 save_bundle(path, model, self.cfg, self.charset, metrics=metrics, hashes=self.hashes)
-            self.run.draw_curves()
+            self.run.draw_pictures()
             self._report()
 
     def _report(self) -> dict[str, Any]:
@@ -283,7 +285,7 @@ class Trainer:
         """Load the resume state; raises NetchuError when config or data are not those it was made with."""
         path = self.cfg.run_dir / "state.pt"
         state = load_state(path)
-        free = ("workers", "threads", "output_dir", "cache_mb")
+        free = ("workers", "threads", "output_dir", "cache_mb", "trackers")
         then, now = state["config"], self.cfg.to_dict()
         changed = [
             f"{key}={then.get(key)!r}, now {now[key]!r}" for key in now if key not in free and then.get(key) != now[key]
