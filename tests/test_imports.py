@@ -7,7 +7,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "netchu"
 ORDER = [
     "errors", "atomic", "interruption", "config", "charset", "metrics", "budget",
     "precision", "manifest", "preprocess", "augment", "backbone", "neck", "model", "losses", "schedule", "decode",
-    "report", "trackers", "tracking", "labelfiles", "twins", "looks", "findings", "cleaning",
+    "report", "trackers", "tracking", "runs", "labelfiles", "twins", "looks", "findings", "cleaning",
     "lmdbfile", "readers_challenge", "readers_review", "readers_store", "readers_mcocr", "readers_table", "readers",
     "importing", "dataset", "checkpoint", "predict", "engine", "ensemble", "submission", "checkpage", "check",
 ]  # fmt: skip
