@@ -10,6 +10,7 @@ ORDER = [
     "report", "trackers", "tracking", "runs", "labelfiles", "twins", "looks", "findings", "cleaning",
     "lmdbfile", "readers_challenge", "readers_review", "readers_store", "readers_mcocr", "readers_table", "readers",
     "importing", "dataset", "checkpoint", "predict", "engine", "ensemble", "submission", "checkpage", "check",
+    "tuning", "tunereport", "tune", "registry",
 ]  # fmt: skip
 HOMES = {
     "timm": {"backbone"},
