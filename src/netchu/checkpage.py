@@ -52,8 +52,8 @@ def write_page(
         *(f"<p>{html.escape(note)}</p>" for note in notes),
         "<table><tr><th>found</th><th>what</th><th>remedy</th></tr>",
         *(
-            f"<tr class='{_class(kind, counts[kind])}'><td>{counts[kind]}</td><td><a href='#{kind}'>{about.title}</a>"
-            f"</td><td>{about.remedy}</td></tr>"
+            f"<tr class='{_class(kind, counts[kind])}'><td>{counts[kind]}</td>"
+            f"<td>{_link(kind, counts[kind])}</td><td>{about.remedy}</td></tr>"
             for kind, about in KINDS.items()
         ),
         "</table>",
@@ -68,6 +68,12 @@ def write_page(
                 parts.append(f"<p>The first {SHOWN} of {len(chosen)}.</p>")
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(parts) + "\n</html>\n", encoding="utf-8")
+
+
+def _link(kind: str, count: int) -> str:
+    """Title of a kind, linked to its section when there is one."""
+    title = KINDS[kind].title
+    return f"<a href='#{kind}'>{title}</a>" if count else title
 
 
 def _class(kind: str, count: int) -> str:
@@ -105,7 +111,8 @@ def _charts(lines: Sequence[Line], looks: Sequence[Look], geometry: Geometry, wi
     """Label lengths, and time steps that lines have against those that they need, as an image inside the page."""
     figure = Figure(figsize=(10.5, 3.2), layout="constrained")
     lengths, steps = figure.subplots(1, 2)
-    lengths.hist([len(normalise(line.text)) for line in lines], bins=40, color="#4477aa")
+    counts = Counter(len(normalise(line.text)) for line in lines)
+    lengths.bar(list(counts), list(counts.values()), width=1.0, color="#4477aa")
     lengths.set(title="label length", xlabel="characters", ylabel="lines")
     whole = [(line, look) for line, look in zip(lines, looks, strict=True) if not look.problem]
     needed = [required_steps(line.text) for line, _ in whole]

@@ -120,7 +120,7 @@ def check_characters(lines: Sequence[Line]) -> Iterator[Finding]:
             holders[character].append(line)
     for character, count in sorted(counts.items(), key=lambda item: (item[1], item[0])):
         if count < RARE:
-            says = f"{name_character(character)}: {count} times"
+            says = f"{name_character(character)}: {count} in all"
             yield Finding("rare-character", says, tuple(holders[character]))
 
 
