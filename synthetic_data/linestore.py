@@ -14,27 +14,12 @@ from joblib import delayed
 from tqdm import tqdm
 
 from netchu.errors import NetchuError
+from netchu.lmdbfile import STORE, open_lmdb, read_records
 
 if TYPE_CHECKING:
-    import lmdb
-
     from synthetic_data.production import Order, Recipe
 
-STORE = "lines.lmdb"
 ROOM_PER_LINE = 256 * 1024  # bytes of address space, not of disk
-
-
-def _open(path: Path, lines: int, readonly: bool) -> "lmdb.Environment":
-    """Open the store; raises NetchuError without the lmdb package or when the file cannot be used."""
-    try:
-        import lmdb
-    except ImportError as error:
-        raise NetchuError("--lmdb needs the lmdb package: pip install lmdb") from error
-    size = max(64 * 1024 * 1024, lines * ROOM_PER_LINE)
-    try:
-        return lmdb.open(str(path), map_size=size, subdir=False, readonly=readonly, lock=not readonly)
-    except (lmdb.Error, OSError) as error:
-        raise NetchuError(f"{path}: cannot be opened as LMDB ({error})") from error
 
 
 def fill_store(recipe: "Recipe", order: "Order", chunks: list[range]) -> None:
@@ -44,7 +29,8 @@ def fill_store(recipe: "Recipe", order: "Order", chunks: list[range]) -> None:
     from synthetic_data.production import make_chunk, stream_results
 
     total = sum(map(len, chunks))
-    store = _open(order.out / STORE, order.count, readonly=False)
+    room = max(64 * 1024 * 1024, order.count * ROOM_PER_LINE)
+    store = open_lmdb(order.out / STORE, map_size=room, readonly=False)
     with store.begin() as reading:
         todo = [numbers for numbers in chunks if reading.get(f"done-{numbers.start:08d}".encode()) is None]
     try:
@@ -66,22 +52,6 @@ def fill_store(recipe: "Recipe", order: "Order", chunks: list[range]) -> None:
 
 def read_store(path: Path) -> Iterator[tuple[np.ndarray, str, str]]:
     """Every (image uint8 (H, W), text, writer) of a finished store, in order."""
-    with _open(path, 0, readonly=True) as store, store.begin() as reading:
-        if reading.get(b"num-lines") is None:
-            raise NetchuError(f"{path}: is not finished; run its generator again")
-        for key, text in _labels(reading):
-            data, writer = reading.get(b"image-" + key[6:]), reading.get(b"writer-" + key[6:])
-            if data is None or writer is None:
-                raise NetchuError(f"{path}: {key.decode()} has no image or no writer; make the file again")
-            image = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE))
-            yield image, text.decode(), writer.decode()
-
-
-def _labels(reading: "lmdb.Transaction") -> Iterator[tuple[bytes, bytes]]:
-    """The label records, in key order."""
-    cursor = reading.cursor()
-    if cursor.set_range(b"label-"):
-        for key, text in cursor:
-            if not bytes(key).startswith(b"label-"):
-                return
-            yield bytes(key), bytes(text)
+    for record in read_records(path):
+        image = cv2.imdecode(np.frombuffer(record.image, np.uint8), cv2.IMREAD_GRAYSCALE)
+        yield np.asarray(image), record.text, record.writer

@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT)]
 
 from netchu.config import Config  # noqa: E402
 from netchu.manifest import assign_folds, write_manifest  # noqa: E402
-from netchu.readers import read_labels_tsv  # noqa: E402
+from netchu.readers_table import read_labels_tsv  # noqa: E402
 from synthetic_data.effects import CLEAN_EFFECTS  # noqa: E402
 from synthetic_data.renderer import Renderer  # noqa: E402
 
@@ -24,6 +24,7 @@ WRITERS = 6
 TINY = Config(
     name="tiny_f0", fold=0, augment="none", height=32, backbone="cnn3", pretrained=False, width_stride=4, neck="bilstm",
     hidden=48, neck_layers=1, dropout=0.0, epochs=2, batch_size=8, lr=3e-3, ema_decay=0.9, precision="fp32", workers=0,
+    trackers="none",
 )  # fmt: skip
 
 

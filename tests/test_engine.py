@@ -72,6 +72,7 @@ def test_a_run_leaves_bundle_report_log_and_curves(tiny: Config) -> None:
         "log.jsonl",
         "report.json",
         "curves.png",
+        "samples.png",
         "state.pt",
         "state.1.pt",
         "valid.csv",
@@ -203,3 +204,8 @@ def test_sigterm_to_the_whole_process_group_saves(tiny: Config) -> None:
     assert "all saved; go on with the same command and --resume" in error
     assert "Traceback" not in error
     assert load_state(tiny.run_dir)[0]["place"][2] > 0
+
+
+def test_a_missing_manifest_is_one_line(tiny: Config) -> None:
+    with pytest.raises(NetchuError, match=r"none\.csv: no such manifest"):
+        fit(replace(tiny, manifest="none.csv"))

@@ -7,14 +7,16 @@ SOURCE = Path(__file__).parent.parent / "src" / "netchu"
 ORDER = [
     "errors", "atomic", "interruption", "config", "charset", "metrics", "budget", "precision",
     "manifest", "preprocess", "augment", "backbone", "neck", "model", "losses", "optimizer", "schedule", "decode",
-    "align", "tracking", "readers", "dataset", "rendering", "rundata", "checkpoint", "resume", "predict", "stepping",
-    "validation", "engine", "folds", "trial", "ensemble", "submission", "samples",
-    "analysis", "page", "report",
+    "align", "samples", "trackers", "tracking", "runs", "labelfiles", "twins", "looks", "findings", "cleaning",
+    "lmdbfile", "readers_challenge", "readers_review", "readers_store", "readers_mcocr", "readers_table", "readers",
+    "importing", "dataset", "rendering", "rundata", "checkpoint", "resume", "predict", "stepping", "validation",
+    "engine", "folds", "trial", "ensemble", "submission", "analysis", "page", "report", "checkpage", "check",
+    "tuning", "tunereport", "tune", "registry",
 ]  # fmt: skip
 HOMES = {
     "timm": {"backbone"},
     "albumentations": {"augment"},
-    "accelerate": {"engine", "stepping", "predict", "tracking", "validation"},
+    "accelerate": {"engine", "stepping", "predict", "trackers", "validation"},
     "fastapi": {"serve"},
 }
 

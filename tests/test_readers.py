@@ -1,74 +1,251 @@
 """Readers: every layout on a tiny sample in its real format, and what a wrong row or a missing image says."""
 
+import csv
 import json
 import re
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from netchu.errors import NetchuError
-from netchu.readers import READERS, find_images, natural_key, read_table
+from netchu.importing import parse_columns, read_sources
+from netchu.labelfiles import ImageFinder, find_images, natural_key, read_table
+from netchu.lmdbfile import read_records, write_lmdb
+from netchu.manifest import Line
+from netchu.preprocess import read_image
+from netchu.readers import READERS, detect_layout, find_sets
+from netchu.readers_mcocr import cut_polygon
+from tests.samples import MAKERS, annotation, make_label_studio, make_lmdb, make_mcocr, make_parquet
+
+NO_WRITERS = {"labels-json", "path-text"}
+LABELS = ["Hà Nội", "Huế", "Số 12 Huế"]
 
 
 @pytest.fixture
-def samples(tmp_path: Path, lines_folder: Path) -> dict[str, Path]:
-    """One folder a reader, each with the same two lines of one writer."""
-    jpeg = (lines_folder / "images/0/0.jpg").read_bytes()
-    kalapa = tmp_path / "kalapa" / "training_data"
-    (kalapa / "images" / "7").mkdir(parents=True)
-    (kalapa / "annotations").mkdir()
-    (kalapa / "annotations" / "7.txt").write_text("7/2.jpg\tHà Nội\n\n7/10.jpg\tHue\u0302\u0301\n", encoding="utf-8")
-    cinnamon = tmp_path / "cinnamon" / "train"
-    (cinnamon / "images").mkdir(parents=True)
-    labels = {"2.jpg": "Hà Nội", "10.jpg": "Huế"}
-    (cinnamon / "labels.json").write_text(json.dumps(labels), encoding="utf-8")
-    table = tmp_path / "table"
-    (table / "images").mkdir(parents=True)
-    (table / "labels.tsv").write_text("images/2.jpg\tHà Nội\tan\nimages/10.jpg\tHuế\n", encoding="utf-8")
-    for folder in (kalapa / "images" / "7", cinnamon / "images", table / "images"):
-        for name in labels:
-            (folder / name).write_bytes(jpeg)
-    return {"kalapa": kalapa.parent, "labels-json": cinnamon, "labels-tsv": table, "synthetic": table}
+def three(lines_folder: Path) -> list[tuple[Path, str, str]]:
+    """Three lines of two writers; the second label is decomposed."""
+    images = [lines_folder / f"images/0/{number}.jpg" for number in range(3)]
+    return list(zip(images, ["Hà Nội", "Hue\u0302\u0301", "Số 12 Huế"], ["7", "7", "8"], strict=True))
+
+
+def made(name: str, tmp_path: Path, lines: list[tuple[Path, str, str]]) -> Path:
+    """A sample in a folder named after its layout."""
+    folder = tmp_path / "source" / name
+    folder.mkdir(parents=True)
+    return MAKERS[name](folder, lines)
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_every_reader(name: str, samples: dict[str, Path]) -> None:
-    lines = READERS[name](samples[name])
-    assert [(line.path.name, line.text) for line in lines] == [("2.jpg", "Hà Nội"), ("10.jpg", "Huế")]
-    assert all(line.path.is_file() and line.source and line.fold == -1 for line in lines)
-    assert all(line.is_real == (name != "synthetic") for line in lines)
+def test_every_reader(name: str, tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    path = made(name, tmp_path, three)
+    before = sorted(tmp_path.rglob("*"))
+    lines = READERS[name](path, images=tmp_path / "images")
+    assert [line.text for line in lines] == LABELS
+    assert all(line.source and line.fold == -1 and line.is_real == (name != "synthetic") for line in lines)
+    if name == "mcocr":
+        assert [line.writer_id for line in lines] == ["mcocr_public_00000"] * 2 + ["mcocr_public_00002"]
+    else:
+        assert [line.writer_id for line in lines] == ([""] * 3 if name in NO_WRITERS else ["7", "7", "8"])
+    for line, (image, _, _) in zip(lines, three, strict=True):
+        difference = np.abs(read_image(line.path)[:36, :40].astype(int) - read_image(image)[:36, :40])
+        assert difference.mean() < 12, "the line's own image, up to JPEG and cutting"
+    assert [p for p in sorted(tmp_path.rglob("*")) if "images" not in p.relative_to(tmp_path).parts[:1]] == before
+    assert [line.text for line in READERS[name].read(path, **options(name, tmp_path))][1] in ("Hue\u0302\u0301", "Huế")
 
 
-def test_sources_and_writers(samples: dict[str, Path]) -> None:
-    assert {(x.source, x.writer_id) for x in READERS["kalapa"](samples["kalapa"])} == {("kalapa", "7")}
-    assert {(x.source, x.writer_id) for x in READERS["labels-json"](samples["labels-json"])} == {("cinnamon", "")}
-    assert [x.writer_id for x in READERS["labels-tsv"](samples["labels-tsv"])] == ["an", ""]
+def options(name: str, tmp_path: Path) -> dict[str, object]:
+    """Arguments of a reader's own function."""
+    return {key: {"images": tmp_path / "images", "columns": {}}[key] for key in READERS[name].takes}
 
 
-def test_wrong_rows_are_named(samples: dict[str, Path]) -> None:
-    annotations = samples["kalapa"] / "training_data" / "annotations" / "7.txt"
-    annotations.write_text("7/2.jpg\tHà Nội\n7/10.jpg Huế\n", encoding="utf-8")
-    with pytest.raises(NetchuError, match=re.escape(f"{annotations}:2: expected 2 columns")):
-        READERS["kalapa"](samples["kalapa"])
-    annotations.write_text("7/3.jpg\tHà Nội\n", encoding="utf-8")
-    with pytest.raises(NetchuError, match=r"names .*3\.jpg, which is missing"):
-        READERS["kalapa"](samples["kalapa"])
-    annotations.write_bytes("7/2.jpg\tHà Nội\n".encode("utf-16"))
-    with pytest.raises(NetchuError, match="is not UTF-8"):
-        READERS["kalapa"](samples["kalapa"])
-    labels = samples["labels-json"] / "labels.json"
-    labels.write_text('{"2.jpg": "Hà Nội",\n}', encoding="utf-8")
-    with pytest.raises(NetchuError, match=re.escape("labels.json:2: is not JSON")):
-        READERS["labels-json"](samples["labels-json"])
-    labels.write_text('["2.jpg"]', encoding="utf-8")
-    with pytest.raises(NetchuError, match="expected one object"):
-        READERS["labels-json"](samples["labels-json"])
+@pytest.mark.parametrize("name", [name for name in READERS if name != "synthetic"])
+def test_layout_is_detected(name: str, tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    path = made(name, tmp_path, three)
+    assert detect_layout(path) == name
+    if path.is_file() and name != "path-text":
+        assert detect_layout(path.parent) == name, "the folder does as well"
+    assert read_sources([("", path)], tmp_path / "images", {}) == READERS[name](path, images=tmp_path / "images")
+
+
+def test_unknown_and_ambiguous_layouts_say_what_to_do(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    with pytest.raises(NetchuError, match="is in no known layout; say which: --kalapa, "):
+        find_sets(tmp_path)
+    with pytest.raises(NetchuError, match="no such file or folder"):
+        detect_layout(tmp_path / "none")
+    both = made("labels-tsv", tmp_path, three)
+    kalapa = made("kalapa", tmp_path, three)
+    assert find_sets(tmp_path) == [("kalapa", kalapa), ("labels-tsv", both)], "two levels below"
+    (both / "labels.json").write_text("{}")
+    with pytest.raises(NetchuError, match="any of several layouts; say which: --labels-json, --labels-tsv"):
+        detect_layout(both)
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_folder_of_another_layout(name: str, tmp_path: Path) -> None:
-    with pytest.raises(NetchuError, match=r"no annotations|no such file"):
-        READERS[name](tmp_path)
+    says = r"no annotations|no such (file|CSV)|holds no images|no num-samples|cannot be opened"
+    with pytest.raises(NetchuError, match=says):
+        READERS[name](tmp_path, images=tmp_path / "images")
+    assert not list((tmp_path / "images").glob("*")), "nothing half-written is left"
+
+
+@pytest.mark.parametrize("name", [n for n in READERS if not {"images"} & set(READERS[n].takes) and n != "sidecars"])
+def test_missing_image_is_named(name: str, tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    path = made(name, tmp_path, three)
+    lost = READERS[name](path, images=tmp_path)[1].path
+    lost.unlink()
+    with pytest.raises(NetchuError, match=rf"names .*{re.escape(lost.name)}, which is missing"):
+        READERS[name](path, images=tmp_path)
+    assert len(READERS[name](path, images=tmp_path, raw=True)) == 3
+
+
+def test_wrong_rows_are_named(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    kalapa, cinnamon = made("kalapa", tmp_path, three), made("labels-json", tmp_path, three)
+    annotations = kalapa / "training_data" / "annotations" / "7.txt"
+    annotations.write_text("7/0.jpg\tHà Nội\n7/1.jpg Huế\n", encoding="utf-8")
+    with pytest.raises(NetchuError, match=re.escape(f"{annotations}:2: expected 2 columns")):
+        READERS["kalapa"](kalapa, images=tmp_path)
+    annotations.write_bytes("7/0.jpg\tHà Nội\n".encode("utf-16"))
+    with pytest.raises(NetchuError, match="is not UTF-8"):
+        READERS["kalapa"](kalapa, images=tmp_path)
+    labels = cinnamon / "labels.json"
+    labels.write_text('{"2.jpg": "Hà Nội",\n}', encoding="utf-8")
+    with pytest.raises(NetchuError, match=re.escape("labels.json:2: is not JSON")):
+        READERS["labels-json"](cinnamon, images=tmp_path)
+    labels.write_text('["2.jpg"]', encoding="utf-8")
+    with pytest.raises(NetchuError, match="expected one object"):
+        READERS["labels-json"](cinnamon, images=tmp_path)
+    iam = made("iam", tmp_path, three)
+    (iam / "ascii/lines.txt").write_text("a01-000u-00 ok 154 19 A|MOVE\n")
+    with pytest.raises(NetchuError, match=r"lines\.txt:1: has 5 fields"):
+        READERS["iam"](iam, images=tmp_path)
+    sidecars = made("sidecars", tmp_path, three)
+    (sidecars / "1.json").write_text('{"score": 1}')
+    with pytest.raises(NetchuError, match=r"1\.json: has no text; expected one of corrected_text"):
+        READERS["sidecars"](sidecars, images=tmp_path)
+    paddle = made("path-text", tmp_path, three)
+    paddle.write_text('train/word_0.png\t[{"transcription": "a", "points": []}]\n')
+    with pytest.raises(NetchuError, match="holds boxes of whole pages"):
+        READERS["path-text"](paddle, images=tmp_path)
+
+
+def test_label_studio_takes_the_first_accepted_annotation(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    path = make_label_studio(tmp_path, three)
+    tasks = json.loads(path.read_text(encoding="utf-8"))
+    tasks[0]["annotations"] = [annotation("", "Correct")]
+    tasks[0]["data"]["text"] = "as the model read it"
+    tasks[1]["annotations"] = [annotation("unsure", "illegible")]
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    lines = READERS["label-studio"](path, images=tmp_path)
+    assert [line.text for line in lines] == ["as the model read it", "Số 12 Huế"]
+    tasks[2]["annotations"][2]["result"][1]["value"] |= {"x": 1, "y": 2, "width": 3, "height": 4}
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    with pytest.raises(NetchuError, match="task 3: its text belongs to a box"):
+        READERS["label-studio"](path, images=tmp_path)
+
+
+def test_mcocr_cuts_the_slanted_line_upright(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    path = make_mcocr(tmp_path, three)
+    for line, (image, _, _) in zip(READERS["mcocr"](path, images=tmp_path / "cut"), three, strict=True):
+        cut, own = read_image(line.path), read_image(image)
+        assert abs(cut.shape[0] - own.shape[0]) <= 2 and abs(cut.shape[1] - own.shape[1]) <= 3
+        scaled = cv2.resize(cut, own.shape[::-1])
+        assert np.corrcoef(scaled.ravel(), own.ravel())[0, 1] > 0.9
+
+
+def test_mcocr_rows_that_do_not_pair(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    path = make_mcocr(tmp_path, three)
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(stream))
+    for column, value, says in (
+        (2, "one|||two|||three", r"receipt mcocr_public_00000\.jpg: 2 polygons and 3 texts"),
+        (1, "[{", "anno_polygons is not a list"),
+        (1, "[{'segmentation': [[1, 1, 2, 2]], 'bbox': []}, {}]", "polygon 0: has neither an area nor"),
+        (0, "gone.jpg", r"gone\.jpg: image cannot be read"),
+    ):
+        changed = [row[:] for row in rows]
+        changed[1][column] = value
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows(changed)
+        with pytest.raises(NetchuError, match=says):
+            READERS["mcocr"](path, images=tmp_path / "cut")
+        assert list((tmp_path / "cut").iterdir()) == [], "nothing half-written is left"
+
+
+def test_polygon_beyond_the_image_takes_the_edge() -> None:
+    image = np.tile(np.arange(0, 200, 2, dtype=np.uint8), (50, 1))
+    cut = cut_polygon(image, [(50, 10), (120, 10), (120, 40), (50, 40)])
+    assert cut.shape == (30, 70)
+    assert cut[0, 0] == 100 and cut[-1, -1] == 198
+
+
+def test_csv_columns(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    path = made("csv", tmp_path, three)
+    renamed = path.read_text(encoding="utf-8-sig").replace("img_id,text,writer", "ảnh;nhãn;ai").replace(",", ";")
+    path.write_text(renamed, encoding="utf-8")
+    with pytest.raises(NetchuError, match="which column is the image"):
+        READERS["csv"](path, images=tmp_path)
+    columns = parse_columns(["image=ảnh", "text=nhãn", "writer=ai"])
+    assert [line.text for line in READERS["csv"](path, images=tmp_path, columns=columns)] == LABELS
+    with pytest.raises(NetchuError, match="no column 'nhan'; did you mean 'nhãn'"):
+        READERS["csv"](path, images=tmp_path, columns={**columns, "text": "nhan"})
+    with pytest.raises(NetchuError, match="--columns picture=x: expected image=NAME"):
+        parse_columns(["picture=x"])
+    path.write_text("img_id,text\n0.jpg\n", encoding="utf-8")
+    with pytest.raises(NetchuError, match="fewer columns than the header"):
+        READERS["csv"](path, images=tmp_path)
+
+
+def test_stores_that_are_damaged(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    import lmdb
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    store = make_lmdb(tmp_path / "lmdb", three)
+    with lmdb.open(str(store)) as opened, opened.begin(write=True) as writing:
+        writing.delete(b"image-000000002")
+    with pytest.raises(NetchuError, match="label-000000002 has no image"):
+        READERS["lmdb"](store, images=tmp_path / "images")
+    assert list((tmp_path / "images").iterdir()) == []
+    (tmp_path / "hub").mkdir()
+    table = make_parquet(tmp_path / "hub", three)
+    file = next(table.rglob("*.parquet"))
+    content = file.read_bytes()
+    file.write_bytes(content[:-50])
+    with pytest.raises(NetchuError, match="is truncated or no parquet"):
+        READERS["parquet"](table, images=tmp_path / "images")
+    pq.write_table(pa.table({"image": [b""], "label": [3]}), file)
+    with pytest.raises(NetchuError, match="row 0: its image has no bytes"):
+        READERS["parquet"](table, images=tmp_path / "images")
+    pq.write_table(pa.table({"image": [b"x"], "label": [3]}), file)
+    with pytest.raises(NetchuError, match="label is int, not a text"):
+        READERS["parquet"](table, images=tmp_path / "images")
+
+
+def test_lmdb_out_and_in(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    lines = [Line(image, text, writer) for image, text, writer in three]
+    for _ in range(2):  # the second time over the first
+        write_lmdb(tmp_path / "store", lines)
+    assert [r.number for r in read_records(tmp_path / "store")] == ["000000001", "000000002", "000000003"]
+    again = READERS["lmdb"](tmp_path / "store", images=tmp_path / "images")
+    assert [line.path.read_bytes() for line in again] == [line.path.read_bytes() for line in lines]
+    assert [(line.text, line.writer_id) for line in again] == list(zip(LABELS, ["7", "7", "8"], strict=True))
+    with pytest.raises(NetchuError, match="image cannot be read"):
+        write_lmdb(tmp_path / "store", [*lines, Line(tmp_path / "none.jpg", "x")])
+    assert len(list(read_records(tmp_path / "store"))) == 3
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["images", "store"]
+
+
+def test_names_that_fit_two_images(tmp_path: Path) -> None:
+    for name in ("a/x/1.jpg", "b/x/1.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    finder = ImageFinder(tmp_path)
+    assert finder.find("else\\b\\x\\1.jpg") == tmp_path / "b/x/1.jpg"
+    assert finder.find("2.jpg") == tmp_path / "2.jpg"
+    with pytest.raises(NetchuError, match=r"the name x/1\.jpg may also mean"):
+        finder.find("x/1.jpg")
 
 
 def test_table_without_rows(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files appear whole or not at all: written under a temporary name beside the target, then renamed."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,3 +39,34 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Give an empty temporary folder beside the target; on success it takes the target's place, else it is deleted.
+
+    A folder that stood there before goes when the new one is whole. Raises NetchuError when nothing can be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+    except OSError as error:
+        raise NetchuError(f"{target}: cannot be written ({error.strerror}); choose another folder") from error
+    old = temporary.with_name(f"{temporary.name}.old")
+    try:
+        yield temporary
+        if target.exists():
+            target.rename(old)
+        temporary.rename(target)
+    except OSError as error:
+        raise NetchuError(
+            f"{target}: cannot be written ({error.strerror}); free some space or choose another folder"
+        ) from error
+    finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        for leftover in (temporary, old):
+            shutil.rmtree(leftover, ignore_errors=True)

@@ -78,6 +78,7 @@ class Config:
     patience: int = 0  # validations without a better kalapa_score after which training ends; 0: never
     keep_states: int = 2  # newest resume states that are kept
     output_dir: str = "outputs"
+    trackers: str = ""  # keys of trackers.TRACKERS by comma, or none; empty: TensorBoard where it is installed
 
     def __post_init__(self) -> None:
         """Refuse values that no run could use; raises NetchuError naming the field."""

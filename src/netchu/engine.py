@@ -20,7 +20,7 @@ from netchu.checkpoint import hash_file, warm_start
 from netchu.config import Config
 from netchu.dataset import Batch, BucketSampler, Collate
 from netchu.errors import NetchuError
-from netchu.interruption import Interruption, outlive_signals
+from netchu.interruption import Interruption, StoppedError, outlive_signals
 from netchu.losses import CtcObjective
 from netchu.model import build_model
 from netchu.precision import choose_precision
@@ -51,10 +51,10 @@ class Trainer:
         )
         self.rank, self.ranks = self.accelerator.process_index, self.accelerator.num_processes
         self.manifest = Path(cfg.manifest)
-        self.hashes = {"manifest": hash_file(self.manifest) if cfg.manifest else ""}
         self.data = load_run_data(cfg, self.source)
         self.say(f"{self.data}\n{self.precision} on {self.accelerator.device}, {self.ranks} process(es)")
         self.charset, self.train_set = self.data.charset, self.data.train_set
+        self.hashes = {"manifest": hash_file(self.manifest) if cfg.manifest else ""}
         random.seed(cfg.seed)
         torch.manual_seed(cfg.seed)
         model = build_model(cfg, len(self.charset))
@@ -72,7 +72,7 @@ class Trainer:
         if resume:
             self._restore()
         if self.accelerator.is_main_process:
-            self.run = Run(cfg.run_dir, resume_step=self.step if resume else None)
+            self.run = Run(cfg.run_dir, resume_step=self.step if resume else None, cfg=cfg)
 
     def say(self, text: str) -> None:
         """Print on the main process, past the progress bar."""
@@ -116,10 +116,12 @@ class Trainer:
                         self._stop()
                 self._try_average()
         except NetchuError as error:  # one raised by a data worker arrives with that worker's traceback in its text
-            raise NetchuError(str(error).rpartition("NetchuError: ")[2].strip()) from error
+            raise type(error)(str(error).rpartition("NetchuError: ")[2].strip()) from error
         finally:
             if ahead:
                 ahead.close()
+            if self.accelerator.is_main_process:
+                self.run.close()
             loader._iterator = None  # ends the workers in order, also when an error keeps the loader alive
         return self._report()
 
@@ -178,7 +180,7 @@ class Trainer:
 
     def _stop(self) -> NoReturn:
         """End the run after a signal; its state is saved."""
-        raise NetchuError(
+        raise StoppedError(
             f"stopped after {self.step} batches, in epoch {self.epoch + 1} of {self.cfg.epochs}, all saved; "
             "go on with the same command and --resume"
         )
@@ -196,7 +198,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             if record is not None:
                 self.run.log(record)
-            self.run.draw_curves()
+            self.run.draw_pictures()
             self._report()
 
     def _try_average(self) -> None:

@@ -5,7 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from netchu.errors import NetchuError
+
 GRACE = 20  # seconds
+
+
+class StoppedError(NetchuError):
+    """A run ended by a signal with its state saved: it can be resumed."""
 
 
 class Interruption:

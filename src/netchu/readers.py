@@ -1,138 +1,106 @@
-"""Readers: a folder in some data set's layout -> manifest lines, without folds yet.
+"""Readers: a data set in some layout -> manifest lines, without folds yet; each layout is a row of READERS.
 
-Each reader checks every pair of image and label that it is given and raises NetchuError naming the file and the row.
+A reader's `read` returns lines as the label files have them; calling the row also makes labels NFC and raises
+NetchuError for an image that is missing.
 """
 
-import json
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netchu.charset import normalise
 from netchu.errors import NetchuError
 from netchu.manifest import Line
+from netchu.readers_challenge import is_iam, is_kalapa, is_labels_json, read_iam, read_kalapa, read_labels_json
+from netchu.readers_mcocr import is_mcocr, read_mcocr
+from netchu.readers_review import is_label_studio, is_sidecars, read_label_studio, read_sidecars
+from netchu.readers_store import is_lmdb, is_parquet, read_lmdb, read_parquet
+from netchu.readers_table import (
+    is_csv,
+    is_labels_tsv,
+    is_path_text,
+    read_csv,
+    read_labels_tsv,
+    read_path_text,
+    read_synthetic,
+)
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+COLUMNS = ("image", "text", "writer")  # what --columns can name
+DEPTH = 2  # levels of folders in which data sets are looked for
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Every image file below a folder, in natural order of their paths; raises NetchuError when there is none."""
-    if not folder.is_dir():
-        raise NetchuError(f"{folder}: no such folder; give the folder that holds the images")
-    found = [p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One layout: how it is read, how it is recognised, and which of the options `images` and `columns` it takes."""
+
+    read: Callable[..., list[Line]]
+    detect: Callable[[Path], bool]
+    takes: tuple[str, ...] = ()
+
+    def __call__(
+        self, path: Path, *, images: Path, columns: Mapping[str, str] | None = None, raw: bool = False
+    ) -> list[Line]:
+        """Lines of the data set at `path`; those cut or unpacked from it become files below `images`.
+
+        With `raw` the labels stay as they stand in the source, and missing images are not looked for.
+        """
+        options = {"images": images, "columns": columns or {}}
+        lines = self.read(path, **{name: options[name] for name in self.takes})
+        if raw:
+            return lines
+        for line in lines:
+            if not line.path.is_file():
+                raise NetchuError(f"{path}: names {line.path}, which is missing; add the image or remove its row")
+        return [replace(line, text=normalise(line.text).strip()) for line in lines]
+
+    @property
+    def description(self) -> str:
+        """First line of what the layout is."""
+        return (self.read.__doc__ or "").splitlines()[0]
+
+
+def detect_layout(path: Path) -> str:
+    """Name of the one layout that fits, "" when none does; raises NetchuError when several do."""
+    if not path.exists():
+        raise NetchuError(f"{path}: no such file or folder")
+    fitting = [name for name, reader in READERS.items() if reader.detect(path)]
+    if len(fitting) > 1:
+        ways = ", ".join(f"--{name}" for name in fitting)
+        raise NetchuError(f"{path}: may be any of several layouts; say which: {ways}")
+    return fitting[0] if fitting else ""
+
+
+def find_sets(path: Path, depth: int = DEPTH) -> list[tuple[str, Path]]:
+    """(layout, path) of the data set at `path`, or of those in the folders below it, `depth` levels deep.
+
+    Raises NetchuError when there is none.
+    """
+    found = list(_sets_below(path, depth))
     if not found:
-        raise NetchuError(f"{folder}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    return sorted(found, key=lambda p: natural_key(p.relative_to(folder).as_posix()))
+        raise NetchuError(f"{path}: is in no known layout; say which: {', '.join(f'--{name}' for name in READERS)}")
+    return found
 
 
-def natural_key(text: str) -> list[tuple[bool, int, str]]:
-    """Sort key in which 2/10.jpg comes after 2/9.jpg."""
-    parts: list[tuple[bool, int, str]] = []
-    digits = ""
-    for character in text + "\0":
-        if character.isdecimal():
-            digits += character
-            continue
-        if digits:
-            parts.append((False, int(digits), ""))
-            digits = ""
-        parts.append((True, 0, character))
-    return parts
+def _sets_below(path: Path, depth: int) -> Iterator[tuple[str, Path]]:
+    layout = detect_layout(path)
+    if layout:
+        yield layout, path
+    elif path.is_dir() and depth:
+        for folder in sorted(child for child in path.iterdir() if child.is_dir()):
+            yield from _sets_below(folder, depth - 1)
 
 
-def read_table(path: Path, columns: int = 2) -> list[list[str]]:
-    """Rows of a UTF-8 file of tab-separated columns, blank lines skipped; the last column is the label, made NFC.
-
-    Raises NetchuError naming the row that has fewer than `columns` columns or an empty first one.
-    """
-    rows = []
-    for number, text in enumerate(read_text(path).splitlines(), 1):
-        if not text.strip():
-            continue
-        row = text.split("\t")
-        if len(row) < columns or not row[0].strip():
-            raise NetchuError(
-                f"{path}:{number}: expected {columns} columns separated by a tab, found {text[:60]!r}; correct this row"
-            )
-        rows.append([row[0].strip(), normalise(row[1]).strip(), *(cell.strip() for cell in row[2:])])
-    if not rows:
-        raise NetchuError(f"{path}: holds no rows; expected image, tab, text")
-    return rows
-
-
-def read_text(path: Path) -> str:
-    """A UTF-8 file; raises NetchuError when it is missing or not UTF-8."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise NetchuError(f"{path}: no such file") from None
-    except UnicodeDecodeError:
-        raise NetchuError(f"{path}: is not UTF-8; save it again as UTF-8") from None
-    except OSError as error:
-        raise NetchuError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def read_kalapa(folder: Path) -> list[Line]:
-    """Kalapa 2023: `annotations/<writer>.txt` with `<writer>/<n>.jpg<TAB>text`, beside `images/<writer>/<n>.jpg`.
-
-    `folder` is the one that holds both, or its parent with `training_data` inside.
-    """
-    root = folder / "training_data" if (folder / "training_data").is_dir() else folder
-    files = sorted((root / "annotations").glob("*.txt"), key=lambda p: natural_key(p.name))
-    if not files:
-        raise NetchuError(f"{root}: no annotations/*.txt; expected the Kalapa layout with images/ and annotations/")
-    lines = []
-    for file in files:
-        for name, text, *_ in read_table(file):
-            lines.append(_line(root / "images" / name, text, Path(name).parent.as_posix(), "kalapa", file))
-    return lines
-
-
-def read_labels_json(folder: Path) -> list[Line]:
-    """Cinnamon 2018: `labels.json` that maps image names to texts, images in `images/` or beside it."""
-    path = folder / "labels.json"
-    try:
-        labels = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise NetchuError(f"{path}:{error.lineno}: is not JSON ({error.msg}); correct this row") from None
-    if not isinstance(labels, dict) or not all(isinstance(text, str) for text in labels.values()):
-        raise NetchuError(f"{path}: expected one object that maps image names to texts")
-    root = folder / "images" if (folder / "images").is_dir() else folder
-    source = (
-        folder.resolve().parent.name
-        if folder.resolve().name in ("train", "training", "data")
-        else folder.resolve().name
-    )
-    return [
-        _line(root / name, text, "", source, path)
-        for name, text in sorted(labels.items(), key=lambda kv: natural_key(kv[0]))
-    ]
-
-
-def read_labels_tsv(folder: Path) -> list[Line]:
-    """A folder with `labels.tsv`: image path, tab, text, and perhaps a tab and the writer."""
-    path = folder / "labels.tsv"
-    source = folder.resolve().name
-    return [
-        _line(folder / image, text, writer[0] if writer else "", source, path)
-        for image, text, *writer in read_table(path)
-    ]
-
-
-def read_synthetic(folder: Path) -> list[Line]:
-    """Made lines: the same layout, marked with the folder's name as `aug`, so that they are only trained on."""
-    return [replace(line, aug=line.source) for line in read_labels_tsv(folder)]
-
-
-def _line(image: Path, text: str, writer: str, source: str, labels: Path) -> Line:
-    if not image.is_file():
-        raise NetchuError(f"{labels}: names {image}, which is missing; add the image or remove the row")
-    return Line(path=image, text=normalise(text).strip(), writer_id=writer, source=source)
-
-
-READERS: dict[str, Callable[[Path], list[Line]]] = {
-    "kalapa": read_kalapa,
-    "labels-json": read_labels_json,
-    "labels-tsv": read_labels_tsv,
-    "synthetic": read_synthetic,
+READERS: dict[str, Reader] = {
+    "kalapa": Reader(read_kalapa, is_kalapa),
+    "labels-json": Reader(read_labels_json, is_labels_json),
+    "labels-tsv": Reader(read_labels_tsv, is_labels_tsv),
+    "label-studio": Reader(read_label_studio, is_label_studio),
+    "mcocr": Reader(read_mcocr, is_mcocr, takes=("images",)),
+    "path-text": Reader(read_path_text, is_path_text),
+    "csv": Reader(read_csv, is_csv, takes=("columns",)),
+    "sidecars": Reader(read_sidecars, is_sidecars),
+    "iam": Reader(read_iam, is_iam),
+    "parquet": Reader(read_parquet, is_parquet, takes=("images", "columns")),
+    "lmdb": Reader(read_lmdb, is_lmdb, takes=("images",)),
+    "synthetic": Reader(read_synthetic, lambda path: False, takes=("images",)),  # looks like labels-tsv: must be said
 }

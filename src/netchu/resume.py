@@ -14,7 +14,14 @@ from netchu.config import Config
 from netchu.errors import NetchuError
 
 STATE = "state.pt"
-FREE = ("workers", "threads", "output_dir", "cache_mb", "keep_states")  # fields that a resumed run may change
+FREE = (
+    "workers",
+    "threads",
+    "output_dir",
+    "cache_mb",
+    "keep_states",
+    "trackers",
+)  # fields that a resumed run may change
 
 
 class Stateful(Protocol):

@@ -14,8 +14,8 @@ from tqdm import tqdm
 from netchu.atomic import atomic_path
 from netchu.ensemble import Ensemble
 from netchu.errors import NetchuError
+from netchu.labelfiles import find_images, read_table
 from netchu.preprocess import Image, read_image
-from netchu.readers import find_images, read_table
 
 CHUNK = 512  # images held in memory at once; within it, lines of one width share batches
 

@@ -1,7 +1,13 @@
-"""What a run leaves behind: `log.jsonl`, `report.json` and `curves.png` in its folder."""
+"""What a run leaves behind: `log.jsonl`, `report.json`, `curves.png` and `samples.png` in its folder.
 
+The same goes to the trackers that the config names. `observed` lets a caller see every record as it is made.
+"""
+
+import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +18,37 @@ matplotlib.use("Agg")
 from matplotlib.figure import Figure
 
 from netchu.atomic import atomic_path
+from netchu.config import Config
 from netchu.errors import NetchuError
+from netchu.preprocess import read_image
+from netchu.samples import draw_samples
+from netchu.trackers import TrackedRun, Trackers
+
+SAMPLES = 16  # lines in samples.png
+ARTEFACTS = ("report.json", "curves.png", "samples.png", "best.safetensors")
+
+Observer = Callable[[Mapping[str, Any]], None]
+_OBSERVER: ContextVar[Observer | None] = ContextVar("observer", default=None)
+
+
+@contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Inside the block, `observer` gets every record that a run logs; what it raises ends the run."""
+    token = _OBSERVER.set(observer)
+    try:
+        yield
+    finally:
+        _OBSERVER.reset(token)
 
 
 class Run:
     """The folder of one run. Records are flat JSON objects with a `step`; validation records have `cer`."""
 
-    def __init__(self, folder: Path, *, resume_step: int | None = None) -> None:
-        """Start a new log, or keep what it holds up to `resume_step` (later steps will be made again)."""
+    def __init__(self, folder: Path, *, resume_step: int | None = None, cfg: Config | None = None) -> None:
+        """Start a new log, or keep what it holds up to `resume_step` (later steps will be made again).
+
+        With a config, its trackers are started as well.
+        """
         self.folder = folder
         self.log_path = folder / "log.jsonl"
         self.records: list[dict[str, Any]] = []
@@ -29,6 +58,8 @@ class Run:
             temporary.write_text(
                 "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in self.records), encoding="utf-8"
             )
+        about = TrackedRun(folder.name, folder, cfg.to_dict() if cfg else {}, resume_step)
+        self.trackers = Trackers(cfg.trackers if cfg else "none", about)
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one record."""
@@ -38,6 +69,10 @@ class Run:
                 stream.write(json.dumps(record, ensure_ascii=False) + "\n")
         except OSError as error:
             raise NetchuError(f"{self.log_path}: cannot be written ({error.strerror}); free some space") from error
+        self.trackers.log(record)
+        observer = _OBSERVER.get()
+        if observer is not None:
+            observer(record)
 
     def note_bad_batch(self, record: Mapping[str, Any]) -> None:
         """Append a batch that could not be learnt from to `bad_batches.jsonl`."""
@@ -47,6 +82,28 @@ class Run:
     def write_report(self, report: Mapping[str, Any]) -> None:
         """Write `report.json`."""
         write_json(self.folder / "report.json", report)
+
+    def draw_pictures(self) -> None:
+        """Draw `curves.png`, and `samples.png` from the held-out answers of the best epoch when there are some."""
+        self.draw_curves()
+        pictures = [self.folder / "curves.png"]
+        if (self.folder / "valid.csv").is_file():
+            pictures.append(self.folder / "samples.png")
+            self._draw_samples(pictures[-1])
+        for path in pictures:
+            self.trackers.log_picture(path, int(self.records[-1]["step"]) if self.records else 0)
+
+    def _draw_samples(self, path: Path) -> None:
+        """Lines of `valid.csv`, spread evenly, each with its answer and label."""
+        with (self.folder / "valid.csv").open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        rows = rows[:: max(1, len(rows) // SAMPLES)][:SAMPLES]
+        images = [read_image(Path(row["img_path"])) for row in rows]
+        draw_samples(path, images, [row["answer"] for row in rows], [row["text"] for row in rows])
+
+    def close(self) -> None:
+        """End the trackers; they get the run's files."""
+        self.trackers.finish([self.folder / name for name in ARTEFACTS])
 
     def draw_curves(self) -> None:
         """Draw `curves.png`: loss, error, scores and learning rate over steps."""

@@ -1,0 +1,80 @@
+"""A folder in each layout goes from import to a trained tiny model to a submission."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from netchu.engine import fit
+from netchu.ensemble import Ensemble
+from netchu.errors import NetchuError
+from netchu.importing import read_sources, write_manifests
+from netchu.manifest import read_manifest
+from netchu.readers import READERS
+from netchu.submission import read_folder, write_submission
+from tests.conftest import ROOT, TEXTS, TINY
+from tests.samples import MAKERS, Sample
+from tests.test_journey import run
+
+
+@pytest.fixture(scope="module")
+def lines(lines_folder: Path) -> list[Sample]:
+    """Four lines of each writer."""
+    return [
+        (lines_folder / f"images/{writer}/{number}.jpg", TEXTS[number], f"w{writer}")
+        for writer in range(6)
+        for number in range(4)
+    ]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_from_layout_to_submission(name: str, lines: list[Sample], tmp_path: Path) -> None:
+    source, data = tmp_path / "set", tmp_path / "data"
+    source.mkdir()
+    path = MAKERS[name](source, lines)
+    layout = name if name == "synthetic" else ""
+    write_manifests(read_sources([(layout, path)], data / "images", {}), data, seed=0, new_folds=False)
+    manifest = data / ("train_ext.csv" if name == "synthetic" else "train_folds.csv")
+    fold = 5 if name == "synthetic" else 0
+    cfg = replace(TINY, epochs=1, hidden=16, neck="none", fold=fold, manifest=str(manifest), output_dir=str(tmp_path))
+    report = fit(replace(cfg, name="one"))
+    assert report["lines"]["train"] + report["lines"]["held_out"] == len(lines)
+    assert (report["held_out"] is None) == (fold == 5)
+    images = data / "images" if "images" in READERS[name].takes and name != "synthetic" else source
+    answers = read_folder(images, Ensemble.load([tmp_path / "one" / "best.safetensors"]))
+    write_submission(tmp_path / "submission.csv", answers)
+    with (tmp_path / "submission.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == len(lines) + (name == "sidecars"), "one row a line, and one for what nobody has labelled"
+
+
+@pytest.mark.parametrize("name", ["label-studio", "mcocr"])
+def test_the_script_detects_and_writes_lmdb(name: str, lines: list[Sample], tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    path = MAKERS[name](tmp_path / "set", lines)
+    result = run("prepare_ext_data.py", path, "--out", tmp_path / "data", "--write-lmdb", tmp_path / "store")
+    assert result.returncode == 0, result.stderr
+    assert f"{path}: {name}, 24 lines" in result.stdout
+    again = run("prepare_ext_data.py", tmp_path / "store", "--out", tmp_path / "again")
+    assert f"{tmp_path / 'store'}: lmdb, 24 lines" in again.stdout
+    first, second = (read_manifest(tmp_path / folder / "train_folds.csv") for folder in ("data", "again"))
+    assert sorted(line.text for line in first) == sorted(line.text for line in second)
+    assert {line.writer_id for line in first} == {line.writer_id for line in second}
+
+
+def test_made_lines_in_one_lmdb_file_are_read(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    script = "synthetic_data/gendata_address.py"
+    drawn = run(script, "--count", 4, "--jobs", 1, "--height", 32, "--lmdb", "--out", made)
+    assert drawn.returncode == 0, drawn.stderr
+    lines = read_sources([("synthetic", made)], tmp_path / "images", {})
+    assert len(lines) == 4
+    assert {(line.source, line.aug) for line in lines} == {("made", "made")}
+    assert all(line.path.is_file() and line.text and line.writer_id for line in lines)
+
+
+def test_nothing_given(tmp_path: Path) -> None:
+    with pytest.raises(NetchuError, match="no data set given"):
+        read_sources([], tmp_path, {})
+    assert len((ROOT / "prepare_ext_data.py").read_text(encoding="utf-8").splitlines()) <= 80

@@ -1,0 +1,232 @@
+"""Tuning: workers share a study and none of its trials is lost or made twice, whoever is killed when."""
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+optuna = pytest.importorskip("optuna")
+
+from netchu import tune  # noqa: E402
+from netchu.config import Config, load_config  # noqa: E402
+from netchu.errors import NetchuError  # noqa: E402
+from netchu.interruption import StoppedError  # noqa: E402
+from netchu.stepping import Stepper  # noqa: E402
+from netchu.tunereport import write_results  # noqa: E402
+from netchu.tuning import Plan, SharedStudy, fit_or_resume, load_space, training_objective  # noqa: E402
+from tests.conftest import ROOT  # noqa: E402
+from tests.test_engine import stopping_after  # noqa: E402
+
+SPACE = """
+def space(trial):
+    return {"lr": trial.suggest_float("lr", 1e-3, 1e-2, log=True)}
+"""
+WORKER = """
+import os, sys, time
+from pathlib import Path
+from netchu.tuning import Plan, SharedStudy
+
+folder = Path(sys.argv[1])
+diary = os.open(folder / "diary.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+def objective(trial):
+    x = trial.suggest_float("x", -5, 5)
+    os.write(diary, f"begin {trial.number} {x!r} {os.getpid()}\\n".encode())
+    time.sleep(0.4)
+    os.write(diary, f"end {trial.number} {x!r} {os.getpid()}\\n".encode())
+    return x * x
+
+SharedStudy(Plan(name="cheap", folder=folder, trials=10, objective="cer")).work(objective)
+"""
+
+
+def start_workers(folder: Path) -> list[subprocess.Popen[bytes]]:
+    """Two processes on the same study."""
+    return [
+        subprocess.Popen([sys.executable, "-c", WORKER, str(folder)], cwd=ROOT, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+
+
+def test_ten_trials_on_two_workers_killed_and_resumed(tmp_path: Path) -> None:
+    diary = tmp_path / "diary.txt"
+    workers = start_workers(tmp_path)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        text = diary.read_text() if diary.is_file() else ""
+        if text.count("end") >= 3 and len({line.split()[-1] for line in text.splitlines()}) == 2:
+            break
+        time.sleep(0.05)
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+    killed = [line.split() for line in diary.read_text().splitlines()]
+    begun, ended = ({row[1] for row in killed if row[0] == word} for word in ("begin", "end"))
+    assert len(ended) >= 3 and begun - ended, "some trials were made, and some were cut off"
+    for worker in start_workers(tmp_path):
+        assert worker.wait(timeout=120) == 0, worker.stderr.read().decode() if worker.stderr else ""
+
+    study = optuna.load_study(study_name="cheap", storage=f"sqlite:///{tmp_path / 'study.db'}")
+    assert [trial.number for trial in study.trials] == list(range(10))
+    assert all(trial.state.name == "COMPLETE" for trial in study.trials)
+    rows = [line.split() for line in diary.read_text().splitlines()]
+    made = Counter(row[1] for row in rows if row[0] == "end")
+    assert set(made) == {str(number) for number in range(10)}, "no trial is lost"
+    twice = {number for number, count in made.items() if count > 1}
+    assert twice <= ended, "only one cut off between its end and its record may be made again"
+    assert len(twice) <= 2
+    for number in made:
+        assert len({row[2] for row in rows if row[1] == number}) == 1, "a trial keeps its parameters"
+    for trial in study.trials:
+        assert trial.value == pytest.approx(trial.params["x"] ** 2)
+    assert len({row[3] for row in rows}) == 4, "all four processes had a share"
+
+
+def test_more_trials_later_and_none_again(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def objective(trial: "optuna.Trial") -> float:
+        calls.append(trial.number)
+        return trial.suggest_float("x", 0, 1)
+
+    plan = Plan(name="s", folder=tmp_path, trials=3)
+    assert SharedStudy(plan).work(objective) == 3
+    assert SharedStudy(plan).work(objective) == 0
+    assert SharedStudy(replace(plan, trials=5)).work(objective) == 2
+    assert calls == [0, 1, 2, 3, 4]
+    with pytest.raises(NetchuError, match="its study has another objective"):
+        SharedStudy(replace(plan, objective="cer"))
+    with pytest.raises(NetchuError, match="the storage cannot be used"):
+        SharedStudy(replace(plan, storage="postgresql+nodriver://host/db"))
+
+
+def test_trials_that_are_pruned_fail_or_stop(tmp_path: Path) -> None:
+    def objective(trial: "optuna.Trial") -> float:
+        if trial.number == 1:
+            raise optuna.TrialPruned
+        if trial.number == 2:
+            raise NetchuError("lines are too narrow")
+        if trial.number == 3:
+            raise StoppedError("stopped")
+        return 1.0
+
+    shared = SharedStudy(Plan(name="s", folder=tmp_path, trials=4))
+    with pytest.raises(StoppedError):
+        shared.work(objective)
+    assert [trial.state.name for trial in shared.study.trials] == ["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
+    summary = write_results(tmp_path, shared.study, "demo", "kalapa_score")
+    assert "4 trials: 1 complete, 1 pruned, 1 failed, 1 not made yet" in summary
+    with (tmp_path / "trials.csv").open(encoding="utf-8") as stream:
+        assert [row["error"] for row in csv.DictReader(stream)] == ["", "", "lines are too narrow", ""]
+
+
+def test_a_set_up_that_never_worked_costs_no_trial(tmp_path: Path) -> None:
+    def objective(trial: "optuna.Trial") -> float:
+        raise NetchuError("no such manifest")
+
+    shared = SharedStudy(Plan(name="s", folder=tmp_path, trials=2))
+    with pytest.raises(NetchuError, match="no such manifest"):
+        shared.work(objective)
+    assert shared.unfinished() == [0, 1]
+    assert "2 not made yet" in write_results(tmp_path, shared.study, "demo", "cer")
+
+
+def test_training_is_tuned_pruned_and_reported(
+    tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command itself, in this process, on real trainings of seconds."""
+    folder = tmp_path / "configs"
+    (folder / "spaces").mkdir(parents=True)
+    fields = {**tiny.to_dict(), "epochs": 1, "neck": "none", "hidden": 16}
+    (folder / "tiny_f0.py").write_text(f"from netchu.config import Config\ncfg = Config(**{fields!r})\n")
+    (folder / "spaces" / "tiny_f0.py").write_text(SPACE)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["tune", "-C", "tiny_f0", "--trials", "4", "--objective", "cer", "--pruner", "none"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert tune.main() == 0
+    study = tmp_path / "outputs" / "tune" / "tiny_f0"
+    printed = capsys.readouterr().out
+    best = json.loads((study / "best.json").read_text())
+    report = json.loads((study / "trials" / f"trial_{best['trial']:04d}" / "report.json").read_text())
+    assert best["cer"] == report["held_out"]["cer"]
+    assert report["config"]["lr"] == best["fields"]["lr"]
+    assert f"python train.py -C tiny_f0 --set lr={best['fields']['lr']}" in printed
+    assert (study / "importance.png").stat().st_size > 1000
+    assert tune.main() == 0, "again: nothing is left to do"
+    with pytest.raises(NetchuError, match="holds nothing out to tune by"):
+        training_objective(replace(tiny, fold=5), load_space(folder / "spaces/tiny_f0.py"), Plan(
+            name="x", folder=tmp_path, trials=1), "here")  # fmt: skip
+
+
+def test_a_bad_trial_is_pruned_by_its_validations(tiny: Config, tmp_path: Path) -> None:
+    plan = Plan(name="s", folder=tmp_path / "study", trials=5, objective="cer")
+    shared = SharedStudy(plan)
+    cfg = replace(tiny, neck="none", hidden=16, epochs=3)
+    train = training_objective(cfg, lambda trial: {"lr": 1e-2 if trial.number < 4 else 1e-9}, plan, "here")
+
+    def objective(trial: "optuna.Trial") -> float:
+        if trial.number == 4:
+            return train(trial)
+        for epoch in range(1, 4):
+            trial.report(0.01, epoch)
+        return 0.01
+
+    shared.work(objective)
+    last = shared.study.trials[4]
+    assert last.state.name == "PRUNED"
+    assert len(last.intermediate_values) < 3
+
+
+def test_a_killed_training_goes_on_where_it_was(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Stepper, "step", stopping_after(4))
+        with pytest.raises(StoppedError):
+            fit_or_resume(tiny)
+    log = tiny.run_dir / "log.jsonl"
+    before = log.read_text()
+    report = fit_or_resume(tiny)
+    assert report["held_out"] is not None
+    assert before and log.read_text().startswith(before), "the first part was not made again"
+    changed = fit_or_resume(replace(tiny, lr=1e-3))
+    assert changed["config"]["lr"] == 1e-3, "a state of another config is left aside"
+
+
+def test_two_workers_by_one_command(tiny: Config, tmp_path: Path) -> None:
+    folder = tmp_path / "configs"
+    (folder / "spaces").mkdir(parents=True)
+    fields = {**tiny.to_dict(), "epochs": 1, "neck": "none", "hidden": 16}
+    (folder / "tiny_f0.py").write_text(f"from netchu.config import Config\ncfg = Config(**{fields!r})\n")
+    (folder / "spaces" / "tiny_f0.py").write_text(SPACE)
+    command = [sys.executable, "-m", "netchu.tune", "-C", "tiny_f0", "--trials", "3", "--workers", "2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "3 trials: 3 complete, 0 pruned" in done.stdout or "3 trials: 2 complete, 1 pruned" in done.stdout
+    bad = subprocess.run([*command, "--set", "manifest=none.csv", "--name", "b"], cwd=tmp_path, capture_output=True,
+                         text=True, check=False)  # fmt: skip
+    assert bad.returncode == 2
+    assert "none.csv: no such manifest" in bad.stderr and "Traceback" not in bad.stderr
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "spaces").glob("*.py")), ids=lambda path: path.stem)
+def test_spaces_give_fields_of_their_config(path: Path) -> None:
+    space = load_space(path)
+    trial = optuna.trial.FixedTrial({
+        "lr": 1e-3, "weight_decay": 0.01, "dropout": 0.1, "hidden": 192, "neck": "bilstm", "augment": "ink"
+    })  # fmt: skip
+    fields = space(trial)  # type: ignore[arg-type]
+    cfg = load_config(path.stem, folder=ROOT / "configs")
+    assert replace(cfg, **fields).lr == 1e-3
+
+
+def test_no_space(tmp_path: Path) -> None:
+    with pytest.raises(NetchuError, match="no such space"):
+        load_space(tmp_path / "none.py")
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    with pytest.raises(NetchuError, match="must define space"):
+        load_space(tmp_path / "empty.py")
