@@ -30,6 +30,8 @@ from netchu.config import Config, load_config
 from netchu.engine import LOG_EVERY, fit
 from netchu.errors import NetchuError, run_main
 from netchu.manifest import Line, write_manifest
+from netchu.model import build_model
+from netchu.precision import autocast, choose_precision
 from netchu.tracking import read_log
 from synthetic_data.fontfolder import PACKAGED, find_fonts
 from synthetic_data.renderer import Renderer
@@ -64,6 +66,23 @@ def measure_ours(cfg: Config) -> tuple[float, float]:
     fit(cfg)
     windows = [r for r in read_log(cfg.run_dir / "log.jsonl") if "lines_per_s" in r][1:]
     return statistics.median(r["lines_per_s"] for r in windows), statistics.median(r["data_wait"] for r in windows)
+
+
+def measure_forward(cfg: Config, seconds: float = 3.0) -> float:
+    """Lines a second of the network alone, reading: same geometry, batch 8, the number format of this machine."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = build_model(cfg, 150).eval().to(device).to(memory_format=torch.channels_last)
+    images = torch.rand(8, 1, HEIGHT, WIDTH, device=device).to(memory_format=torch.channels_last)
+    precision = choose_precision("auto", device)
+    with torch.inference_mode(), autocast(device, precision):
+        model(images)
+        began, passes = time.perf_counter(), 0
+        while time.perf_counter() - began < seconds:
+            model(images)
+            passes += 1
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return 8 * passes / (time.perf_counter() - began)
 
 
 def install_peer() -> None:
@@ -125,13 +144,14 @@ def main() -> None:
     images = render_images(64, pad=8)
     peers = {f"vietocr vgg_{kind}": build_peer(kind, images) for kind in ("seq2seq", "transformer")}
     rates: dict[str, list[float]] = {"netchu b0_192": [], **{name: [] for name in peers}}
-    waits = []
+    waits, forwards = [], []
     with tempfile.TemporaryDirectory() as folder:
         cfg = prepare_ours(images, Path(folder), args.steps)
         for _ in range(args.rounds):
             rate, wait = measure_ours(cfg)
             rates["netchu b0_192"].append(rate)
             waits.append(wait)
+            forwards.append(measure_forward(cfg))
             for name, step in peers.items():
                 rates[name] += [step() for _ in range(args.peer_steps)]
 
@@ -142,6 +162,8 @@ def main() -> None:
     for name, measured in rates.items():
         median = statistics.median(measured)
         print(f"{name:26}{median:9.2f}{min(measured):8.2f}{max(measured):8.2f}{ours / median:9.1f}x")
+    forward = statistics.median(forwards)
+    print(f"forward alone, batch 8: {forward:.1f} lines/s; a whole training step runs at {ours / forward:.2f} of it")
     print(f"share of our time spent waiting for data: {100 * statistics.median(waits):.1f} %")
 
 
