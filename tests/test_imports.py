@@ -9,7 +9,7 @@ ORDER = [
     "errors", "atomic", "interruption", "config", "charset", "metrics", "budget",
     "precision", "manifest", "preprocess", "augment", "backbone", "neck", "model", "losses", "schedule", "decode",
     "tracking", "readers", "dataset", "checkpoint", "predict", "engine", "ensemble", "submission", "report",
-    "lite", "vectors", "onnxfile", "quantise", "program", "parity", "package", "export",
+    "page", "lines", "lite", "vectors", "onnxfile", "quantise", "program", "parity", "package", "export",
 ]  # fmt: skip
 HOMES = {
     "timm": {"backbone"},
