@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from netchu.atomic import atomic_path
 from netchu.errors import NetchuError, run_main
-from netchu.page import Mask, Page, straighten
+from netchu.page import Mask, Page, letter_height, straighten
 from netchu.preprocess import Image, read_image
 
 MIN_COLUMN = 0.06  # of the page's width; narrower columns hold no line
@@ -56,18 +56,6 @@ def find_lines(photo: Image) -> list[PageLine]:
         return []
     boxes = [box for left, right in columns(page) for box in _column_lines(page, left, right, unit)]
     return [_cut(page, box, scale) for box in reading_order(boxes)]
-
-
-def letter_height(ink: Mask) -> int:
-    """Height in pixels of the middle letter, weighted by ink; 0 when there is no writing."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
-    stats = stats[1:]
-    stats = stats[(stats[:, cv2.CC_STAT_HEIGHT] >= 6) & (stats[:, cv2.CC_STAT_HEIGHT] < ink.shape[0] / 3)]
-    if not len(stats):
-        return 0
-    order = np.argsort(stats[:, cv2.CC_STAT_HEIGHT])
-    weight = np.cumsum(stats[order, cv2.CC_STAT_AREA])
-    return int(stats[order[np.searchsorted(weight, weight[-1] / 2)], cv2.CC_STAT_HEIGHT])
 
 
 def columns(page: Page) -> list[tuple[int, int]]:

@@ -150,6 +150,18 @@ def find_angle(ink: Mask) -> float:
     return float(best)
 
 
+def letter_height(ink: Mask) -> int:
+    """Height in pixels of the middle letter, weighted by ink; 0 when there is no writing."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
+    stats = stats[1:]
+    stats = stats[(stats[:, cv2.CC_STAT_HEIGHT] >= 6) & (stats[:, cv2.CC_STAT_HEIGHT] < ink.shape[0] / 3)]
+    if not len(stats):
+        return 0
+    order = np.argsort(stats[:, cv2.CC_STAT_HEIGHT])
+    weight = np.cumsum(stats[order, cv2.CC_STAT_AREA])
+    return int(stats[order[np.searchsorted(weight, weight[-1] / 2)], cv2.CC_STAT_HEIGHT])
+
+
 def _long_strokes(dark: Mask, axis: int) -> Mask:
     """Straight strokes along a row (axis 0) or a column (axis 1) that are too long to be writing."""
     height, width = dark.shape
