@@ -62,8 +62,8 @@ def columns(page: Page) -> list[tuple[int, int]]:
     """Left and right end of each column; a vertical rule counts when it is as long as a quarter of the page."""
     height, width = page.ink.shape
     lengths = np.convolve(page.down.sum(axis=0), np.ones(9), mode="same")
-    ends = [0, *_middles(lengths > 0.25 * height), width]
-    return [(a, b) for a, b in pairwise(ends) if b - a >= MIN_COLUMN * width]
+    rules = [(0, 0), *_spans(lengths > 0.25 * height), (width, width)]
+    return [(a, b) for (_, a), (b, _) in pairwise(rules) if b - a >= MIN_COLUMN * width]
 
 
 def _column_lines(page: Page, left: int, right: int, unit: int) -> list[Box]:
