@@ -84,7 +84,7 @@ def test_pages_without_writing_give_no_line() -> None:
     for y in range(100, 600, 100):
         cv2.line(rules, (40, y), (760, y), (90,), 2)
     assert find_lines(rules) == []
-    for shape in ((1, 1), (3, 400), (400, 3), (40, 40)):
+    for shape in ((1, 1), (3, 400), (400, 3), (40, 40), (40, 9000), (33, 2400)):
         assert find_lines(np.full(shape, 200, np.uint8)) == []
     assert reading_order([]) == []
 

@@ -19,6 +19,7 @@ from netchu.page import Mask, Page, letter_height, straighten
 from netchu.preprocess import Image, read_image
 
 MIN_COLUMN = 0.06  # of the page's width; narrower columns hold no line
+SHORTEST_SIDE = 32  # pixels; nothing below it is a page
 LONGEST_SIDE = 2400  # pixels; larger photographs are cut by their reduction
 
 
@@ -49,6 +50,8 @@ def find_lines(photo: Image) -> list[PageLine]:
     An empty list means that no writing was found. Turned pages (up to 12 degrees) and shaded ones are put right first.
     """
     scale = min(1.0, LONGEST_SIDE / max(photo.shape))
+    if scale * min(photo.shape) < SHORTEST_SIDE:
+        return []
     small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else photo
     page = straighten(np.asarray(small, dtype=np.uint8))
     unit = letter_height(page.ink)
