@@ -1,6 +1,7 @@
 """Guards of the house: imports point one way, and each heavy library has one home."""
 
 import ast
+import sys
 from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "netchu"
@@ -10,15 +11,23 @@ ORDER = [
     "align", "samples", "trackers", "tracking", "runs", "labelfiles", "twins", "looks", "findings", "cleaning",
     "lmdbfile", "readers_challenge", "readers_review", "readers_store", "readers_mcocr", "readers_table", "readers",
     "importing", "dataset", "rendering", "rundata", "checkpoint", "resume", "predict", "stepping", "validation",
-    "engine", "folds", "trial", "ensemble", "submission", "analysis", "page", "report", "checkpage", "check",
-    "tuning", "tunereport", "tune", "registry",
+    "engine", "folds", "trial", "ensemble", "submission", "analysis", "htmlpage", "report", "checkpage", "check",
+    "tuning", "tunereport", "tune", "registry", "page", "lines", "lite", "vectors", "onnxfile", "quantise",
+    "program", "parity", "package", "export",
 ]  # fmt: skip
 HOMES = {
     "timm": {"backbone"},
     "albumentations": {"augment"},
     "accelerate": {"engine", "stepping", "predict", "trackers", "validation"},
     "fastapi": {"serve"},
+    "onnx": {"onnxfile"},
+    "onnxruntime": {"lite", "quantise"},
+    "executorch": {"program"},
 }
+
+
+LITE = ["errors", "atomic", "config", "charset", "preprocess", "decode", "lite"]  # what netchu-lite consists of
+LIGHT = {"onnxruntime", "numpy", "cv2", "netchu"}
 
 
 def imported(path: Path) -> set[str]:
@@ -47,3 +56,11 @@ def test_each_library_has_its_home() -> None:
         for name in imported(path):
             homes = HOMES.get(name.split(".")[0])
             assert homes is None or path.stem in homes, f"{path.stem} imports {name}"
+
+
+def test_lite_needs_nothing_heavy() -> None:
+    for module in LITE:
+        for name in imported(SOURCE / f"{module}.py"):
+            top = name.split(".")[0]
+            assert top in sys.stdlib_module_names | LIGHT, f"{module} imports {name}"
+            assert top != "netchu" or name.split(".")[1] in LITE, f"{module} imports {name}"

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from netchu.charset import normalise, required_steps
 from netchu.findings import KINDS, Finding
+from netchu.htmlpage import chart, line_picture, write_html
 from netchu.looks import Look, available_steps
 from netchu.manifest import Line
-from netchu.page import chart, line_picture, write_html
 from netchu.preprocess import Geometry
 
 SHOWN = 300  # findings of a kind with their images; the rest is counted

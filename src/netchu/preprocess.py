@@ -5,7 +5,7 @@
 which is what makes a line's text independent of its neighbours.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -17,6 +17,16 @@ from netchu.errors import NetchuError
 
 WIDTH_MULTIPLE = 32
 MIN_CONTRAST = 40  # grey levels between paper and ink; a blank line is not stretched beyond this
+INK_SHARE = 0.01  # share of pixels at most as light as the level that becomes 1
+PAPER_SHARE = 0.95  # share of pixels at most as light as the level that becomes 0
+MAX_INK = 1.2  # darker pixels are cut off here
+FIXED = {
+    "width_multiple": WIDTH_MULTIPLE,
+    "min_contrast": MIN_CONTRAST,
+    "ink_share": INK_SHARE,
+    "paper_share": PAPER_SHARE,
+    "max_ink": MAX_INK,
+}
 
 Image = NDArray[np.uint8]  # (h, w) grey
 Input = NDArray[np.float32]  # (1, H, W)
@@ -34,6 +44,10 @@ class Geometry:
     def of(cls, cfg: Config) -> "Geometry":
         """The geometry of a config."""
         return cls(height=cfg.height, max_width=cfg.max_width, pad=cfg.pad)
+
+    def to_dict(self) -> dict[str, float]:
+        """Every number that preprocessing depends on, the fixed ones included: what an exported model carries."""
+        return {**asdict(self), **FIXED}
 
     def resized_width(self, height: int, width: int) -> int:
         """Width of an image (height, width) once it has the geometry's height: the aspect kept, up to `max_width`."""
@@ -76,9 +90,9 @@ def to_input(line: Image, geometry: Geometry) -> Input:
     Grey levels are scaled so that the 95th percentile is paper (0) and the 1st is ink (1).
     """
     counts = np.bincount(line.ravel(), minlength=256).cumsum()
-    ink, paper = np.searchsorted(counts, (0.01 * counts[-1], 0.95 * counts[-1]))
+    ink, paper = np.searchsorted(counts, (INK_SHARE * counts[-1], PAPER_SHARE * counts[-1]))
     levels = (float(paper) - np.arange(256, dtype=np.float32)) / max(int(paper) - int(ink), MIN_CONTRAST)
-    table = np.clip(levels, 0.0, 1.2).astype(np.float32)
+    table = np.clip(levels, 0.0, MAX_INK).astype(np.float32)
     output = np.zeros((1, geometry.height, geometry.input_width(line.shape[1])), dtype=np.float32)
     output[0, :, geometry.pad : geometry.pad + line.shape[1]] = table[line]
     return output

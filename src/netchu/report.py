@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 
 from netchu.analysis import KINDS, Answered, by_length, by_writer, confusions, count_kinds, worst
 from netchu.errors import NetchuError, run_main
+from netchu.htmlpage import chart, line_picture, write_html
 from netchu.manifest import read_manifest
 from netchu.metrics import Scores, score
-from netchu.page import chart, line_picture, write_html
 from netchu.tracking import read_log
 
 WORST, CONFUSIONS, WRITERS = 30, 40, 40  # rows shown

@@ -1,0 +1,203 @@
+"""Exports read like their bundles, for every neck; what does not is refused and leaves no file."""
+
+import base64
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from netchu import export as module
+from netchu import onnxfile
+from netchu.charset import Charset
+from netchu.checkpoint import Bundle, load_bundle, save_bundle
+from netchu.decode import greedy
+from netchu.errors import NetchuError
+from netchu.export import TARGETS, Material, choose_lines, export
+from netchu.lite import LiteRecogniser
+from netchu.manifest import Line, read_manifest
+from netchu.model import build_model
+from netchu.neck import NECKS
+from netchu.onnxfile import write_onnx
+from netchu.parity import compare
+from netchu.preprocess import Geometry, preprocess
+from netchu.quantise import quantise_array
+from netchu.vectors import drawn_lines
+from tests.conftest import TEXTS, TINY
+
+onnx = pytest.importorskip("onnx")
+CHARSET = Charset.from_texts(TEXTS)
+
+
+def sharp_bundle(neck: str, path: Path = Path("sharp.safetensors")) -> Bundle:
+    """An untrained model whose head is scaled so that its answers hold many characters."""
+    torch.manual_seed(0)
+    cfg = replace(TINY, neck=neck, hidden=16)
+    model = build_model(cfg, len(CHARSET)).eval()
+    line = torch.from_numpy(preprocess(drawn_lines()[2], Geometry.of(cfg))[None])
+    with torch.no_grad():  # every class gets mean 0 and deviation 6 over the time steps of a line
+        logits = model(line)[0]
+        factor = 6 / logits.std(dim=0)
+        model.head.weight *= factor[:, None]
+        model.head.bias.copy_((model.head.bias - logits.mean(dim=0)) * factor)
+    return Bundle(path, model, cfg, CHARSET, {"by_source": {"rendered": {"lines": 8, "cer": 0.5, "exact": 0.25}}})
+
+
+def plain(bundle: Bundle, to: str, out: Path, material: Material | None = None, package: Path | None = None) -> None:
+    """An export without a command line."""
+    export(bundle, to, out, material or Material(), package=package, trained_on="lines of the tests")
+
+
+@pytest.mark.parametrize("neck", NECKS)
+def test_onnx_of_every_neck_reads_alike_at_any_width_and_batch(neck: str, tmp_path: Path) -> None:
+    bundle, path = sharp_bundle(neck), tmp_path / "model.onnx"
+    write_onnx(bundle, path)
+    recogniser = LiteRecogniser(path, threads=1)
+    parity = compare(bundle, recogniser.log_probs)
+    assert len(set(parity.widths)) == 3 and parity.same_text and parity.difference < 1e-3
+    assert max(len(text) for text, _ in parity.texts) > 3
+    assert recogniser.charset == CHARSET and recogniser.geometry == Geometry.of(bundle.cfg)
+    assert np.allclose(np.exp(parity.outputs[0]).sum(axis=1), 1, atol=1e-4)
+    graph = onnx.load(path).graph
+    free = [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.input, *graph.output)]
+    assert free == [["batch", 1, 32, "width"], ["batch", "steps", len(CHARSET)]]
+    assert not list(tmp_path.glob("*.data")), "one file holds everything"
+
+
+@pytest.mark.parametrize("neck", NECKS)
+def test_torchscript_of_every_neck(neck: str, tmp_path: Path) -> None:
+    plain(sharp_bundle(neck), "torchscript", tmp_path / "model.pt")
+    about = {"netchu.json": ""}
+    torch.jit.load(str(tmp_path / "model.pt"), _extra_files=about)
+    assert json.loads(about["netchu.json"])["charset"] == CHARSET.characters
+
+
+def test_an_export_that_reads_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tracing exporter freezes the width in attention: exactly what the comparison is there to find."""
+    monkeypatch.setattr(onnxfile, "TRACED_NECKS", frozenset(NECKS))
+    with pytest.raises(NetchuError, match="not written, since it does not run at every width"):
+        plain(sharp_bundle("mixing"), "onnx", tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_int8_is_small_and_gated(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = sharp_bundle("bigru")
+    lines = read_manifest(manifest)
+    with pytest.raises(NetchuError, match="needs labelled lines"):
+        plain(bundle, "int8", tmp_path / "none.onnx")
+    monkeypatch.setattr(module, "MAX_RISE", 1e6)
+    write_onnx(bundle, tmp_path / "float.onnx")
+    for scheme in ("weight-only", "static"):
+        path = tmp_path / f"{scheme}.onnx"
+        plain(bundle, "int8", path, Material(lines[:9], lines[9:15], scheme))
+        assert path.stat().st_size < 0.6 * (tmp_path / "float.onnx").stat().st_size
+        found = LiteRecogniser(path, threads=1)
+        assert found.about["kind"] == f"int8 {scheme}" and found.charset == CHARSET
+    monkeypatch.setattr(module, "MAX_RISE", -1e6)
+    with pytest.raises(NetchuError, match=r"int8 \(weight-only\) raises CER by .* try --scheme static"):
+        plain(bundle, "int8", tmp_path / "refused.onnx", Material([], lines[:4]))
+    assert not list(tmp_path.glob("*refused*"))
+
+
+def test_int8_weights_are_within_half_a_step() -> None:
+    values = np.random.default_rng(0).normal(size=(6, 5, 3)).astype(np.float32) * np.arange(1, 7)[:, None, None]
+    values[2] = 0
+    whole, scale = quantise_array(values.astype(np.float32), (0,))
+    assert whole.dtype == np.int8 and scale.shape == (6, 1, 1)
+    assert (np.abs(whole * scale - values) <= scale / 2 + 1e-6).all()
+
+
+def test_recurrent_necks_are_refused_by_executorch_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(NetchuError, match="neck bigru is recurrent"):
+        plain(sharp_bundle("bigru"), "executorch", tmp_path / "model.pte")
+
+
+@pytest.mark.parametrize("neck", ["none", "mixing"])
+def test_executorch(neck: str, tmp_path: Path) -> None:
+    pytest.importorskip("executorch.exir")
+    plain(sharp_bundle(neck), "executorch", tmp_path / "model.pte")
+
+
+def test_package_holds_what_a_port_needs(tmp_path: Path) -> None:
+    bundle, path = sharp_bundle("none"), tmp_path / "model.zip"
+    plain(bundle, "onnx", tmp_path / "model.onnx", package=path)
+    first = path.read_bytes()
+    plain(bundle, "onnx", tmp_path / "model.onnx", package=path)
+    assert path.read_bytes() == first
+    with zipfile.ZipFile(path) as archive:
+        assert sorted(archive.namelist()) == ["README.md", "charset.json", "model.onnx", "test_vectors.json"]
+        card = archive.read("README.md").decode("utf-8")
+        vectors = json.loads(archive.read("test_vectors.json"))
+        about = json.loads(archive.read("charset.json"))
+        (tmp_path / "unpacked.onnx").write_bytes(archive.read("model.onnx"))
+    assert "lines of the tests" in card and "| rendered | 8 | 50.00 % | 25.0 % |" in card
+    assert about["charset"] == vectors["charset"] == CHARSET.characters
+    lite = LiteRecogniser(tmp_path / "unpacked.onnx", threads=1)
+    for line, image, reading in zip(vectors["lines"], drawn_lines(), lite.read(drawn_lines()), strict=True):
+        grey = np.frombuffer(base64.b64decode(line["grey"]), np.uint8).reshape(line["height"], line["width"])
+        assert (grey == image).all() and line["text"] == reading.text
+        stored = np.frombuffer(base64.b64decode(line["input"]), "<f4").reshape(line["input_shape"])
+        assert (stored == preprocess(image, lite.geometry)).all()
+        log_probs = np.frombuffer(base64.b64decode(line["log_probs"]), "<f4").reshape(line["log_probs_shape"])
+        assert greedy(log_probs, CHARSET).text == line["text"]
+    assert [len(case["text"]) for case in vectors["decode"]] == [3, 3, 0, 0, 3]
+
+
+def test_the_command_scores_the_held_out_fold(
+    manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sharp, path = sharp_bundle("none"), tmp_path / "best.safetensors"
+    save_bundle(path, sharp.model, sharp.cfg, CHARSET, metrics={}, hashes={})
+    monkeypatch.setattr("sys.argv", ["export", str(path), "--to", "onnx", "--manifest", str(manifest), "--lines", "4"])
+    module.main()
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith(str(tmp_path / "best.onnx")) and "same text" in printed[0]
+    assert printed[1].removeprefix("bundle") == printed[2].removeprefix("export")
+    assert load_bundle(path).cfg.fold == 0
+
+
+def test_lines_are_never_both_calibrated_on_and_scored(manifest: Path, lines_folder: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.tsv"
+    rows = (lines_folder / "labels.tsv").read_text(encoding="utf-8").splitlines()
+    labels.write_text("".join("\t".join(row.split("\t")[:2]) + "\n" for row in rows), encoding="utf-8")
+
+    def chosen(fold: int = 0, **given: object) -> Material:
+        names = ("manifest", "images", "labels")
+        args = dict.fromkeys(names) | {"to": "int8", "scheme": "static"} | given
+        bundle = sharp_bundle("none")
+        held_out = replace(bundle, cfg=replace(bundle.cfg, fold=fold))
+        return choose_lines(module.argparse.Namespace(**args), held_out)
+
+    for material in (
+        chosen(manifest=manifest),
+        chosen(5, manifest=manifest),
+        chosen(images=lines_folder, labels=labels),
+    ):
+        paths = [{line.path.resolve() for line in lines} for lines in (material.calibration, material.scored)]
+        assert paths[0] and paths[1] and not paths[0] & paths[1]
+    assert all(line.fold == 0 for line in chosen(manifest=manifest).scored)
+    with pytest.raises(NetchuError, match="belong together"):
+        chosen(images=lines_folder)
+    with pytest.raises(NetchuError, match="leave --images and --labels out"):
+        chosen(manifest=manifest, images=lines_folder, labels=labels)
+    assert chosen() == Material(scheme="static") and isinstance(chosen(manifest=manifest).scored[0], Line)
+
+
+def test_each_target_has_its_suffix() -> None:
+    assert len({target.suffix for target in TARGETS.values()}) == len(TARGETS)
+
+
+def test_an_export_of_other_weights_is_refused(tmp_path: Path) -> None:
+    """As when an exporter writes a layer wrong: it runs, and reads something else."""
+    target = replace(TARGETS["onnx"], write=lambda bundle, path, _: write_onnx(sharp_bundle("bigru"), path))
+    changed = sharp_bundle("bigru")
+    with torch.no_grad():
+        changed.model.head.bias[2] += 0.01
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TARGETS, "onnx", target)
+        with pytest.raises(NetchuError, match="does not read like its bundle"):
+            plain(changed, "onnx", tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
