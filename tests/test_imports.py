@@ -8,12 +8,18 @@ ORDER = [
     "errors", "atomic", "interruption", "config", "charset", "metrics", "budget",
     "precision", "manifest", "preprocess", "augment", "backbone", "neck", "model", "losses", "schedule", "decode",
     "tracking", "readers", "dataset", "checkpoint", "predict", "engine", "ensemble", "submission", "report",
+    "uploads", "confidence", "batching", "store", "corrections", "versions", "recipe", "finetune", "jobs", "telemetry",
+    "service", "gate", "api", "serve",
 ]  # fmt: skip
 HOMES = {
     "timm": {"backbone"},
     "albumentations": {"augment"},
     "accelerate": {"engine", "predict", "tracking"},
-    "fastapi": {"serve"},
+    "fastapi": {"api"},
+    "starlette": {"api"},
+    "uvicorn": {"serve"},
+    "sqlalchemy": {"store"},
+    "prometheus_client": {"telemetry"},
 }
 
 

@@ -1,0 +1,229 @@
+"""The service over HTTP: routes, their parameters, their JSON; and the page's files.
+
+Requests bring images as multipart files. Every error is {"error": "one sentence"} with a status of its own.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from importlib.resources import files
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from netchu.batching import Answer, OverloadError
+from netchu.errors import NetchuError
+from netchu.preprocess import Image
+from netchu.service import Service
+from netchu.telemetry import CONTENT_TYPE
+from netchu.uploads import RefusalError, decode_upload
+
+PAGE = {  # path -> (file, media type): nothing else is ever read from the disk for a request
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
+    "/words.js": ("words.js", "text/javascript; charset=utf-8"),
+    "/charts.js": ("charts.js", "text/javascript; charset=utf-8"),
+    "/style.css": ("style.css", "text/css; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+FIELDS = 8  # form fields of a request
+FIELD_BYTES = 10_000
+Key = Annotated[int, Field(ge=1, le=2**31)]
+
+CutPage = Callable[[Image], list[Image]]
+
+
+class Retrain(BaseModel, extra="forbid"):
+    """Body of POST /api/retrain; the learning rate 0 is chosen from the version's own."""
+
+    epochs: Annotated[int, Field(ge=1, le=100)] = 6
+    lr: Annotated[float, Field(ge=0, le=0.1)] = 0.0
+
+
+def build_app(service: Service, *, cut_page: CutPage | None = None) -> FastAPI:
+    """The application of a service. `cut_page` turns the image of a whole form into its lines (`?page=true`)."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(service.close)
+
+    app = FastAPI(title="netchu", lifespan=lifespan, docs_url=None, redoc_url=None)
+    _add_errors(app)
+    _add_page(app)
+    limits = service.settings.limits
+
+    @app.post("/api/recognise")
+    async def recognise(request: Request, page: bool = False) -> dict[str, Any]:
+        """Text, confidence and alternatives of every line: in order of the files."""
+        if page and cut_page is None:
+            raise RefusalError(422, "page=true: this service reads single lines only; cut the page into lines first")
+        async with request.form(max_files=limits.files, max_fields=FIELDS, max_part_size=FIELD_BYTES) as form:
+            uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+            if not uploads:
+                raise RefusalError(400, "no file in the request; send the images as multipart files named images")
+            images = [await run_in_threadpool(decode_upload, await u.read(), limits, _name(u)) for u in uploads]
+        if page and cut_page is not None:
+            images = [line for image in images for line in await run_in_threadpool(cut_page, image)]
+        answers = await asyncio.gather(
+            *map(asyncio.wrap_future, service.batcher.submit(images, service.settings.timeout))
+        )
+        return {"version": service.active, "lines": [_line(a, i) for a, i in zip(answers, images, strict=True)]}
+
+    @app.post("/api/corrections", status_code=201)
+    async def correct(request: Request, response: Response) -> dict[str, Any]:
+        """Keep one corrected line: a file, `text`, and what was read (`read_text`, `version`) if it was."""
+        async with request.form(max_files=1, max_fields=FIELDS, max_part_size=FIELD_BYTES) as form:
+            uploads = [value for value in form.values() if isinstance(value, UploadFile)]
+            words = {key: value for key, value in form.items() if isinstance(value, str)}
+            if len(uploads) != 1 or "text" not in words:
+                raise RefusalError(400, "a correction is one file named image and a field named text")
+            image = await run_in_threadpool(decode_upload, await uploads[0].read(), limits, _name(uploads[0]))
+        version = words.get("version", "")
+        if version and not (version.isdecimal() and len(version) < 10):
+            raise RefusalError(422, "version: expected a number")
+        saved = await run_in_threadpool(
+            service.corrections.add,
+            image,
+            words["text"],
+            read_text=words.get("read_text"),
+            version=int(version) if version else None,
+        )
+        service.telemetry.corrections.labels(str(saved.is_new).lower()).inc()
+        response.status_code = 201 if saved.is_new else 200
+        return {"id": saved.sample.id, "new": saved.is_new, "text": saved.sample.text}
+
+    @app.get("/api/statistics")
+    def statistics() -> dict[str, Any]:
+        """What the corrections say so far."""
+        return service.statistics()
+
+    @app.post("/api/retrain", status_code=202)
+    def retrain(settings: Retrain | None = None) -> dict[str, Any]:
+        """Begin a retraining."""
+        chosen = settings or Retrain()
+        return service.jobs.describe(service.retrain(epochs=chosen.epochs, lr=chosen.lr))
+
+    @app.get("/api/retrain")
+    def jobs() -> list[dict[str, Any]]:
+        """The last retrainings, the newest first."""
+        return [service.jobs.describe(job) for job in service.store.jobs()]
+
+    @app.get("/api/retrain/{job}")
+    def job_state(job: Key) -> dict[str, Any]:
+        """One retraining with its progress and curves."""
+        return service.jobs.describe(service.jobs.get(job))
+
+    @app.post("/api/retrain/{job}/cancel")
+    def cancel(job: Key) -> dict[str, Any]:
+        """End a retraining for good."""
+        return service.jobs.describe(service.jobs.cancel(job))
+
+    @app.post("/api/retrain/{job}/continue", status_code=202)
+    def go_on(job: Key) -> dict[str, Any]:
+        """Go on with an interrupted retraining."""
+        return service.jobs.describe(service.jobs.resume(job))
+
+    @app.get("/api/models")
+    def models() -> list[dict[str, Any]]:
+        """All versions, the newest first."""
+        return service.describe_versions()
+
+    @app.post("/api/models/{version}/promote")
+    def promote(version: Key) -> dict[str, Any]:
+        """Put a version to service, a new or an old one."""
+        service.promote(version)
+        return {"version": service.active}
+
+    @app.get("/api/about")
+    def about() -> dict[str, Any]:
+        """What a client has to know before it asks."""
+        return {
+            "token": bool(service.settings.token),
+            "page": cut_page is not None,
+            "version": service.active,
+            "limits": asdict(limits),
+        }
+
+    @app.get("/healthz")
+    def health() -> dict[str, Any]:
+        """Whether the service reads."""
+        return {"status": "ok", "version": service.active, "queue": len(service.batcher)}
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        """Figures for Prometheus."""
+        return Response(service.telemetry.text(), media_type=CONTENT_TYPE)
+
+    return app
+
+
+def _name(upload: UploadFile) -> str:
+    """A file's name for messages only: printable and short."""
+    return "".join(c for c in upload.filename or "image" if c.isprintable())[-60:] or "image"
+
+
+def _line(answer: Answer, image: Image) -> dict[str, Any]:
+    reading = answer.reading
+    return {
+        "text": reading.text,
+        "confidence": round(reading.confidence, 4),
+        "characters": [asdict(character) for character in reading.characters],
+        "alternatives": [asdict(guess) for guess in reading.lines],
+        "version": answer.version,
+        "seconds": round(answer.seconds, 4),
+        "size": [image.shape[1], image.shape[0]],
+    }
+
+
+def _add_page(app: FastAPI) -> None:
+    """Serve the page's files from memory."""
+    for path, (name, media_type) in PAGE.items():
+        content = (files("netchu") / "page" / name).read_bytes()
+
+        def serve(content: bytes = content, media_type: str = media_type) -> Response:
+            return Response(content, media_type=media_type, headers={"cache-control": "no-cache"})
+
+        app.add_api_route(path, serve, include_in_schema=False, response_class=Response)
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every exception as JSON; an unforeseen one is logged and says no more than that it happened."""
+
+    def reply(status: int, message: str, **headers: str) -> JSONResponse:
+        return JSONResponse({"error": message}, status, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+    @app.exception_handler(RefusalError)
+    async def refused(request: Request, error: RefusalError) -> JSONResponse:
+        return reply(error.status, error.message)
+
+    @app.exception_handler(OverloadError)
+    async def overloaded(request: Request, error: OverloadError) -> JSONResponse:
+        return reply(503, str(error), retry_after=str(error.retry_after))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        return reply(error.status_code, str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        return reply(422, f"{'.'.join(str(part) for part in first['loc'][1:]) or 'request'}: {first['msg']}")
+
+    @app.exception_handler(NetchuError)
+    async def mistaken(request: Request, error: NetchuError) -> JSONResponse:
+        logging.getLogger("netchu").error("%s", error)
+        return reply(500, str(error))
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        logging.getLogger("netchu").exception("unforeseen", exc_info=error)
+        return reply(500, "the service failed at this; its log says why")
