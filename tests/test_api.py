@@ -1,5 +1,6 @@
 """The service over HTTP, in this process: answers, corrections, versions, limits, the token, what is refused."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -190,6 +191,8 @@ def test_a_page_is_cut_into_its_lines(service: Service) -> None:
     assert [line["text"] for line in lines] == [
         recognise(client, png(part)).json()["lines"][0]["text"] for part in (page[:40], page[40:])
     ]
+    sent = base64.b64decode(lines[1]["image"].removeprefix("data:image/png;base64,"))
+    assert np.array_equal(cv2.imdecode(np.frombuffer(sent, np.uint8), cv2.IMREAD_GRAYSCALE), page[40:])
 
 
 def test_too_much_is_refused_by_numbers(client: TestClient) -> None:

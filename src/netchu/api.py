@@ -4,11 +4,13 @@ Requests bring images as multipart files. Every error is {"error": "one sentence
 """
 
 import asyncio
+import base64
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Response
@@ -24,15 +26,13 @@ from netchu.errors import NetchuError
 from netchu.preprocess import Image
 from netchu.service import Service
 from netchu.telemetry import CONTENT_TYPE
-from netchu.uploads import RefusalError, decode_upload
+from netchu.uploads import RefusalError, decode_upload, encode_png
 
-PAGE = {  # path -> (file, media type): nothing else is ever read from the disk for a request
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
-    "/words.js": ("words.js", "text/javascript; charset=utf-8"),
-    "/charts.js": ("charts.js", "text/javascript; charset=utf-8"),
-    "/style.css": ("style.css", "text/css; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
 FIELDS = 8  # form fields of a request
 FIELD_BYTES = 10_000
@@ -76,7 +76,11 @@ def build_app(service: Service, *, cut_page: CutPage | None = None) -> FastAPI:
         answers = await asyncio.gather(
             *map(asyncio.wrap_future, service.batcher.submit(images, service.settings.timeout))
         )
-        return {"version": service.active, "lines": [_line(a, i) for a, i in zip(answers, images, strict=True)]}
+        lines = [_line(answer, image) for answer, image in zip(answers, images, strict=True)]
+        if page:
+            for line, image in zip(lines, images, strict=True):
+                line["image"] = _data_url(image)
+        return {"version": service.active, "lines": lines}
 
     @app.post("/api/corrections", status_code=201)
     async def correct(request: Request, response: Response) -> dict[str, Any]:
@@ -184,15 +188,20 @@ def _line(answer: Answer, image: Image) -> dict[str, Any]:
     }
 
 
+def _data_url(image: Image) -> str:
+    """A line cut from a page, for whoever has only the page."""
+    return f"data:image/png;base64,{base64.b64encode(encode_png(image)).decode()}"
+
+
 def _add_page(app: FastAPI) -> None:
-    """Serve the page's files from memory."""
-    for path, (name, media_type) in PAGE.items():
-        content = (files("netchu") / "page" / name).read_bytes()
+    """Serve the page's files from memory, each on a route of its own: no request ever names a file to read."""
 
-        def serve(content: bytes = content, media_type: str = media_type) -> Response:
-            return Response(content, media_type=media_type, headers={"cache-control": "no-cache"})
+    def handler(content: bytes, media_type: str) -> Callable[[Request], Response]:
+        return lambda request: Response(content, media_type=media_type, headers={"cache-control": "no-cache"})
 
-        app.add_api_route(path, serve, include_in_schema=False, response_class=Response)
+    for file in (files("netchu") / "page").iterdir():
+        path = "/" if file.name == "index.html" else f"/{file.name}"
+        app.add_route(path, handler(file.read_bytes(), TYPES[Path(file.name).suffix]))
 
 
 def _add_errors(app: FastAPI) -> None:

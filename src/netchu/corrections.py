@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from netchu.atomic import atomic_path
 from netchu.charset import normalise
 from netchu.errors import NetchuError
 from netchu.preprocess import Image
 from netchu.store import Sample, Store
 from netchu.tracking import write_json
-from netchu.uploads import RefusalError, content_id
+from netchu.uploads import RefusalError, content_id, encode_png
 
 HOLD_OUT_EVERY = 5
 MAX_CHARACTERS = 300
@@ -72,11 +70,8 @@ class Corrections:
     def _write(self, sample: Sample, image: Image) -> None:
         picture = self.folder / sample.id[:2] / f"{sample.id}.png"
         if not picture.is_file():
-            encoded, data = cv2.imencode(".png", image)
-            if not encoded:
-                raise NetchuError(f"{picture}: cannot be encoded as PNG")
             with atomic_path(picture) as temporary:
-                temporary.write_bytes(data.tobytes())
+                temporary.write_bytes(encode_png(image))
         write_json(picture.with_suffix(".json"), sample.to_dict())
         for folder in (picture.parent, self.folder):
             sync_folder(folder)

@@ -10,7 +10,6 @@ import argparse
 import math
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -91,7 +90,7 @@ def stop_with_parent(stopped: threading.Event) -> None:
     """Terminate this process in order when standard input closes."""
 
     def wait() -> None:
-        while sys.stdin.buffer.read(1):
+        while os.read(0, 1):  # sys.stdin would hold a lock that the interpreter needs at its end
             pass
         stopped.set()
         os.kill(os.getpid(), signal.SIGTERM)

@@ -5,6 +5,7 @@ same lines. Held out are the corrections marked so and, with a base manifest, th
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ CORRECTED_SHARE = 0.25  # of the training lines, as far as MOST_COPIES allows
 MOST_LINES = 4000  # an epoch
 SLOWER = 0.1  # learning rate, as a share of the one that the version was trained with
 READ_AT_ONCE = 256  # lines
+MOST_VALIDATIONS = 12  # of a member
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +108,7 @@ def member_config(folder: Path, plan: Plan, member: int, fold: int) -> Config:
         schedule="cosine",
         warmup=0.1,
         epoch_lines=min(len(train), MOST_LINES),
-        validate_every=1,
+        validate_every=math.ceil(plan.epochs / MOST_VALIDATIONS),
         workers=0,
         threads=plan.threads,
         cache_mb=min(cfg.cache_mb, 1024),

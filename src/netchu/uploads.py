@@ -143,3 +143,8 @@ def content_id(image: Image) -> str:
     """SHA-256 of an image's size and pixels: the same picture has the same id in any file format."""
     height, width = image.shape
     return hashlib.sha256(f"{height}x{width}:".encode() + image.tobytes()).hexdigest()
+
+
+def encode_png(image: Image) -> bytes:
+    """An image as a PNG file."""
+    return cv2.imencode(".png", image)[1].tobytes()
