@@ -15,7 +15,7 @@ import httpx2
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # key of an element's id, fixed by the standard
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-KEYS = {"Enter": "\ue007", "F2": "\ue032", "Control": "\ue009", "Alt": "\ue00a", "Tab": "\ue004", "End": "\ue010"}
+KEYS = {"Enter": "\ue007", "F2": "\ue032", "Control": "\ue009", "Alt": "\ue00a", "Tab": "\ue004", "Escape": "\ue00c"}
 
 
 class Browser:

@@ -99,7 +99,7 @@ def test_a_correction_is_kept_once_by_content(client: TestClient, service: Servi
     assert sidecar["text"] == "Hà Nội 2"
     kept = cv2.imread(str(next((settings.data / "samples").glob("*/*.png"))), cv2.IMREAD_GRAYSCALE)
     assert np.array_equal(kept, image)
-    assert service.store.count_samples() == (1, 0)
+    assert service.store.count_samples() == (1, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_text_that_is_no_line_is_refused(client: TestClient, service: Service,
     answer = correct(client, png(), text)
     assert answer.status_code == 422
     assert said in answer.json()["error"]
-    assert service.store.count_samples() == (0, 0)
+    assert service.store.count_samples() == (0, 0, 0)
 
 
 def test_statistics_count_what_was_read_wrong(client: TestClient) -> None:
@@ -239,7 +239,7 @@ class TestToken:
             answer = client.post(path, headers=headers, files={"image": png()}, data={"text": "a"})
             assert answer.status_code == 401, path
             assert answer.headers["www-authenticate"] == "Bearer"
-        assert service.store.count_samples() == (0, 0)
+        assert service.store.count_samples() == (0, 0, 0)
         assert recognise(client, png()).status_code == 200
         assert client.get("/api/about").json()["token"] is True
 

@@ -9,14 +9,14 @@ ORDER = [
     "precision", "manifest", "preprocess", "augment", "backbone", "neck", "model", "losses", "schedule", "decode",
     "tracking", "readers", "dataset", "checkpoint", "predict", "engine", "ensemble", "submission", "report",
     "uploads", "confidence", "batching", "store", "corrections", "versions", "recipe", "finetune", "jobs", "telemetry",
-    "service", "gate", "api", "serve",
+    "service", "gate", "replies", "api", "serve",
 ]  # fmt: skip
 HOMES = {
     "timm": {"backbone"},
     "albumentations": {"augment"},
     "accelerate": {"engine", "predict", "tracking"},
-    "fastapi": {"api"},
-    "starlette": {"api"},
+    "fastapi": {"api", "replies"},
+    "starlette": {"api", "replies"},
     "uvicorn": {"serve"},
     "sqlalchemy": {"store"},
     "prometheus_client": {"telemetry"},

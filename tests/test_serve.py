@@ -30,7 +30,7 @@ from netchu.serve import build, parse
 from netchu.uploads import encode_png
 from tests.conftest import TEXTS
 
-KILLS = int(os.environ.get("NETCHU_KILLS", "4"))  # of a retraining; each costs a start of Python
+KILLS = int(os.environ.get("NETCHU_KILLS", "2"))  # of a retraining; each costs a start of Python
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["netchu.api", "netchu.gate", "netchu.service", "tests.test_serve"])
 EPOCHS, RATE = 8, 3e-3
@@ -185,28 +185,31 @@ def test_a_base_manifest_is_mixed_in_and_guards(
         service.stop()
 
 
-def test_cancel_stops_and_deletes(service: Running, lines_folder: Path) -> None:
+def test_a_job_fails_goes_on_ends_with_the_service_and_is_cancelled(service: Running, lines_folder: Path) -> None:
+    """Every way of a job but the good one: each says why, and none takes the service with it."""
     send_corrections(service, lines_folder)
+    picture = next((service.data / "samples").glob("*/*.png"))
+    content = picture.read_bytes()
+    picture.write_bytes(b"")
     service.client.post("/api/retrain", json={"epochs": 100, "lr": RATE})
+    wait_for(lambda: service.job()["state"] != "running")
+    assert service.job()["state"] == "failed"
+    assert "is empty (0 bytes)" in service.job()["message"]
+    picture.write_bytes(content)
+    assert service.client.post("/api/retrain/1/continue").status_code == 202
     wait_for(lambda: service.job()["done"] > 0)
-    cancelled = service.client.post("/api/retrain/1/cancel").json()
-    assert cancelled["state"] == "cancelled"
+    service.stop()
+    assert (service.data / "jobs" / "1" / "member0" / "state.pt").is_file(), "saved at the end of the service"
+    service.start()
+    assert service.job()["state"] == "interrupted"
+    done = service.job()["done"]
+    assert service.client.post("/api/retrain/1/continue").status_code == 202
+    wait_for(lambda: service.job()["done"] > done)
+    assert service.client.post("/api/retrain/1/cancel").json()["state"] == "cancelled"
     assert not (service.data / "jobs" / "1").exists()
     assert service.client.post("/api/retrain/1/cancel").status_code == 409
     assert service.client.post("/api/retrain/1/continue").status_code == 409
     assert [m["id"] for m in service.client.get("/api/models").json()] == [1]
-
-
-def test_a_failing_job_says_why(service: Running, lines_folder: Path) -> None:
-    send_corrections(service, lines_folder)
-    for path in (service.data / "samples").glob("*/*.png"):
-        path.write_bytes(b"")
-        break
-    service.client.post("/api/retrain", json={"epochs": 1})
-    wait_for(lambda: service.job()["state"] != "running")
-    assert service.job()["state"] == "failed"
-    assert "is empty (0 bytes)" in service.job()["message"]
-    assert service.client.get("/healthz").status_code == 200
 
 
 def test_twenty_kills_lose_no_acknowledged_correction(service: Running) -> None:
@@ -256,8 +259,8 @@ def test_kills_during_retraining_cost_only_the_steps_since_the_last_save(service
     epochs = 12 * KILLS
     assert service.client.post("/api/retrain", json={"epochs": epochs, "lr": RATE}).status_code == 202
     moments, done = random.Random(1), 0.0
-    for _ in range(KILLS):
-        if _ % 2 == 0:  # in the middle of the training
+    for kill in range(KILLS):
+        if kill % 2 == 0:  # in the middle of the training
             wait_for(lambda done=done: service.job()["done"] > done)  # type: ignore[misc]
         time.sleep(moments.uniform(0, 0.3))
         service.kill()
@@ -277,22 +280,12 @@ def test_kills_during_retraining_cost_only_the_steps_since_the_last_save(service
     assert scores == list(range(KILLS, epochs + 1, KILLS)), "twelve validations, none twice"
 
 
-def test_the_end_of_the_service_interrupts_the_job_in_order(service: Running, lines_folder: Path) -> None:
-    send_corrections(service, lines_folder)
-    service.client.post("/api/retrain", json={"epochs": 100, "lr": RATE})
-    wait_for(lambda: service.job()["done"] > 0)
-    service.stop()
-    assert (service.data / "jobs" / "1" / "member0" / "state.pt").is_file()
-    service.start()
-    assert service.job()["state"] == "interrupted"
-    assert service.client.post("/api/retrain/1/cancel").json()["state"] == "cancelled"
-
-
-def test_swaps_under_load_drop_no_request(service: Running, tmp_path: Path, lines_folder: Path) -> None:
+def test_swaps_under_load_drop_no_request(tmp_path: Path, tiny_bundle: Path) -> None:
     """Three clients read without a pause while another version is promoted to and fro."""
-    send_corrections(service, lines_folder)
-    service.client.post("/api/retrain", json={"epochs": 1, "lr": RATE})
-    wait_for(lambda: service.job()["state"] == "done")
+    service = Running(tmp_path / "service", "--bundles", str(tiny_bundle))
+    service.stop()
+    service.arguments.append(str(tiny_bundle))  # the same member twice is another version
+    service.start()
     stop, answers = threading.Event(), []
 
     def read(reader: int) -> None:
@@ -310,6 +303,7 @@ def test_swaps_under_load_drop_no_request(service: Running, tmp_path: Path, line
     stop.set()
     for reader in readers:
         reader.join()
+    service.stop()
     assert {answer.status_code for answer in answers} == {200}
     assert {line["version"] for answer in answers for line in answer.json()["lines"]} == {1, 2}
 

@@ -5,35 +5,23 @@ Requests bring images as multipart files. Every error is {"error": "one sentence
 
 import asyncio
 import base64
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 
-from netchu.batching import Answer, OverloadError
-from netchu.errors import NetchuError
+from netchu.batching import Answer
 from netchu.preprocess import Image
+from netchu.replies import add_errors, add_page
 from netchu.service import Service
 from netchu.telemetry import CONTENT_TYPE
 from netchu.uploads import RefusalError, decode_upload, encode_png
 
-TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
 FIELDS = 8  # form fields of a request
 FIELD_BYTES = 10_000
 Key = Annotated[int, Field(ge=1, le=2**31)]
@@ -57,8 +45,8 @@ def build_app(service: Service, *, cut_page: CutPage | None = None) -> FastAPI:
         await run_in_threadpool(service.close)
 
     app = FastAPI(title="netchu", lifespan=lifespan, docs_url=None, redoc_url=None)
-    _add_errors(app)
-    _add_page(app)
+    add_errors(app)
+    add_page(app)
     limits = service.settings.limits
 
     @app.post("/api/recognise")
@@ -118,8 +106,8 @@ def build_app(service: Service, *, cut_page: CutPage | None = None) -> FastAPI:
 
     @app.get("/api/retrain")
     def jobs() -> list[dict[str, Any]]:
-        """The last retrainings, the newest first."""
-        return [service.jobs.describe(job) for job in service.store.jobs()]
+        """The last retrainings, the newest first, without their curves."""
+        return [job.to_dict() for job in service.store.jobs()]
 
     @app.get("/api/retrain/{job}")
     def job_state(job: Key) -> dict[str, Any]:
@@ -191,48 +179,3 @@ def _line(answer: Answer, image: Image) -> dict[str, Any]:
 def _data_url(image: Image) -> str:
     """A line cut from a page, for whoever has only the page."""
     return f"data:image/png;base64,{base64.b64encode(encode_png(image)).decode()}"
-
-
-def _add_page(app: FastAPI) -> None:
-    """Serve the page's files from memory, each on a route of its own: no request ever names a file to read."""
-
-    def handler(content: bytes, media_type: str) -> Callable[[Request], Response]:
-        return lambda request: Response(content, media_type=media_type, headers={"cache-control": "no-cache"})
-
-    for file in (files("netchu") / "page").iterdir():
-        path = "/" if file.name == "index.html" else f"/{file.name}"
-        app.add_route(path, handler(file.read_bytes(), TYPES[Path(file.name).suffix]))
-
-
-def _add_errors(app: FastAPI) -> None:
-    """Every exception as JSON; an unforeseen one is logged and says no more than that it happened."""
-
-    def reply(status: int, message: str, **headers: str) -> JSONResponse:
-        return JSONResponse({"error": message}, status, headers={k.replace("_", "-"): v for k, v in headers.items()})
-
-    @app.exception_handler(RefusalError)
-    async def refused(request: Request, error: RefusalError) -> JSONResponse:
-        return reply(error.status, error.message)
-
-    @app.exception_handler(OverloadError)
-    async def overloaded(request: Request, error: OverloadError) -> JSONResponse:
-        return reply(503, str(error), retry_after=str(error.retry_after))
-
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> JSONResponse:
-        return reply(error.status_code, str(error.detail))
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        return reply(422, f"{'.'.join(str(part) for part in first['loc'][1:]) or 'request'}: {first['msg']}")
-
-    @app.exception_handler(NetchuError)
-    async def mistaken(request: Request, error: NetchuError) -> JSONResponse:
-        logging.getLogger("netchu").error("%s", error)
-        return reply(500, str(error))
-
-    @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        logging.getLogger("netchu").exception("unforeseen", exc_info=error)
-        return reply(500, "the service failed at this; its log says why")

@@ -81,16 +81,17 @@ class Corrections:
 
         Returns how many rows were made.
         """
-        known = {sample.id for sample in self.store.samples()}
+        samples = self.store.samples()
+        known, taken = {sample.id for sample in samples}, {sample.number for sample in samples}
         made = 0
         for path in sorted(self.folder.glob("*/*")):
             if path.name.startswith(".") or (path.suffix == ".png" and not path.with_suffix(".json").is_file()):
                 path.unlink()
             elif path.suffix == ".json" and path.stem not in known:
                 facts = read_sidecar(path)
-                taken = {sample.number for sample in self.store.samples()}
                 if facts["number"] in taken:
                     facts["number"] = max(taken) + 1
+                taken.add(facts["number"])
                 self.store.insert(Sample(**facts))
                 made += 1
         return made

@@ -152,9 +152,9 @@ class Jobs:
         job.version, job.report = version.id, report
         if report["better"]:
             self.promote(version.id)
-        for run in folder.glob("member*/state.pt"):
-            run.unlink()  # ten times the size of the weights, and of no use any more
         self._close(job, DONE, "promoted" if report["better"] else "not promoted: worse on the held-out lines")
+        for path in (*folder.glob("member*/state.pt"), *folder.glob("member*/*.safetensors")):
+            path.unlink()  # the versions folder has its own copy
 
     def _close(self, job: Job, state: str, message: str) -> None:
         job.state, job.message, job.finished = state, message, time.time()

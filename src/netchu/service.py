@@ -5,6 +5,7 @@ two batches.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from netchu.telemetry import Telemetry
 from netchu.uploads import Limits, RefusalError
 from netchu.versions import Versions
 
-RECENT = 2000  # corrections that the statistics look at
+RECENT = 500  # corrections that the statistics look at
 HARDEST = 8  # characters
 LEAST_SEEN = 3  # times that a character must have occurred to count among the hardest
 
@@ -99,7 +100,7 @@ class Service:
     def retrain(self, *, epochs: int, lr: float) -> Job:
         """Begin a retraining of the version that serves; raises RefusalError (409) when there is too little to learn
         from or another job is at work."""
-        every, held_out = self.store.count_samples()
+        every, held_out, _ = self.store.count_samples()
         if every == held_out or (held_out == 0 and self.settings.base_manifest is None):
             raise RefusalError(409, f"{every} corrections are too few to learn from; correct 5 lines or more first")
         base = self.active
@@ -127,19 +128,25 @@ class Service:
 
     def statistics(self) -> dict[str, Any]:
         """What the corrections say: how many, how well each version read them, which characters were hardest."""
-        samples = self.store.samples()
-        read = [s for s in samples if s.read_text is not None and s.version is not None][-RECENT:]
+        every, held_out, changed = self.store.count_samples()
+        read = [
+            (s.version, s.read_text, s.text)
+            for s in self.store.samples(RECENT)
+            if s.version and s.read_text is not None
+        ]
         by_version = {}
-        for version in sorted({s.version for s in read if s.version is not None}):
-            own = [s for s in read if s.version == version]
-            by_version[version] = score([str(s.read_text) for s in own], [s.text for s in own]).to_dict()
-        seen = accuracy_by_character([str(s.read_text) for s in read], [s.text for s in read])
-        often = [(c, right, total) for c, (right, total) in seen.items() if right < total and total >= LEAST_SEEN]
-        hardest = sorted(often, key=lambda row: row[1] - row[2])[:HARDEST]
+        for version in sorted({version for version, _, _ in read}):
+            own = [(answer, label) for v, answer, label in read if v == version]
+            by_version[version] = score([answer for answer, _ in own], [label for _, label in own]).to_dict()
+        wrong = [(answer, label) for _, answer, label in read if answer != label]
+        seen = accuracy_by_character([answer for answer, _ in wrong], [label for _, label in wrong])
+        elsewhere = Counter(c for _, answer, label in read if answer == label for c in label)
+        rows = [(c, right + elsewhere[c], total + elsewhere[c]) for c, (right, total) in seen.items() if right < total]
+        hardest = sorted((row for row in rows if row[2] >= LEAST_SEEN), key=lambda row: row[1] - row[2])[:HARDEST]
         return {
-            "corrections": len(samples),
-            "held_out": sum(s.held_out for s in samples),
-            "changed": sum(s.read_text is not None and s.read_text != s.text for s in samples),
+            "corrections": every,
+            "held_out": held_out,
+            "changed": changed,
             "by_version": by_version,
             "hardest": [{"character": c, "right": right, "seen": total} for c, right, total in hardest],
         }

@@ -121,21 +121,23 @@ class Store:
         """The sample with that content, if there is one."""
         return self._get(Sample, key)
 
-    def samples(self) -> list[Sample]:
-        """All samples in the order in which they came."""
+    def samples(self, most: int | None = None) -> list[Sample]:
+        """The last samples in the order in which they came; all without `most`."""
         with self._session() as session:
-            return list(session.scalars(select(Sample).order_by(Sample.number)))
+            return list(session.scalars(select(Sample).order_by(Sample.number.desc()).limit(most)))[::-1]
 
     def last_number(self) -> int:
         """Number of the last sample, 0 without one."""
         with self._session() as session:
             return session.scalar(select(func.max(Sample.number))) or 0
 
-    def count_samples(self) -> tuple[int, int]:
-        """(all samples, those held out)."""
+    def count_samples(self) -> tuple[int, int, int]:
+        """(all samples, those held out, those that had been read otherwise)."""
+        count = select(func.count()).select_from(Sample)
         with self._session() as session:
-            held_out = select(func.count()).select_from(Sample).where(Sample.held_out)
-            return session.scalar(select(func.count()).select_from(Sample)) or 0, session.scalar(held_out) or 0
+            held_out = session.scalar(count.where(Sample.held_out))
+            changed = session.scalar(count.where(Sample.read_text != Sample.text))
+            return session.scalar(count) or 0, held_out or 0, changed or 0
 
     def version(self, key: int) -> Version | None:
         """The version with that number, if there is one."""

@@ -9,7 +9,7 @@ const ENOUGH = 5; // corrections
 
 const place = (id) => document.getElementById(id);
 let statistics = null;
-let jobs = [];
+let job = null;
 let versions = [];
 let timer;
 
@@ -22,13 +22,15 @@ function made(tag, properties = {}, ...children) {
 export async function refresh() {
   clearTimeout(timer);
   try {
+    let jobs;
     [statistics, jobs, versions] = await Promise.all(["api/statistics", "api/retrain", "api/models"].map((p) => ask(p)));
+    job = jobs.length ? await ask(`api/retrain/${jobs[0].id}`) : null;
     draw();
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     notice(error.message);
   }
-  if (jobs[0]?.state === "running") timer = setTimeout(refresh, 1000 * SECONDS);
+  if (job?.state === "running") timer = setTimeout(refresh, 1000 * SECONDS);
 }
 
 async function act(path, body) {
@@ -74,7 +76,6 @@ function drawStatistics() {
 }
 
 function drawJob() {
-  const job = jobs[0];
   const busy = job?.state === "running" || job?.state === "interrupted";
   const enough = statistics.corrections >= ENOUGH;
   place("retrain").hidden = busy;
@@ -100,8 +101,8 @@ function drawJob() {
     parts.push(bar);
   }
   if (job.state === "failed") parts.push(made("p", { className: "worse small", textContent: job.message }));
-  if (job.report) parts.push(...outcome(job));
-  parts.push(...curves(job));
+  if (job.report) parts.push(...outcome());
+  parts.push(...curves());
   if (busy) {
     const buttons = made("p", { className: "row" });
     if (job.state === "interrupted")
@@ -114,7 +115,7 @@ function drawJob() {
   if (focused) place("job").querySelector("button")?.focus(); // it was drawn anew under the user's hands
 }
 
-function outcome(job) {
+function outcome() {
   const { before, after, better, lines } = job.report;
   const values = { before: percent(before.all.cer, 1), after: percent(after.all.cer, 1), lines: lines.held_out };
   return [
@@ -126,7 +127,7 @@ function outcome(job) {
   ];
 }
 
-function curves(job) {
+function curves() {
   const pictures = [];
   if (job.loss.length > 1) pictures.push(picture("loss_chart", job.loss, number));
   if (job.scores.length)

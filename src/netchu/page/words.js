@@ -3,6 +3,7 @@
 const WORDS = {
   vi: {
     skip: "Đến phần đọc",
+    jump: "Học ↓",
     tagline: "Đọc dòng chữ viết tay, học từ bản sửa của bạn",
     read: "Đọc và sửa",
     drop: "Thả ảnh từng dòng chữ vào đây, dán bằng Ctrl+V, hoặc chọn tệp.",
@@ -65,6 +66,7 @@ const WORDS = {
   },
   en: {
     skip: "Skip to reading",
+    jump: "Learn ↓",
     tagline: "Reads handwritten lines, learns from your corrections",
     read: "Read and correct",
     drop: "Drop images of single lines here, paste them with Ctrl+V, or choose files.",
