@@ -53,13 +53,28 @@ def texts(futures: Sequence["Future[Answer]"]) -> list[str]:
 
 
 def test_equal_widths_share_a_batch_and_the_oldest_goes_first() -> None:
+    """Batches have 1, 4, 16 ... lines."""
     reader = Reader()
-    batcher = stalled(reader, batch_size=3)
-    futures = [batcher.submit([line(w)], 9)[0] for w in (20, 30, 20, 20, 20, 30)]
+    batcher = stalled(reader, batch_size=16)
+    futures = [batcher.submit([line(w)], 9)[0] for w in (20, 30, 20, 20, 20, 20, 30)]
     reader.gate.set()
-    assert texts(futures) == ["20", "30", "20", "20", "20", "30"]
+    assert texts(futures) == ["20", "30", "20", "20", "20", "20", "30"]
+    futures = batcher.submit([line(8)] * 70, 9)
+    assert texts(futures) == ["8"] * 70
     batcher.close()
-    assert reader.batches == [[1], [20, 20, 20], [30, 30], [20]]
+    assert reader.batches[:5] == [[1], [20, 20, 20, 20], [30], [20], [30]]
+    assert {len(batch) for batch in reader.batches[5:]} <= {1, 4, 16}
+
+
+def test_who_would_wait_too_long_is_turned_away_at_once() -> None:
+    reader = Reader()
+    batcher = stalled(reader, patience=0.08)  # a line is first taken to need 0.05 s
+    kept = batcher.submit([line(2)], 9) + batcher.submit([line(3)], 9)
+    with pytest.raises(OverloadError):
+        batcher.submit([line(4)], 9)
+    reader.gate.set()
+    assert texts(kept) == ["2", "3"]
+    batcher.close()
 
 
 def test_the_bound_holds_for_all_or_nothing() -> None:
@@ -112,7 +127,7 @@ def test_an_error_reaches_its_own_lines_only() -> None:
 
 
 def test_swaps_under_load_lose_nothing() -> None:
-    batcher = Batcher(Reader(0), capacity=10_000)
+    batcher = Batcher(Reader(0), capacity=10_000, patience=999)
     futures: list[Future[Answer]] = []
     sending = threading.Thread(
         target=lambda: [futures.extend(batcher.submit([line(w % 7 + 1)], 9)) for w in range(2000)]

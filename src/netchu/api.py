@@ -15,7 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 
-from netchu.batching import Answer
+from netchu.batching import Answer, OverloadError
 from netchu.preprocess import Image
 from netchu.replies import add_errors, add_page
 from netchu.service import Service
@@ -61,9 +61,13 @@ def build_app(service: Service, *, cut_page: CutPage | None = None) -> FastAPI:
             images = [await run_in_threadpool(decode_upload, await u.read(), limits, _name(u)) for u in uploads]
         if page and cut_page is not None:
             images = [line for image in images for line in await run_in_threadpool(cut_page, image)]
-        answers = await asyncio.gather(
-            *map(asyncio.wrap_future, service.batcher.submit(images, service.settings.timeout))
-        )
+        waiting = service.batcher.submit(images, service.settings.timeout)
+        try:
+            answers = await asyncio.gather(*map(asyncio.wrap_future, waiting))
+        except OverloadError:
+            for future in waiting:  # the request is lost, so its other lines need not be read
+                future.cancel()
+            raise
         lines = [_line(answer, image) for answer, image in zip(answers, images, strict=True)]
         if page:
             for line, image in zip(lines, images, strict=True):

@@ -17,6 +17,7 @@ from netchu.confidence import DetailedReading
 from netchu.preprocess import Image
 
 MAX_RETRY_AFTER = 60  # seconds
+FACTOR = 4  # batches have 1, 4, 16 ... lines: every other shape would cost the processor kernels of its own
 
 
 class Recogniser(Protocol):
@@ -68,12 +69,14 @@ class Batcher:
         *,
         batch_size: int = 16,
         capacity: int = 256,
+        patience: float = 5.0,
         linger: float = 0.003,
         observe: Callable[[int, float], None] = lambda lines, seconds: None,
     ) -> None:
-        """`capacity`: lines that may wait; `linger`: seconds that a lone line waits for company."""
-        self.recogniser = recogniser
-        self.batch_size, self.capacity, self.linger, self.observe = batch_size, capacity, linger, observe
+        """`capacity`: lines that may wait; `patience`: seconds that a new line may be expected to wait;
+        `linger`: seconds that a lone line waits for company."""
+        self.recogniser, self.batch_size, self.observe = recogniser, batch_size, observe
+        self.capacity, self.patience, self.linger = capacity, patience, linger
         self._queue: deque[Waiting] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -90,7 +93,9 @@ class Batcher:
         deadline, recogniser = time.monotonic() + timeout, self.recogniser
         lines = [Waiting(image, deadline, recogniser.input_width(image)) for image in images]
         with self._changed:
-            if self._closed or len(self._queue) + len(lines) > self.capacity:
+            waiting = len(self._queue)
+            full = waiting + len(lines) > self.capacity or waiting * self._seconds_per_line > self.patience
+            if self._closed or full:
                 raise OverloadError(self.retry_after())
             self._queue.extend(lines)
             self._changed.notify_all()
@@ -118,12 +123,12 @@ class Batcher:
                 self._changed.wait()
             if not self._closed and len(self._queue) < self.batch_size:
                 self._changed.wait(self.linger)
-            width = self._queue[0].width if self._queue else 0
-            batch: list[Waiting] = []
-            rest: deque[Waiting] = deque()
-            for line in self._queue:
-                (batch if line.width == width and len(batch) < self.batch_size else rest).append(line)
-            self._queue = rest
+            if not self._queue:
+                return []
+            batch = [line for line in self._queue if line.width == self._queue[0].width][: self.batch_size]
+            batch = batch[: FACTOR ** int(math.log(len(batch), FACTOR) + 1e-9)]
+            taken = set(map(id, batch))
+            self._queue = deque(line for line in self._queue if id(line) not in taken)
             return batch
 
     def _run(self) -> None:

@@ -30,9 +30,19 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--retrain-threads", type=int, default=0, help="of torch for retraining; 0: its own choice")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--queue", type=int, default=256, metavar="LINES", help="that may wait; more are answered 503")
+    parser.add_argument(
+        "--patience", type=float, default=5.0, metavar="SECONDS", help="that a line may be expected to wait, else 503"
+    )
     parser.add_argument("--timeout", type=float, default=20.0, metavar="SECONDS", help="that a line may wait")
     args = parser.parse_args(arguments)
-    for name, least in (("threads", 0), ("retrain_threads", 0), ("batch_size", 1), ("queue", 1), ("timeout", 0.1)):
+    for name, least in (
+        ("threads", 0),
+        ("retrain_threads", 0),
+        ("batch_size", 1),
+        ("queue", 1),
+        ("patience", 0.1),
+        ("timeout", 0.1),
+    ):
         if getattr(args, name) < least:
             raise NetchuError(f"--{name.replace('_', '-')} {getattr(args, name)}: expected {least} or more")
     if args.manifest is not None and not args.manifest.is_file():
@@ -76,6 +86,7 @@ def build(args: argparse.Namespace) -> Any:
             base_manifest=args.manifest,
             batch_size=args.batch_size,
             queue=args.queue,
+            patience=args.patience,
             timeout=args.timeout,
             retrain_threads=args.retrain_threads,
             token=token,

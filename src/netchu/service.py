@@ -38,7 +38,8 @@ class Settings:
     decoder: str = "greedy"
     batch_size: int = 16
     queue: int = 256  # lines that may wait
-    timeout: float = 20.0  # seconds a line may wait
+    patience: float = 5.0  # seconds that a new line may be expected to wait
+    timeout: float = 20.0  # seconds that a line may wait
     retrain_threads: int = 0
     token: str = ""
     limits: Limits = field(default_factory=Limits)
@@ -62,6 +63,7 @@ class Service:
             self.versions.load(self._first_version()),
             batch_size=settings.batch_size,
             capacity=settings.queue,
+            patience=settings.patience,
             observe=lambda lines, seconds: self.telemetry.observe_batch(lines, seconds),
         )
         self._swapping = threading.Lock()
