@@ -58,3 +58,16 @@ def manifest(lines_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def tiny(manifest: Path, tmp_path: Path) -> Config:
     """A run of seconds on the rendered lines."""
     return replace(TINY, manifest=str(manifest), output_dir=str(tmp_path / "outputs"))
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Path:
+    """A bundle that has begun to read the rendered lines and still has much to learn; fold 0 is held out."""
+    from netchu.engine import fit
+
+    cfg = replace(
+        TINY, manifest=str(manifest), output_dir=str(tmp_path_factory.mktemp("bundle")), epochs=30, validate_every=30,
+        neck="none", hidden=64, lr=1e-2,
+    )  # fmt: skip
+    fit(cfg)
+    return cfg.run_dir / "last.safetensors"

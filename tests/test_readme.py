@@ -68,6 +68,6 @@ def test_commands_run_in_the_order_shown(checkout: Path) -> None:
 
 def test_the_file_tree_names_every_module() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for path in (ROOT / "src" / "netchu").glob("*.py"):
+    for path in (ROOT / "src" / "netchu").rglob("*.py"):
         if path.name != "__init__.py":
             assert f"  {path.name} " in readme, f"{path.name} is missing in the file tree"

@@ -25,7 +25,7 @@ from netchu.config import Config
 from netchu.errors import NetchuError
 from netchu.manifest import FOLDS
 from netchu.metrics import score
-from netchu.resume import STATE
+from netchu.resume import has_state
 from netchu.tracking import write_json
 
 FIGURES = ("cer", "wer", "exact", "kalapa_score")
@@ -46,7 +46,7 @@ def train_folds(runs: Sequence[Config], fit: Fit, command: Callable[[Config], li
         _spread(todo, command, gpus)
     else:
         for cfg in todo:
-            fit(cfg, (cfg.run_dir / STATE).is_file())
+            fit(cfg, has_state(cfg.run_dir))
     return sum_up(runs)
 
 
@@ -68,7 +68,7 @@ def _spread(todo: Sequence[Config], command: Callable[[Config], list[str]], gpus
             for gpu in range(gpus):
                 if gpu not in running and waiting:
                     cfg = waiting.pop(0)
-                    words = [*command(cfg), *(["--resume"] if (cfg.run_dir / STATE).is_file() else [])]
+                    words = [*command(cfg), *(["--resume"] if has_state(cfg.run_dir) else [])]
                     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu)}
                     running[gpu] = cfg, subprocess.Popen([sys.executable, *words], env=environment)
                     print(f"fold {cfg.fold} on GPU {gpu}")

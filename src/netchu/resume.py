@@ -50,6 +50,11 @@ def save_state(folder: Path, state: dict[str, Any], *, keep: int = 1) -> None:
                 _aged(path, age - 1).replace(_aged(path, age))
 
 
+def has_state(folder: Path) -> bool:
+    """Whether a run's folder holds any resume state."""
+    return any(folder.glob("state*.pt"))
+
+
 def load_state(folder: Path) -> tuple[dict[str, Any], str]:
     """(newest readable state of a run's folder, warning about damaged ones or an empty text).
 

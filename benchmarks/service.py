@@ -1,0 +1,172 @@
+"""The service under twice the load that it can bear: python benchmarks/service.py --bundles FILE [--images DIR].
+
+Starts `python -m netchu.serve` on this machine, finds its capacity with a few patient clients, then sends requests at
+twice that rate for a minute whether answers come or not, with a hot swap in the middle. Prints how many were answered,
+turned away with 503, or lost; the latency of the answered; the memory of the service.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import httpx2
+import numpy as np
+
+from netchu.errors import NetchuError, run_main
+
+PATIENT = 8  # clients that wait for each answer while the capacity is measured
+SAMPLE = 1.0  # seconds between two looks at the memory
+
+
+def read_files(folder: Path | None, most: int = 300) -> list[bytes]:
+    """Image files of a folder; without one, lines of noise of common widths."""
+    if folder is None:
+        rng = np.random.default_rng(0)
+        shapes = [(48, int(width)) for width in rng.integers(300, 1000, most)]
+        return [bytes(cv2.imencode(".png", rng.integers(0, 255, shape, dtype=np.uint8))[1]) for shape in shapes]
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    if not paths:
+        raise NetchuError(f"{folder}: holds no .jpg or .png; give a folder of line images or leave --images out")
+    return [path.read_bytes() for path in random.Random(0).sample(paths, min(most, len(paths)))]
+
+
+class Load:
+    """Requests to one service and what became of them."""
+
+    def __init__(self, client: httpx2.AsyncClient, files: list[bytes], lines: int) -> None:
+        self.client, self.files, self.lines = client, files, lines
+        self.sent = 0
+        self.statuses: Counter[str] = Counter()
+        self.seconds: list[float] = []  # of answered requests
+        self.versions: Counter[int] = Counter()
+
+    async def send(self) -> None:
+        """One request of `lines` lines; every outcome is counted."""
+        chosen = [self.files[(self.sent * self.lines + i) % len(self.files)] for i in range(self.lines)]
+        self.sent += 1
+        began = time.perf_counter()
+        try:
+            answer = await self.client.post("/api/recognise", files=[("images", ("line", data)) for data in chosen])
+        except httpx2.HTTPError as error:
+            self.statuses[type(error).__name__] += 1
+            return
+        self.statuses[str(answer.status_code)] += 1
+        if answer.status_code == 200:
+            self.seconds.append(time.perf_counter() - began)
+            self.versions[answer.json()["version"]] += 1
+
+
+async def measure_capacity(load: Load, seconds: float) -> float:
+    """Requests a second that patient clients get answered."""
+    until = time.perf_counter() + seconds
+
+    async def patient() -> None:
+        while time.perf_counter() < until:
+            await load.send()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(patient() for _ in range(PATIENT)))
+    return load.statuses["200"] / (time.perf_counter() - began)
+
+
+async def offer(load: Load, rate: float, seconds: float) -> None:
+    """Send at a fixed rate, whether answers come or not; wait for all of them at the end."""
+    began, open_requests = time.perf_counter(), set()
+    while (elapsed := time.perf_counter() - began) < seconds:
+        for _ in range(int(elapsed * rate) - load.sent):
+            task = asyncio.create_task(load.send())
+            open_requests.add(task)
+            task.add_done_callback(open_requests.discard)
+        await asyncio.sleep(0.005)
+    await asyncio.gather(*open_requests)
+
+
+def memory_mb(process: int) -> float:
+    """Resident memory of a process, 10^6 bytes."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+async def watch(process: int, memory: list[float]) -> None:
+    """Note the memory again and again."""
+    while True:
+        memory.append(memory_mb(process))
+        await asyncio.sleep(SAMPLE)
+
+
+async def run(url: str, process: int, args: argparse.Namespace) -> None:
+    """Measure and print."""
+    files = read_files(args.images)
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=400)
+    async with httpx2.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+        await measure_capacity(Load(client, files, args.lines), 3)
+        capacity = await measure_capacity(Load(client, files, args.lines), args.seconds / 4)
+        print(
+            f"capacity: {capacity * args.lines:.1f} lines/s ({PATIENT} clients that wait, {args.lines} lines a request)"
+        )
+        load, memory = Load(client, files, args.lines), []
+        watching = asyncio.create_task(watch(process, memory))
+        offering = asyncio.create_task(offer(load, 2 * capacity, args.seconds))
+        await asyncio.sleep(args.seconds / 2)
+        began = time.perf_counter()
+        swap = await client.post("/api/models/1/promote")
+        print(f"hot swap in the middle: status {swap.status_code}, {time.perf_counter() - began:.2f} s")
+        await offering
+        watching.cancel()
+    answered, refused = load.statuses.pop("200", 0), load.statuses.pop("503", 0)
+    half, p99 = np.percentile(load.seconds, (50, 99))
+    print(
+        f"offered {2 * capacity * args.lines:.1f} lines/s for {args.seconds:g} s: {load.sent} requests, "
+        f"{answered} answered ({answered * args.lines / args.seconds:.1f} lines/s), {refused} turned away with 503, "
+        f"other: {dict(load.statuses) or 'none'}, lost: {load.sent - answered - refused - load.statuses.total()}"
+    )
+    print(f"answered in {half:.2f} s (median), {p99:.2f} s (99 %)")
+    tenth = max(1, len(memory) // 10)
+    print(
+        f"memory of the service: {np.mean(memory[:tenth]):.0f} MB in the first tenth, "
+        f"{np.mean(memory[-tenth:]):.0f} MB in the last, {max(memory):.0f} MB at most"
+    )
+
+
+def main() -> None:
+    """Start the service, load it, end it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bundles", type=Path, nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="line images; without it, noise")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--lines", type=int, default=4, help="a request")
+    parser.add_argument("--threads", type=int, default=0, help="of torch in the service")
+    args = parser.parse_args()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as data:
+        command = [sys.executable, "-m", "netchu.serve", "--port", str(port), "--data", data]
+        command += ["--threads", str(args.threads), "--bundles", *map(str, args.bundles)]
+        service = subprocess.Popen(command)
+        try:
+            while service.poll() is None:
+                try:
+                    httpx2.get(f"{url}/healthz")
+                    break
+                except httpx2.TransportError:
+                    time.sleep(0.2)
+            if service.poll() is not None:
+                raise NetchuError("the service did not start; its message stands above")
+            asyncio.run(run(url, service.pid, args))
+        finally:
+            service.terminate()
+            service.wait()
+
+
+if __name__ == "__main__":
+    run_main(main)

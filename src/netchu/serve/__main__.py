@@ -1,0 +1,127 @@
+"""The service's command line: python -m netchu.serve --bundles A.safetensors [B ...] --data service."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from netchu.errors import NetchuError, run_main
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+TOKEN = "NETCHU_TOKEN"  # environment variable
+MOST_REQUESTS = 128  # open at once
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line; raises NetchuError for values that no service could use."""
+    parser = argparse.ArgumentParser(prog="python -m netchu.serve", description=__doc__)
+    parser.add_argument(
+        "--bundles", type=Path, nargs="+", default=[], metavar="FILE", help="members; not needed on later starts"
+    )
+    parser.add_argument("--data", type=Path, default=Path("service"), metavar="DIR", help="samples, jobs, versions")
+    parser.add_argument("--manifest", type=Path, metavar="FILE", help="lines mixed into retraining, against forgetting")
+    parser.add_argument("--host", default="127.0.0.1", help=f"another one than this machine needs {TOKEN}")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help=f"holds the token, instead of {TOKEN}")
+    parser.add_argument("--threads", type=int, default=0, help="of torch for reading; 0: its own choice")
+    parser.add_argument("--retrain-threads", type=int, default=0, help="of torch for retraining; 0: its own choice")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--queue", type=int, default=256, metavar="LINES", help="that may wait; more are answered 503")
+    parser.add_argument(
+        "--patience", type=float, default=5.0, metavar="SECONDS", help="that a line may be expected to wait, else 503"
+    )
+    parser.add_argument("--timeout", type=float, default=20.0, metavar="SECONDS", help="that a line may wait")
+    args = parser.parse_args(arguments)
+    for name, least in (
+        ("threads", 0),
+        ("retrain_threads", 0),
+        ("batch_size", 1),
+        ("queue", 1),
+        ("patience", 0.1),
+        ("timeout", 0.1),
+    ):
+        if getattr(args, name) < least:
+            raise NetchuError(f"--{name.replace('_', '-')} {getattr(args, name)}: expected {least} or more")
+    if args.manifest is not None and not args.manifest.is_file():
+        raise NetchuError(
+            f"{args.manifest}: no such manifest; make one with prepare_ext_data.py or leave --manifest out"
+        )
+    return args
+
+
+def read_token(host: str, token_file: Path | None) -> str:
+    """The token, or nothing; raises NetchuError when a host that others can reach has none."""
+    if token_file is not None:
+        try:
+            token = token_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise NetchuError(f"{token_file}: cannot be read ({error}); write the token into it") from error
+    else:
+        token = os.environ.get(TOKEN, "").strip()
+    if host not in LOOPBACK_HOSTS and not token:
+        raise NetchuError(f"--host {host}: others can reach it, so set {TOKEN} or --token-file first")
+    if token and (len(token) < 16 or not token.isascii()):
+        raise NetchuError(f"{token_file or TOKEN}: a token has 16 or more ASCII characters; make a longer one")
+    return token
+
+
+def build(args: argparse.Namespace) -> Any:
+    """The ASGI application of a command line."""
+    try:
+        from netchu.serve.api import build_app
+        from netchu.serve.gate import Gate
+        from netchu.serve.service import Service, Settings
+    except ModuleNotFoundError as error:
+        raise NetchuError(f"{error.name} is not installed; run pip install 'netchu[serve]'") from error
+    token = read_token(args.host, args.token_file)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    service = Service(
+        Settings(
+            data=args.data,
+            bundles=args.bundles,
+            base_manifest=args.manifest,
+            batch_size=args.batch_size,
+            queue=args.queue,
+            patience=args.patience,
+            timeout=args.timeout,
+            retrain_threads=args.retrain_threads,
+            token=token,
+        )
+    )
+    return Gate(
+        build_app(service),
+        token=token,
+        loopback=args.host in LOOPBACK_HOSTS,
+        request_bytes=service.settings.limits.request_bytes,
+        most=MOST_REQUESTS,
+        retry_after=service.batcher.retry_after,
+        observe=service.telemetry.observe_request,
+    )
+
+
+def main() -> None:
+    """Serve until a signal comes; then answer what is open and stop a running job with its state saved."""
+    args = parse()
+    app = build(args)
+    import uvicorn
+
+    print(f"netchu serves on http://{args.host}:{args.port} from {args.data}", flush=True)
+    uvicorn.run(
+        app,
+        host=args.host,
+        port=args.port,
+        log_level="warning",
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=30,
+        server_header=False,
+        http="h11",
+        loop="asyncio",
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,132 @@
+"""How sure a reading is, character by character, and what else might stand there.
+
+`detailed(decoder)` wraps any decoder (see `decode`), so the service does not depend on how the text was found: the
+text is laid over the time steps by its most probable CTC path, and each character is judged at its own steps.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netchu.charset import BLANK, Charset, normalise
+from netchu.decode import Decoder, LogProbs, Reading
+
+MOST = 3  # alternatives of a character
+MOST_LINES = 4  # alternatives of a line
+LEAST = 0.01  # probability under which an alternative is not shown
+
+Span = tuple[int, int, int]  # (class, first time step, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A text and its probability: a whole line, a character, or "" for no character at all."""
+
+    text: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """One character of a reading, how sure it is, and the likeliest others in its place."""
+
+    text: str
+    confidence: float
+    alternatives: list[Guess]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetailedReading(Reading):
+    """A reading with its characters (their texts joined are `text`) and other readings of the line."""
+
+    characters: list[Character]
+    lines: list[Guess]
+
+
+def detailed(decoder: Decoder) -> Decoder:
+    """A decoder that finds the same text as `decoder` and returns a DetailedReading."""
+
+    def decode(log_probs: LogProbs, charset: Charset) -> DetailedReading:
+        reading = decoder(log_probs, charset)
+        text = normalise(reading.text)
+        spans = best_path_spans(log_probs, charset, text) or align(log_probs, charset.encode(text))
+        characters = [_character(np.exp(log_probs), span, charset) for span in spans]
+        return DetailedReading(
+            text, reading.confidence, characters=characters, lines=other_lines(characters, reading.confidence)
+        )
+
+    return decode
+
+
+def best_path_spans(log_probs: LogProbs, charset: Charset, text: str) -> list[Span]:
+    """Spans of `text` on the best class of each time step; empty when that path says something else."""
+    best = log_probs.argmax(axis=1)
+    starts = np.flatnonzero(np.r_[True, best[1:] != best[:-1]]) if len(best) else np.zeros(0, dtype=int)
+    ends = np.r_[starts[1:], len(best)]
+    spans = [(int(best[s]), int(s), int(e)) for s, e in zip(starts, ends, strict=True) if best[s] != BLANK]
+    whole = charset.decode([code for code, _, _ in spans])
+    first = len(whole) - len(whole.lstrip())
+    spans = spans[first : first + len(whole.strip())]
+    return spans if whole.strip() == text else []
+
+
+def align(log_probs: LogProbs, codes: Sequence[int]) -> list[Span]:
+    """Most probable CTC path (Viterbi) of the classes `codes` over log_probs (T, C), as spans of time steps.
+
+    Graves et al. 2006, "Connectionist temporal classification", with the sum over paths replaced by the maximum.
+    Raises ValueError when there are fewer time steps than the text needs.
+    """
+    if not codes:
+        return []
+    states = np.full(2 * len(codes) + 1, BLANK)
+    states[1::2] = codes
+    skips = np.zeros(len(states), dtype=bool)  # whether a state may be entered from two before it
+    skips[3::2] = states[3::2] != states[1:-2:2]
+    emissions = log_probs[:, states].astype(np.float64)
+    scores = np.full(len(states), -np.inf)
+    scores[:2] = emissions[0, :2]
+    steps = np.zeros(emissions.shape, dtype=np.int8)
+    for t in range(1, len(emissions)):
+        options = np.full((3, len(states)), -np.inf)
+        options[0], options[1, 1:] = scores, scores[:-1]
+        options[2, 2:] = np.where(skips[2:], scores[:-2], -np.inf)
+        steps[t] = options.argmax(axis=0)
+        scores = options.max(axis=0) + emissions[t]
+    state = len(states) - 1 - int(scores[-2] > scores[-1])
+    if not np.isfinite(scores[state]):
+        raise ValueError(f"{len(emissions)} time steps are too few for {len(codes)} characters")
+    path = np.empty(len(emissions), dtype=int)
+    for t in range(len(emissions) - 1, -1, -1):
+        path[t] = state
+        state -= int(steps[t, state])
+    spans = []
+    for position, code in enumerate(codes):
+        own = np.flatnonzero(path == 2 * position + 1)
+        spans.append((code, int(own[0]), int(own[-1]) + 1))
+    return spans
+
+
+def _character(probs: NDArray[np.floating], span: Span, charset: Charset) -> Character:
+    """The character of a span (probs (T, C)): each class counts with its best time step there."""
+    code, start, end = span
+    peak = probs[start:end].max(axis=0)
+    peak[BLANK] = probs[start:end, BLANK].min()  # blank everywhere in the span is what leaves the character out
+    order = [int(i) for i in np.argsort(-peak) if i != code and peak[i] >= LEAST][:MOST]
+    others = [Guess("" if i == BLANK else charset.decode([i]), round(float(peak[i]), 4)) for i in order]
+    return Character(charset.decode([code]), round(min(1.0, float(peak[code])), 4), others)
+
+
+def other_lines(characters: Sequence[Character], confidence: float) -> list[Guess]:
+    """Readings that differ in one character, the likeliest first; what each costs is taken from its character."""
+    found: dict[str, float] = {}
+    for i, character in enumerate(characters):
+        for guess in character.alternatives:
+            parts = [c.text for c in characters]
+            parts[i] = guess.text
+            text = "".join(parts).strip()
+            value = confidence * guess.confidence / max(character.confidence, 1e-6)
+            found[text] = max(found.get(text, 0.0), min(1.0, value))
+    best = sorted(found.items(), key=lambda item: -item[1])[:MOST_LINES]
+    return [Guess(text, round(value, 4)) for text, value in best]

@@ -1,0 +1,164 @@
+"""What stands before every request: who may ask, how much may be sent, how long it may take, how many at once.
+
+Plain ASGI, so it sees a request before any of its body is read. Whatever changes state needs the token when there is
+one, and never comes from another site's page. No CORS header is ever sent. Answers are JSON: {"error": "a sentence"}.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from netchu.serve.uploads import RefusalError
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+SAFE = ("GET", "HEAD")
+READ_ONLY_POSTS = ("/api/recognise",)
+BODY_SECONDS = 30.0  # for a whole request to arrive
+DRAIN_SECONDS = 5.0  # for the rest of a refused one, so that its sender gets to read the answer
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+}
+GUARDS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+
+
+class Gate:
+    """ASGI middleware around the whole application."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        token: str,
+        loopback: bool,
+        request_bytes: int,
+        most: int,
+        retry_after: Callable[[], int],
+        observe: Callable[[str, int, float], None],
+    ) -> None:
+        """`loopback`: bound to this machine only, so only its own names are answered (against DNS rebinding).
+        `most`: requests at a time; `observe` gets route, status and seconds of each."""
+        self.app, self.loopback, self.request_bytes, self.most = app, loopback, request_bytes, most
+        self.retry_after, self.observe = retry_after, observe
+        self.token = hashlib.sha256(token.encode()).digest() if token else b""
+        self.open = 0
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, status = time.monotonic(), 500
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *GUARDS]
+                if status >= 400:
+                    await body.drain()
+            await send(message)
+
+        body = Body(receive, self.request_bytes, time.monotonic() + BODY_SECONDS)
+        self.open += 1
+        try:
+            headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+            self.check(scope["method"], scope["path"], headers)
+            await self.app(scope, body.receive, send_guarded)
+        except BusyError:
+            await answer(
+                send_guarded, 503, "the service is busy; try again soon", {"retry-after": str(self.retry_after())}
+            )
+        except RefusalError as refusal:
+            extra = {"www-authenticate": "Bearer"} if refusal.status == 401 else {}
+            await answer(send_guarded, refusal.status, refusal.message, extra)
+        finally:
+            self.open -= 1
+            route = getattr(scope.get("route"), "path", "other")
+            self.observe(route, status, time.monotonic() - began)
+
+    def check(self, method: str, path: str, headers: dict[str, str]) -> None:
+        """Raise RefusalError (401, 403, 413) or BusyError for a request that may not go on."""
+        host = headers.get("host", "")
+        if self.loopback and name_of(host) not in LOOPBACK:
+            raise RefusalError(403, "this service answers to the names of its own machine only")
+        declared = headers.get("content-length", "0")
+        if not declared.isdecimal() or int(declared) > self.request_bytes:
+            raise RefusalError(413, f"the request is too large; at most {self.request_bytes:,} bytes are taken")
+        if method in SAFE:
+            return
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            raise RefusalError(403, "requests from pages of other sites are refused")
+        if path not in READ_ONLY_POSTS and self.token:
+            scheme, _, given = headers.get("authorization", "").partition(" ")
+            digest = hashlib.sha256(given.strip().encode("latin-1")).digest()
+            if not hmac.compare_digest(digest, self.token) or scheme.lower() != "bearer":
+                raise RefusalError(
+                    401, "this needs the token that the service was started with (Authorization: Bearer ...)"
+                )
+        if self.open > self.most:
+            raise BusyError
+
+
+class BusyError(Exception):
+    """More requests are open than the service takes."""
+
+
+class Body:
+    """A request's body, counted and timed while it arrives."""
+
+    def __init__(self, receive: Receive, limit: int, deadline: float) -> None:
+        self._receive, self.limit, self.deadline = receive, limit, deadline
+        self.bytes, self.complete = 0, False
+
+    async def receive(self) -> Message:
+        """The next part; raises RefusalError when the body grows too large (413) or comes too slowly (408)."""
+        if self.complete:
+            return await self._receive()
+        try:
+            message = await asyncio.wait_for(self._receive(), max(0.0, self.deadline - time.monotonic()))
+        except TimeoutError:
+            self.complete = True
+            raise RefusalError(408, f"the request did not arrive within {BODY_SECONDS:g} s") from None
+        self.bytes += len(message.get("body", b""))
+        self.complete = not message.get("more_body", False)
+        if self.bytes > self.limit:
+            raise RefusalError(413, f"the request is too large; at most {self.limit:,} bytes are taken")
+        return message
+
+    async def drain(self) -> None:
+        """Read and forget what is still on its way, up to twice the limit and `DRAIN_SECONDS`."""
+        self.deadline, self.limit = time.monotonic() + DRAIN_SECONDS, 2 * self.limit
+        try:
+            while not self.complete:
+                await self.receive()
+        except RefusalError:
+            return
+
+
+def name_of(host: str) -> str:
+    """Host name of a Host header, without its port."""
+    return (urlsplit(f"//{host}").hostname or "") if host else ""
+
+
+async def answer(send: Send, status: int, message: str, headers: dict[str, str]) -> None:
+    """Send a JSON error."""
+    body = json.dumps({"error": message}, ensure_ascii=False).encode()
+    fields = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+    start = [(k.encode(), v.encode()) for k, v in fields.items()]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})

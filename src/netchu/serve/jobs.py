@@ -1,0 +1,172 @@
+"""Retraining jobs as the service sees them: one process at a time, started, watched, cancelled, continued.
+
+What a job does is `finetune`; here is only its life. A job that ends without having finished is `interrupted` and can
+be continued from its last saved step, whatever ended it.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from netchu.serve.finetune import STOPPED
+from netchu.serve.recipe import Plan, read_progress
+from netchu.serve.store import CANCELLED, DONE, FAILED, INTERRUPTED, RUNNING, Job, Store
+from netchu.serve.uploads import RefusalError
+from netchu.serve.versions import Versions
+from netchu.tracking import write_json
+
+GRACE = 30.0  # seconds that a process may take to save its state
+
+
+class Jobs:
+    """The jobs folder, its table and the process that is at work."""
+
+    def __init__(self, folder: Path, store: Store, versions: Versions, promote: Callable[[int], None]) -> None:
+        """`promote` puts a version to service; it is called for a new version that is not worse."""
+        self.folder, self.store, self.versions, self.promote = folder, store, versions, promote
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: threading.Thread | None = None
+        self._running = 0  # id of the job at work
+        self._wanted = ""  # the state that a stop was asked for
+        store.mark_interrupted()
+
+    @property
+    def running(self) -> int:
+        """Id of the job at work, 0 without one."""
+        return self._running
+
+    def start(self, base: int, plan: Plan) -> Job:
+        """Begin a job from version `base`; raises RefusalError (409) while another one is at work."""
+        with self._lock:
+            self._refuse_second()
+            job = Job(base=base)
+            self.store.insert(job)
+            write_json(self.folder / str(job.id) / "job.json", asdict(plan))
+            self._spawn(job)
+        return job
+
+    def resume(self, key: int) -> Job:
+        """Go on with an interrupted or failed job; raises RefusalError (404, 409)."""
+        with self._lock:
+            self._refuse_second()
+            job = self.get(key)
+            if job.state not in (INTERRUPTED, FAILED):
+                raise RefusalError(
+                    409, f"job {key}: is {job.state}; only an interrupted or failed one can be continued"
+                )
+            job.state, job.message = RUNNING, ""
+            self.store.save(job)
+            self._spawn(job)
+        return job
+
+    def cancel(self, key: int) -> Job:
+        """End a job for good and delete its files; raises RefusalError (404, 409)."""
+        job = self.get(key)
+        if job.state == RUNNING and self._running == key:
+            self._stop(CANCELLED)
+        elif job.state == INTERRUPTED:
+            self._close(job, CANCELLED, "cancelled")
+        else:
+            raise RefusalError(409, f"job {key}: is {job.state} already")
+        return self.get(key)
+
+    def get(self, key: int) -> Job:
+        """The job of that number; raises RefusalError (404)."""
+        job = self.store.job(key)
+        if job is None:
+            raise RefusalError(404, f"job {key}: there is none of that number")
+        return job
+
+    def describe(self, job: Job) -> dict[str, Any]:
+        """A job with its progress and curves."""
+        folder = self.folder / str(job.id)
+        known = (folder / "job.json").is_file()
+        progress = read_progress(folder) if known else {"done": 0.0, "loss": [], "scores": []}
+        return {**job.to_dict(), **progress, "done": 1.0 if job.state == DONE else progress["done"]}
+
+    def close(self) -> None:
+        """Stop the job at work with its state saved; it stays interrupted."""
+        self._stop(INTERRUPTED)
+
+    def _refuse_second(self) -> None:
+        if self._running:
+            raise RefusalError(409, f"job {self._running}: is at work; one job runs at a time")
+
+    def _spawn(self, job: Job) -> None:
+        folder = self.folder / str(job.id)
+        self._wanted, self._running = "", job.id
+        with (folder / "output.txt").open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "netchu.serve.finetune", str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches the service only, which then stops the job in order
+            )
+        self._watcher = threading.Thread(target=self._watch, args=(job, self._process), daemon=True)
+        self._watcher.start()
+
+    def _stop(self, wanted: str) -> None:
+        """Ask the process to end, wait for it, and for its job's row to be written."""
+        process, watcher = self._process, self._watcher
+        if process is None or watcher is None or not self._running:
+            return
+        self._wanted = wanted
+        assert process.stdin is not None
+        process.stdin.close()
+        watcher.join(GRACE)
+        if watcher.is_alive():
+            process.kill()
+            watcher.join()
+
+    def _watch(self, job: Job, process: "subprocess.Popen[bytes]") -> None:
+        """Wait for the process, then write what became of the job."""
+        status = process.wait()
+        folder = self.folder / str(job.id)
+        try:
+            if self._wanted == CANCELLED:
+                self._close(job, CANCELLED, "cancelled")
+            elif status == 0:
+                self._finish(job, json.loads((folder / "report.json").read_text(encoding="utf-8")))
+            elif status == STOPPED or status < 0 or self._wanted:
+                self._close(job, INTERRUPTED, "stopped before its end; continue it when you like")
+            else:
+                self._close(job, FAILED, last_line(folder / "output.txt"))
+        except Exception as error:  # the job failed, the service must not
+            self._close(job, FAILED, f"{type(error).__name__}: {error}")
+
+    def _finish(self, job: Job, report: dict[str, Any]) -> None:
+        """Register the new version; promote it when it is not worse."""
+        folder = self.folder / str(job.id)
+        version = self.versions.register(
+            [folder / name for name in report["bundles"]], parent=job.base, job=job.id, note=f"retraining {job.id}"
+        )
+        job.version, job.report = version.id, report
+        if report["better"]:
+            self.promote(version.id)
+        self._close(job, DONE, "promoted" if report["better"] else "not promoted: worse on the held-out lines")
+        for path in (*folder.glob("member*/state*.pt"), *folder.glob("member*/*.safetensors")):
+            path.unlink()  # the versions folder has its own copy
+
+    def _close(self, job: Job, state: str, message: str) -> None:
+        job.state, job.message, job.finished = state, message, time.time()
+        if self._running == job.id:  # before the row says so, that who reads it can start the next job
+            self._running = 0
+        self.store.save(job)
+        if state == CANCELLED:
+            shutil.rmtree(self.folder / str(job.id), ignore_errors=True)
+
+
+def last_line(path: Path) -> str:
+    """The last line of a process's output, without the mark of an error."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1].removeprefix("error: ") if said else "ended without a word"

@@ -1,0 +1,191 @@
+// Statistics, retraining with live progress and curves, versions.
+
+import { chart } from "./charts.js";
+import { ask, Failure, notice } from "./server.js";
+import { number, percent, say, when } from "./words.js";
+
+const SECONDS = 1; // between two looks at a running job
+const ENOUGH = 5; // corrections
+
+const place = (id) => document.getElementById(id);
+let statistics = null;
+let job = null;
+let versions = [];
+let timer;
+
+function made(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+export async function refresh() {
+  clearTimeout(timer);
+  try {
+    let jobs;
+    [statistics, jobs, versions] = await Promise.all(["api/statistics", "api/retrain", "api/models"].map((p) => ask(p)));
+    job = jobs.length ? await ask(`api/retrain/${jobs[0].id}`) : null;
+    draw();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    notice(error.message);
+  }
+  if (job?.state === "running") timer = setTimeout(refresh, 1000 * SECONDS);
+}
+
+async function act(path, body) {
+  try {
+    await ask(path, { method: "POST", body });
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    notice(error.message);
+  }
+  await refresh();
+}
+
+function draw() {
+  if (!statistics) return;
+  drawStatistics();
+  drawJob();
+  drawVersions();
+}
+
+function drawStatistics() {
+  const read = Object.values(statistics.by_version);
+  const lines = read.reduce((sum, scores) => sum + scores.lines, 0);
+  const right = read.reduce((sum, scores) => sum + scores.lines * scores.exact, 0);
+  const figures = [
+    ["corrections", String(statistics.corrections)],
+    ["read_right", lines ? percent(right / lines) : "–"],
+    ["held_out", String(statistics.held_out)],
+  ];
+  place("figures").replaceChildren(
+    ...figures.map(([word, value]) =>
+      made("div", {}, made("dt", { textContent: say(word) }), made("dd", { textContent: value, id: `figure-${word}` })),
+    ),
+  );
+  const hard = statistics.hardest.map(({ character, right: good, seen }) =>
+    made("li", {}, made("b", { textContent: character === " " ? "␣" : character }), ` ${good}/${seen}`),
+  );
+  place("hardest").replaceChildren(
+    ...(hard.length
+      ? [made("p", { className: "muted small", textContent: say("hardest") }), made("ul", { className: "hard" }, ...hard)]
+      : []),
+  );
+  for (const list of place("hardest").querySelectorAll("ul")) list.style.listStyle = "none";
+}
+
+function drawJob() {
+  const busy = job?.state === "running" || job?.state === "interrupted";
+  const enough = statistics.corrections >= ENOUGH;
+  place("retrain").hidden = busy;
+  place("retrain").disabled = !enough;
+  place("retrain-hint").textContent = enough ? say("retrain_hint") : say("too_few");
+  if (!job) {
+    place("job").replaceChildren();
+    return;
+  }
+  const state = job.state === "running" && job.done === 0 ? "starting" : job.state;
+  const parts = [
+    made(
+      "p",
+      { className: "job-top" },
+      made("strong", { textContent: say("job", { id: job.id }) }),
+      made("span", { className: "muted", id: "job-state", textContent: say(state, { percent: percent(job.done) }) }),
+    ),
+  ];
+  if (busy) {
+    const bar = made("progress", { max: 1 });
+    if (state !== "starting") bar.value = job.done;
+    bar.setAttribute("aria-label", say("job", { id: job.id }));
+    parts.push(bar);
+  }
+  if (job.state === "failed") parts.push(made("p", { className: "worse small", textContent: job.message }));
+  if (job.report) parts.push(...outcome());
+  parts.push(...curves());
+  if (busy) {
+    const buttons = made("p", { className: "row" });
+    if (job.state === "interrupted")
+      buttons.append(button(say("continue"), () => act(`api/retrain/${job.id}/continue`), "primary"));
+    buttons.append(button(say("cancel"), () => act(`api/retrain/${job.id}/cancel`)));
+    parts.push(buttons);
+  }
+  const focused = place("job").contains(document.activeElement);
+  place("job").replaceChildren(...parts);
+  if (focused) place("job").querySelector("button")?.focus(); // it was drawn anew under the user's hands
+}
+
+function outcome() {
+  const { before, after, better, lines } = job.report;
+  const values = { before: percent(before.all.cer, 1), after: percent(after.all.cer, 1), lines: lines.held_out };
+  return [
+    made("p", {
+      className: better ? "better" : "worse",
+      textContent: say(better ? "promoted" : "not_promoted", { version: job.version }),
+    }),
+    made("p", { className: "small", textContent: say("result", values) }),
+  ];
+}
+
+function curves() {
+  const pictures = [];
+  if (job.loss.length > 1) pictures.push(picture("loss_chart", job.loss, number));
+  if (job.scores.length)
+    pictures.push(
+      picture(
+        "cer_chart",
+        job.scores.map(({ epoch, cer }) => [epoch, 100 * cer]),
+        number,
+        true,
+      ),
+    );
+  return pictures;
+}
+
+function picture(word, points, format, dots = false) {
+  const label = say("chart_now", { title: say(word), value: format(points.at(-1)[1]) });
+  return made("figure", {}, chart(points, { label, format, dots }), made("figcaption", { textContent: say(word) }));
+}
+
+function button(text, action, className = "") {
+  const element = made("button", { type: "button", className, textContent: text });
+  element.addEventListener("click", action);
+  return element;
+}
+
+function drawVersions() {
+  const active = versions.find((version) => version.active)?.id;
+  place("versions").replaceChildren(
+    ...versions.map((version) => {
+      const { before, after } = version;
+      const about = after
+        ? say("from_job", {
+            job: version.job,
+            parent: version.parent,
+            before: percent(before.cer, 1),
+            after: percent(after.cer, 1),
+          })
+        : version.note;
+      const promote = button(say(version.id < active ? "roll_back" : "use"), async () => {
+        await act(`api/models/${version.id}/promote`);
+        if (versions.find((v) => v.id === version.id)?.active) notice(say("now_active", { id: version.id }));
+      });
+      promote.setAttribute("aria-label", `${promote.textContent}: ${say("version", { id: version.id })}`);
+      return made(
+        "li",
+        {},
+        made(
+          "div",
+          {},
+          made("strong", { textContent: say("version", { id: version.id }) }),
+          made("p", { className: "muted small", textContent: about }),
+          made("p", { className: "muted small", textContent: when(version.created) }),
+        ),
+        version.active ? made("span", { className: "badge", textContent: say("active") }) : promote,
+      );
+    }),
+  );
+}
+
+place("retrain").addEventListener("click", () => act("api/retrain", {}));
+document.addEventListener("spoken", draw);

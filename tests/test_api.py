@@ -1,0 +1,284 @@
+"""The service over HTTP, in this process: answers, corrections, versions, limits, the token, what is refused."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from netchu.serve.api import build_app
+from netchu.serve.gate import Gate
+from netchu.serve.service import Service, Settings
+from netchu.serve.uploads import Limits
+
+TOKEN = "a token of many letters"
+HOST = "http://127.0.0.1:8000"
+
+
+def png(image: Any = None, width: int = 200, seed: int = 0) -> bytes:
+    """A PNG of an image, or of noise."""
+    if image is None:
+        image = np.random.default_rng(seed).integers(0, 255, (40, width), dtype=np.uint8)
+    return bytes(cv2.imencode(".png", image)[1])
+
+
+def gated(service: Service, *, loopback: bool = True, most: int = 16) -> Gate:
+    """The application behind its gate, as serve builds it."""
+    return Gate(
+        build_app(service),
+        token=service.settings.token,
+        loopback=loopback,
+        request_bytes=service.settings.limits.request_bytes,
+        most=most,
+        retry_after=service.batcher.retry_after,
+        observe=service.telemetry.observe_request,
+    )
+
+
+@pytest.fixture
+def settings(tmp_path: Path, tiny_bundle: Path) -> Settings:
+    return Settings(data=tmp_path / "service", bundles=[tiny_bundle], limits=Limits(request_bytes=400_000))
+
+
+@pytest.fixture
+def service(settings: Settings) -> Iterator[Service]:
+    service = Service(settings)
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def client(service: Service) -> TestClient:
+    return TestClient(gated(service), base_url=HOST)
+
+
+def recognise(client: TestClient, *files: bytes, query: str = "") -> Any:
+    return client.post(f"/api/recognise{query}", files=[("images", (f"{i}.png", f)) for i, f in enumerate(files)])
+
+
+def correct(client: TestClient, image: bytes, text: str, **fields: Any) -> Any:
+    return client.post("/api/corrections", files={"image": ("line.png", image)}, data={"text": text, **fields})
+
+
+def test_lines_are_read_in_order_as_the_ensemble_reads_them(client: TestClient, service: Service) -> None:
+    images = [png(width=w, seed=w) for w in (200, 90, 200, 410)]
+    answer = recognise(client, *images)
+    assert answer.status_code == 200
+    body = answer.json()
+    decoded = [cv2.imdecode(np.frombuffer(i, np.uint8), cv2.IMREAD_GRAYSCALE) for i in images]
+    expected = service.versions.load(1).ensemble.read(decoded)
+    assert [line["text"] for line in body["lines"]] == [e.reading.text for e in expected]
+    assert [line["size"][0] for line in body["lines"]] == [200, 90, 200, 410]
+    for line in body["lines"]:
+        assert "".join(c["text"] for c in line["characters"]) == line["text"]
+        assert all(0 <= c["confidence"] <= 1 for c in line["characters"])
+        assert line["version"] == body["version"] == 1
+        assert all(a["text"] != line["text"] for a in line["alternatives"])
+
+
+def test_a_correction_is_kept_once_by_content(client: TestClient, service: Service, settings: Settings) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (40, 100), dtype=np.uint8)
+    first = correct(client, png(image), "Hà Nội", read_text="Ha Noi", version=1)
+    assert first.status_code == 201
+    assert first.json()["new"] is True
+    as_bmp = bytes(cv2.imencode(".bmp", image)[1])
+    again = client.post("/api/corrections", files={"image": ("x", as_bmp)}, data={"text": "Ha\u0300 No\u0323\u0302i"})
+    assert (again.status_code, again.json()["new"], again.json()["id"]) == (200, False, first.json()["id"])
+    changed = correct(client, png(image), "Hà Nội 2")
+    assert changed.json() == {"id": first.json()["id"], "new": False, "text": "Hà Nội 2"}
+    files = sorted(p.name for p in (settings.data / "samples").glob("*/*"))
+    assert files == [f"{first.json()['id']}.json", f"{first.json()['id']}.png"]
+    sidecar = json.loads(next((settings.data / "samples").glob("*/*.json")).read_text(encoding="utf-8"))
+    assert sidecar["text"] == "Hà Nội 2"
+    kept = cv2.imread(str(next((settings.data / "samples").glob("*/*.png"))), cv2.IMREAD_GRAYSCALE)
+    assert np.array_equal(kept, image)
+    assert service.store.count_samples() == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("  ", "is empty"), ("a\nb", "control characters"), ("x" * 400, "400 characters; a line has at most 300")],
+)
+def test_a_text_that_is_no_line_is_refused(client: TestClient, service: Service, text: str, said: str) -> None:
+    answer = correct(client, png(), text)
+    assert answer.status_code == 422
+    assert said in answer.json()["error"]
+    assert service.store.count_samples() == (0, 0, 0)
+
+
+def test_statistics_count_what_was_read_wrong(client: TestClient) -> None:
+    for i in range(6):
+        correct(client, png(seed=i), "Huế", read_text="Huê" if i < 4 else "Huế", version=1)
+    body = client.get("/api/statistics").json()
+    assert (body["corrections"], body["held_out"], body["changed"]) == (6, 1, 4)
+    assert body["by_version"]["1"]["exact"] == pytest.approx(2 / 6)
+    assert body["by_version"]["1"]["cer"] == pytest.approx(4 / 18)
+    assert body["hardest"] == [{"character": "ế", "right": 2, "seen": 6}]
+
+
+def test_versions_are_promoted_and_rolled_back(client: TestClient, service: Service, tiny_bundle: Path) -> None:
+    second = service.versions.register([tiny_bundle, tiny_bundle])
+    assert [(v["id"], v["active"]) for v in client.get("/api/models").json()] == [(2, False), (1, True)]
+    assert client.post(f"/api/models/{second.id}/promote").json() == {"version": 2}
+    assert recognise(client, png()).json()["version"] == 2
+    assert client.post("/api/models/1/promote").json() == {"version": 1}
+    missing = client.post("/api/models/7/promote")
+    assert (missing.status_code, missing.json()["error"]) == (404, "version 7: there is none of that number")
+    assert service.versions.register([tiny_bundle]).id == 1
+
+
+def test_the_promoted_version_serves_after_a_restart(settings: Settings, tiny_bundle: Path) -> None:
+    service = Service(settings)
+    service.promote(service.versions.register([tiny_bundle, tiny_bundle]).id)
+    service.close()
+    for again in (settings, replace(settings, bundles=())):
+        service = Service(again)
+        assert service.active == 2
+        service.close()
+
+
+def test_health_metrics_about_and_page(client: TestClient) -> None:
+    recognise(client, png(), png(seed=1))
+    assert client.get("/healthz").json() == {"status": "ok", "version": 1, "queue": 0}
+    text = client.get("/metrics").text
+    assert 'netchu_requests_total{route="/api/recognise",status="200"} 1.0' in text
+    assert "netchu_lines_total 2.0" in text
+    assert "netchu_version 1.0" in text
+    assert "process_resident_memory_bytes" in text
+    assert client.get("/api/about").json()["token"] is False
+    page = client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    for name in set(re.findall(r'(?:src|href)="(/?[\w.]+)"', page.text)):
+        assert client.get(f"/{name.lstrip('/')}").status_code == 200, name
+    assert "http://" not in page.text.replace("http://www.w3.org", "")
+    assert "https://" not in page.text
+
+
+def test_errors_are_one_sentence_of_json(client: TestClient) -> None:
+    for method, path, status in (
+        ("GET", "/api/retrain/99", 404),
+        ("GET", "/api/retrain/x", 422),
+        ("GET", "/api/retrain/99999999999999999999", 422),
+        ("POST", "/api/models/0/promote", 422),
+        ("GET", "/../../etc/passwd", 404),
+        ("GET", "/%2e%2e/%2e%2e/etc/passwd", 404),
+        ("GET", "/api/models/..%2f..%2f1", 404),
+        ("POST", "/api/recognise", 400),
+        ("POST", "/api/corrections", 400),
+        ("DELETE", "/api/models", 405),
+        ("POST", "/api/retrain", 409),
+    ):
+        answer = client.request(method, path)
+        assert answer.status_code == status, path
+        assert isinstance(answer.json()["error"], str), path
+    bad = client.post("/api/retrain", json={"epochs": 0})
+    assert (bad.status_code, bad.json()["error"]) == (422, "epochs: Input should be greater than or equal to 1")
+    assert recognise(client, png(), query="?page=true").status_code == 422
+
+
+def test_a_page_is_cut_into_its_lines(service: Service) -> None:
+    app = build_app(service, cut_page=lambda image: [image[:40], image[40:]])
+    client = TestClient(app, base_url=HOST)
+    page = np.random.default_rng(0).integers(0, 255, (80, 200), dtype=np.uint8)
+    lines = recognise(client, png(page), query="?page=true").json()["lines"]
+    assert [line["text"] for line in lines] == [
+        recognise(client, png(part)).json()["lines"][0]["text"] for part in (page[:40], page[40:])
+    ]
+    sent = base64.b64decode(lines[1]["image"].removeprefix("data:image/png;base64,"))
+    assert np.array_equal(cv2.imdecode(np.frombuffer(sent, np.uint8), cv2.IMREAD_GRAYSCALE), page[40:])
+
+
+def test_too_much_is_refused_by_numbers(client: TestClient) -> None:
+    many = recognise(client, *[png(width=20)] * 65)
+    assert many.status_code == 400
+    assert "64" in many.json()["error"]
+    large = recognise(client, b"x" * 500_000)
+    assert (large.status_code, large.json()["error"]) == (
+        413,
+        "the request is too large; at most 400,000 bytes are taken",
+    )
+
+    def endless() -> Iterator[bytes]:
+        yield b'--x\r\ncontent-disposition: form-data; name="images"; filename="a"\r\n\r\n'
+        for _ in range(200):
+            yield b"x" * 10_000
+
+    chunked = client.post(
+        "/api/recognise", content=endless(), headers={"content-type": "multipart/form-data; boundary=x"}
+    )
+    assert chunked.status_code == 413
+
+
+class TestToken:
+    """With a token, whatever changes state needs it; reading does not."""
+
+    @pytest.fixture
+    def settings(self, tmp_path: Path, tiny_bundle: Path) -> Settings:
+        return Settings(data=tmp_path / "service", bundles=[tiny_bundle], token=TOKEN)
+
+    @pytest.mark.parametrize(
+        "given", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer é"]
+    )
+    def test_without_it_nothing_changes(self, service: Service, given: str | None) -> None:
+        client = TestClient(gated(service, loopback=False), base_url="http://reader.example")
+        headers = {} if given is None else {"authorization": given.encode("latin-1")}
+        for path in (
+            "/api/corrections",
+            "/api/retrain",
+            "/api/retrain/1/cancel",
+            "/api/retrain/1/continue",
+            "/api/models/1/promote",
+        ):
+            answer = client.post(path, headers=headers, files={"image": png()}, data={"text": "a"})
+            assert answer.status_code == 401, path
+            assert answer.headers["www-authenticate"] == "Bearer"
+        assert service.store.count_samples() == (0, 0, 0)
+        assert recognise(client, png()).status_code == 200
+        assert client.get("/api/about").json()["token"] is True
+
+    def test_with_it_all_goes(self, service: Service) -> None:
+        client = TestClient(gated(service, loopback=False), base_url="http://reader.example")
+        client.headers["authorization"] = f"Bearer {TOKEN}"
+        assert correct(client, png(), "Huế").status_code == 201
+        assert client.post("/api/models/1/promote").status_code == 200
+
+
+def test_other_sites_get_nothing(client: TestClient, service: Service) -> None:
+    foreign = client.post("/api/models/1/promote", headers={"origin": "https://elsewhere.example"})
+    assert foreign.status_code == 403
+    own = client.post("/api/models/1/promote", headers={"origin": HOST})
+    assert own.status_code == 200
+    asked = client.options(
+        "/api/retrain", headers={"origin": "https://elsewhere.example", "access-control-request-method": "POST"}
+    )
+    assert asked.status_code >= 400
+    assert not any(name.startswith("access-control") for name in asked.headers)
+    rebound = client.get("/api/models", headers={"host": "elsewhere.example"})
+    assert rebound.status_code == 403
+    headers = client.get("/").headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_full_house_answers_503_with_a_time(settings: Settings) -> None:
+    service = Service(replace(settings, queue=3))
+    try:
+        client = TestClient(gated(service), base_url=HOST)
+        answer = recognise(client, *[png(seed=i) for i in range(4)])
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) >= 1
+        assert recognise(client, png()).status_code == 200
+        shut = TestClient(gated(service, most=0), base_url=HOST)
+        busy = recognise(shut, png())
+        assert busy.status_code == 503
+        assert int(busy.headers["retry-after"]) >= 1
+        assert shut.get("/healthz").status_code == 200
+    finally:
+        service.close()

@@ -1,0 +1,88 @@
+"""Confidence by character: texts join to the reading, alternatives are what the time steps hold."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from netchu.charset import BLANK, Charset
+from netchu.decode import LogProbs, Reading, greedy
+from netchu.serve.confidence import DetailedReading, Guess, align, best_path_spans, detailed
+
+CHARSET = Charset(" abc")
+
+
+def steps(*rows: dict[int, float]) -> LogProbs:
+    """log_probs with the given probabilities, the rest spread evenly."""
+    probs = np.zeros((len(rows), len(CHARSET)))
+    for t, row in enumerate(rows):
+        free = [c for c in range(len(CHARSET)) if c not in row]
+        probs[t, free] = (1 - sum(row.values())) / len(free)
+        for code, value in row.items():
+            probs[t, code] = value
+    return np.log(probs).astype(np.float32)
+
+
+def read(log_probs: LogProbs) -> DetailedReading:
+    reading = detailed(greedy)(log_probs, CHARSET)
+    assert isinstance(reading, DetailedReading)
+    return reading
+
+
+def test_characters_and_their_alternatives() -> None:
+    reading = read(steps({2: 0.96}, {0: 0.96}, {3: 0.6, 4: 0.35}, {3: 0.5, 0: 0.45}, {0: 0.96}))
+    assert reading.text == "ab"
+    a, b = reading.characters
+    assert (a.text, a.confidence) == ("a", 0.96)
+    assert (b.text, b.confidence) == ("b", 0.6)
+    assert b.alternatives[0] == Guess("c", 0.35)
+    assert all(guess.confidence < 0.02 for guess in a.alternatives)
+    assert reading.lines[0].text == "ac"
+    assert reading.lines[0].confidence == pytest.approx(reading.confidence * 0.35 / 0.6, abs=1e-3)
+
+
+def test_a_doubtful_character_may_be_left_out() -> None:
+    reading = read(steps({2: 0.97}, {3: 0.55, 0: 0.42}))
+    assert reading.characters[1].alternatives[0] == Guess("", 0.42)
+    assert reading.lines[0].text == "a"
+
+
+def test_an_empty_line_has_no_characters() -> None:
+    reading = read(steps({0: 0.9}, {0: 0.9}))
+    assert (reading.text, reading.characters, reading.lines) == ("", [], [])
+
+
+def test_spaces_at_the_ends_belong_to_no_character() -> None:
+    reading = read(steps({1: 0.9}, {2: 0.9}, {1: 0.9}, {3: 0.9}, {1: 0.9}))
+    assert "".join(c.text for c in reading.characters) == reading.text == "a b"
+
+
+def test_alignment_agrees_with_the_best_path_and_with_all_paths() -> None:
+    rng = np.random.default_rng(0)
+    letters = Charset("abcd")  # no space, so nothing is stripped
+    for _ in range(20):
+        log_probs = np.log(rng.dirichlet(np.ones(len(letters)), 6)).astype(np.float32)
+        text = greedy(log_probs, letters).text
+        assert align(log_probs, letters.encode(text)) == best_path_spans(log_probs, letters, text)
+    log_probs = np.log(rng.dirichlet(np.ones(len(CHARSET)), 5)).astype(np.float32)
+    codes = [2, 2, 3]
+
+    def collapse(path: tuple[int, ...]) -> list[int]:
+        return [c for c, _ in itertools.groupby(path) if c != BLANK]
+
+    paths = [p for p in itertools.product(range(len(CHARSET)), repeat=5) if collapse(p) == codes]
+    best = max(paths, key=lambda p: sum(log_probs[t, c] for t, c in enumerate(p)))
+    expected = [(c, list(group)) for c, group in itertools.groupby(enumerate(best), key=lambda tc: tc[1]) if c != BLANK]
+    assert align(log_probs, codes) == [(c, group[0][0], group[-1][0] + 1) for c, group in expected]
+    with pytest.raises(ValueError, match="5 time steps are too few"):
+        align(log_probs, [2, 2, 2, 2])
+
+
+def test_any_decoder_can_be_wrapped() -> None:
+    """A text that the best path does not say is laid over the time steps all the same."""
+    log_probs = steps({2: 0.9}, {0: 0.9}, {3: 0.6, 4: 0.35})
+    reading = detailed(lambda log_probs, charset: Reading("ac", 0.3))(log_probs, CHARSET)
+    assert isinstance(reading, DetailedReading)
+    assert reading.text == "ac"
+    assert [(c.text, c.confidence) for c in reading.characters] == [("a", 0.9), ("c", 0.35)]
+    assert reading.characters[1].alternatives[0] == Guess("b", 0.6)

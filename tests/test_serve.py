@@ -1,0 +1,345 @@
+"""The service as a process: a retraining from start to promotion, kill -9 at any moment, swaps under load.
+
+Services are forked from a server process that has imported everything once, so that a restart takes no time.
+"""
+
+import json
+import math
+import multiprocessing
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx2
+import numpy as np
+import pytest
+import uvicorn
+
+from netchu.checkpoint import read_bundle
+from netchu.errors import NetchuError
+from netchu.manifest import read_manifest, split
+from netchu.preprocess import read_image
+from netchu.serve.__main__ import build, parse
+from netchu.serve.finetune import lock_file
+from netchu.serve.uploads import encode_png
+from tests.conftest import TEXTS
+
+KILLS = int(os.environ.get("NETCHU_KILLS", "2"))  # of a retraining; each costs a start of Python
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["netchu.serve.api", "netchu.serve.gate", "netchu.serve.service", "tests.test_serve"])
+EPOCHS, RATE = 8, 3e-3
+
+
+def run_service(socket_: socket.socket, arguments: list[str]) -> None:
+    """Serve on a listening socket until a signal comes."""
+    server = uvicorn.Server(uvicorn.Config(build(parse(arguments)), log_level="error", loop="asyncio", http="h11"))
+    server.run(sockets=[socket_])
+
+
+class Running:
+    """A service in a process of its own, on a free port of this machine."""
+
+    def __init__(self, data: Path, *arguments: str) -> None:
+        self.data, self.arguments = data, ["--data", str(data), "--threads", "1", "--retrain-threads", "1", *arguments]
+        self.start()
+
+    def start(self) -> None:
+        """Start the service and wait until it reads."""
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        self.process = CONTEXT.Process(target=run_service, args=(listening, self.arguments))
+        self.process.start()
+        listening.close()
+        self.client = httpx2.Client(base_url=self.url, timeout=60)
+        wait_for(lambda: self.is_up(), 60)
+
+    def is_up(self) -> bool:
+        assert self.process.is_alive(), "the service did not start"
+        try:
+            return bool(self.client.get("/healthz").status_code == 200)
+        except httpx2.TransportError:
+            return False
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.join()
+        self.client.close()
+
+    def stop(self) -> None:
+        """The way a service manager ends it."""
+        self.process.terminate()
+        self.process.join(60)
+        assert self.process.exitcode is not None
+        self.client.close()
+
+    def job(self, key: int = 1) -> dict[str, Any]:
+        return dict(self.client.get(f"/api/retrain/{key}").json())
+
+    def correct(self, image: bytes, text: str, read_text: str = "") -> httpx2.Response:
+        return self.client.post(
+            "/api/corrections", files={"image": ("a.png", image)}, data={"text": text, "read_text": read_text}
+        )
+
+
+def wait_for(ready: Callable[[], Any], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def noise(seed: int) -> bytes:
+    return encode_png(np.random.default_rng(seed).integers(0, 255, (32, 64), dtype=np.uint8))
+
+
+def send_corrections(service: Running, lines_folder: Path) -> int:
+    """Correct four lines, in six pictures each that differ by a point; returns how many pictures."""
+    for copy in range(6):
+        for number, text in enumerate(TEXTS[:4]):
+            image = read_image(lines_folder / "images" / "0" / f"{number}.jpg").copy()
+            image[copy, 0] ^= 1
+            assert service.correct(encode_png(image), text).status_code == 201
+    return 24
+
+
+@pytest.fixture
+def service(tmp_path: Path, tiny_bundle: Path) -> Iterator[Running]:
+    service = Running(tmp_path / "service", "--bundles", str(tiny_bundle))
+    yield service
+    if service.process.is_alive():
+        service.stop()
+
+
+def test_corrections_become_a_better_version(service: Running, lines_folder: Path, tiny_bundle: Path) -> None:
+    """Correct, retrain, watch, read with the promoted version, roll back; a second job meanwhile is refused."""
+    assert service.client.post("/api/retrain").status_code == 409
+    count = send_corrections(service, lines_folder)
+    begun = service.client.post("/api/retrain", json={"epochs": EPOCHS, "lr": RATE})
+    assert begun.status_code == 202
+    second = service.client.post("/api/retrain")
+    assert (second.status_code, second.json()["error"]) == (409, "job 1: is at work; one job runs at a time")
+    seen = []
+
+    def over() -> bool:
+        seen.append(service.job()["done"])
+        return service.job()["state"] != "running"
+
+    wait_for(over)
+    job = service.job()
+    assert (job["state"], job["message"], job["version"]) == ("done", "promoted", 2)
+    assert seen == sorted(seen)
+    assert [s["epoch"] for s in job["scores"]] == list(range(1, EPOCHS + 1))
+    report = job["report"]
+    assert (report["corrections"], report["lines"]["held_out"]) == (count, count // 5)
+    assert report["after"]["all"]["cer"] < report["before"]["all"]["cer"]
+    models = service.client.get("/api/models").json()
+    assert [(m["id"], m["parent"], m["active"]) for m in models] == [(2, 1, True), (1, None, False)]
+    _, old = read_bundle(tiny_bundle)
+    _, new = read_bundle(next((service.data / "versions").glob(f"{models[0]['digest'][:16]}/*")))
+    assert new["charset"] == old["charset"]
+    assert not list((service.data / "jobs").glob("*/*/state.pt"))
+    assert service.client.post("/api/models/1/promote").json() == {"version": 1}
+    manifest = read_manifest(service.data / "jobs" / "1" / "manifest.csv")
+    trained_on, held_out = split(manifest, 0)
+    assert not {line.path for line in trained_on} & {line.path for line in held_out}
+
+
+def test_a_worse_version_is_not_promoted(service: Running, lines_folder: Path) -> None:
+    """A huge learning rate ruins it."""
+    send_corrections(service, lines_folder)
+    service.client.post("/api/retrain", json={"epochs": 1, "lr": 0.1})
+    wait_for(lambda: service.job()["state"] != "running")
+    worse = service.job()
+    assert (worse["state"], worse["message"]) == ("done", "not promoted: worse on the held-out lines")
+    assert worse["report"]["after"]["all"]["cer"] > worse["report"]["before"]["all"]["cer"]
+    assert [m["active"] for m in service.client.get("/api/models").json()] == [False, True]
+
+
+def test_a_base_manifest_is_mixed_in_and_guards(
+    tmp_path: Path, tiny_bundle: Path, manifest: Path, lines_folder: Path
+) -> None:
+    service = Running(tmp_path / "service", "--bundles", str(tiny_bundle), "--manifest", str(manifest))
+    try:
+        for seed, character in enumerate("Xyz€"):  # characters that the version never saw
+            assert service.correct(noise(seed), character).status_code == 201
+        key = service.client.post("/api/retrain", json={"epochs": 1}).json()["id"]
+        wait_for(lambda: service.job(key)["state"] != "running")
+        job = service.job(key)
+        assert job["state"] == "done", job["message"]
+        base = split(read_manifest(manifest), 0)
+        assert job["report"]["lines"]["held_out"] == len(base[1])
+        assert set(job["report"]["after"]) == {"all", *(line.source for line in base[1])}
+        rows = read_manifest(service.data / "jobs" / "1" / "manifest.csv")
+        assert sum(line.source == "corrections" for line in rows) == 12, "four, repeated to a quarter of all"
+        new = service.client.get("/api/models").json()[0]
+        _, about = read_bundle(next((service.data / "versions").glob(f"{new['digest'][:16]}/*")))
+        assert set("Xyz€") < set(about["charset"])
+    finally:
+        service.stop()
+
+
+def test_a_job_fails_goes_on_ends_with_the_service_and_is_cancelled(service: Running, lines_folder: Path) -> None:
+    """Every way of a job but the good one: each says why, and none takes the service with it."""
+    send_corrections(service, lines_folder)
+    picture = next((service.data / "samples").glob("*/*.png"))
+    content = picture.read_bytes()
+    picture.write_bytes(b"")
+    service.client.post("/api/retrain", json={"epochs": 100, "lr": RATE})
+    wait_for(lambda: service.job()["state"] != "running")
+    assert service.job()["state"] == "failed"
+    assert "is empty (0 bytes)" in service.job()["message"]
+    picture.write_bytes(content)
+    assert service.client.post("/api/retrain/1/continue").status_code == 202
+    wait_for(lambda: service.job()["done"] > 0)
+    service.stop()
+    assert (service.data / "jobs" / "1" / "member0" / "state.pt").is_file(), "saved at the end of the service"
+    service.start()
+    assert service.job()["state"] == "interrupted"
+    done = service.job()["done"]
+    assert service.client.post("/api/retrain/1/continue").status_code == 202
+    wait_for(lambda: service.job()["done"] > done)
+    assert service.client.post("/api/retrain/1/cancel").json()["state"] == "cancelled"
+    assert not (service.data / "jobs" / "1").exists()
+    assert service.client.post("/api/retrain/1/cancel").status_code == 409
+    assert service.client.post("/api/retrain/1/continue").status_code == 409
+    assert [m["id"] for m in service.client.get("/api/models").json()] == [1]
+
+
+def test_twenty_kills_lose_no_acknowledged_correction(service: Running) -> None:
+    """Four writers post as fast as they can; kill -9 at a random moment; every 201 must be there after the restart."""
+    acknowledged: dict[str, str] = {}
+    moments = random.Random(0)
+    for round_ in range(20):
+        stop = threading.Event()
+
+        def write(writer: int, round_: int = round_, stop: threading.Event = stop) -> None:
+            with httpx2.Client(base_url=service.url, timeout=10) as client:
+                for number in range(10_000):
+                    if stop.is_set():
+                        return
+                    text = f"{round_} {writer} {number}"
+                    image = noise(round_ * 1_000_000 + writer * 100_000 + number)
+                    try:
+                        answer = client.post("/api/corrections", files={"image": image}, data={"text": text})
+                    except httpx2.TransportError:
+                        return
+                    assert answer.status_code == 201
+                    acknowledged[answer.json()["id"]] = text
+
+        with ThreadPoolExecutor(4) as pool:
+            before = len(acknowledged)
+            writing = [pool.submit(write, writer) for writer in range(4)]
+            wait_for(lambda before=before: len(acknowledged) > before + 2)  # type: ignore[misc]
+            time.sleep(moments.uniform(0, 0.1))
+            service.kill()
+            stop.set()
+            for future in writing:
+                future.result(20)
+        service.start()
+        kept = {path.stem: path for path in (service.data / "samples").glob("*/[!.]*.json")}
+        assert acknowledged.keys() <= kept.keys()
+        assert service.client.get("/api/statistics").json()["corrections"] == len(kept)
+    for key, text in acknowledged.items():
+        facts = json.loads(kept[key].read_text(encoding="utf-8"))
+        assert facts["text"] == text
+        assert cv2.imread(str(kept[key].with_suffix(".png"))) is not None
+    assert not list((service.data / "samples").glob("*/.*")), "leftovers of broken writes"
+
+
+def test_kills_during_retraining_cost_only_the_steps_since_the_last_save(service: Running, lines_folder: Path) -> None:
+    """kill -9 of the service at any moment of a job: the job ends with it, is interrupted, and goes on to its end."""
+    send_corrections(service, lines_folder)
+    epochs = 12 + 4 * KILLS
+    assert service.client.post("/api/retrain", json={"epochs": epochs, "lr": RATE}).status_code == 202
+    moments, done = random.Random(1), 0.0
+    for kill in range(KILLS):
+        if kill % 2 == 0:  # in the middle of the training
+            wait_for(lambda done=done: service.job()["done"] > done)  # type: ignore[misc]
+        time.sleep(moments.uniform(0, 0.3))
+        service.kill()
+        service.start()
+        job = service.job()
+        assert job["state"] == "interrupted", job
+        lock = (service.data / "jobs" / "1" / "lock").open("w")
+        wait_for(lambda lock=lock: lock_file(lock))  # type: ignore[misc]
+        lock.close()
+        assert service.job()["done"] >= done, "steps that were saved are kept"
+        done = service.job()["done"]
+        assert service.client.get("/api/statistics").json()["corrections"] == 24
+        assert service.client.post("/api/retrain/1/continue").status_code == 202
+    wait_for(lambda: service.job()["state"] != "running")
+    assert (service.job()["state"], service.job()["version"]) == ("done", 2)
+    scores = [score["epoch"] for score in service.job()["scores"]]
+    every = math.ceil(epochs / 12)
+    assert scores == sorted({*range(every, epochs + 1, every), epochs}), "no validation is lost or done twice"
+
+
+def test_swaps_under_load_drop_no_request(tmp_path: Path, tiny_bundle: Path) -> None:
+    """Three clients read without a pause while another version is promoted to and fro."""
+    service = Running(tmp_path / "service", "--bundles", str(tiny_bundle))
+    service.stop()
+    service.arguments.append(str(tiny_bundle))  # the same member twice is another version
+    service.start()
+    stop, answers = threading.Event(), []
+
+    def read(reader: int) -> None:
+        with httpx2.Client(base_url=service.url, timeout=30) as client:
+            while not stop.is_set():
+                files = [("images", (f"{i}", noise(reader * 10 + i))) for i in range(3)]
+                answers.append(client.post("/api/recognise", files=files))
+
+    readers = [threading.Thread(target=read, args=(i,)) for i in range(3)]
+    for reader in readers:
+        reader.start()
+    for swap in range(10):
+        time.sleep(0.05)
+        assert service.client.post(f"/api/models/{1 + swap % 2}/promote").status_code == 200
+    stop.set()
+    for reader in readers:
+        reader.join()
+    service.stop()
+    assert {answer.status_code for answer in answers} == {200}
+    assert {line["version"] for answer in answers for line in answer.json()["lines"]} == {1, 2}
+
+
+def test_two_services_do_not_share_a_folder(service: Running) -> None:
+    with pytest.raises(NetchuError, match="another service uses this folder"):
+        build(parse(["--data", str(service.data)]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--host", "0.0.0.0"], "others can reach it, so set NETCHU_TOKEN or --token-file first"),
+        (["--queue", "0"], "--queue 0: expected 1 or more"),
+        (["--manifest", "missing.csv"], "missing.csv: no such manifest"),
+        (["--token-file", "missing"], "missing: cannot be read"),
+        (["--bundles", "missing.safetensors"], "missing.safetensors: no such bundle"),
+        ([], "holds no model version yet; name a bundle with --bundles"),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NETCHU_TOKEN", raising=False)
+    with pytest.raises(NetchuError, match=said):
+        build(parse([*arguments, "--data", "service"]))
+
+
+def test_a_short_token_and_a_foreign_database_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETCHU_TOKEN", "short")
+    with pytest.raises(NetchuError, match="NETCHU_TOKEN: a token has 16 or more"):
+        build(parse(["--data", str(tmp_path)]))
+    monkeypatch.delenv("NETCHU_TOKEN")
+    (tmp_path / "service.sqlite").write_bytes(b"no database" * 200)
+    with pytest.raises(NetchuError, match="is no database of this service"):
+        build(parse(["--data", str(tmp_path)]))
