@@ -102,6 +102,24 @@ def test_a_correction_is_kept_once_by_content(client: TestClient, service: Servi
     assert service.store.count_samples() == (1, 0, 0)
 
 
+def test_a_lost_database_is_made_again_from_the_folder(settings: Settings) -> None:
+    service = Service(settings)
+    client = TestClient(gated(service), base_url=HOST)
+    for seed in range(7):
+        correct(client, png(seed=seed), f"Tổ {seed}", read_text="Tổ 0", version=1)
+    before = [sample.to_dict() for sample in service.store.samples()]
+    service.close()
+    for path in settings.data.glob("service.sqlite*"):
+        path.unlink()
+    folder = next((settings.data / "samples").iterdir())
+    for name in (".broken.png", f"{'0' * 64}.png"):  # as a kill between two writes leaves them
+        (folder / name).write_bytes(b"x")
+    service = Service(settings)
+    assert [sample.to_dict() for sample in service.store.samples()] == before
+    assert len(list((settings.data / "samples").glob("*/*"))) == 14
+    service.close()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("  ", "is empty"), ("a\nb", "control characters"), ("x" * 400, "400 characters; a line has at most 300")],
@@ -191,6 +209,8 @@ def test_a_page_is_cut_into_its_lines(service: Service) -> None:
     assert [line["text"] for line in lines] == [
         recognise(client, png(part)).json()["lines"][0]["text"] for part in (page[:40], page[40:])
     ]
+    blank = TestClient(build_app(service, cut_page=lambda image: []), base_url=HOST)
+    assert "no line of writing" in recognise(blank, png(page), query="?page=true").json()["error"]
     sent = base64.b64decode(lines[1]["image"].removeprefix("data:image/png;base64,"))
     assert np.array_equal(cv2.imdecode(np.frombuffer(sent, np.uint8), cv2.IMREAD_GRAYSCALE), page[40:])
 

@@ -61,6 +61,8 @@ def build_app(service: Service, *, cut_page: CutPage | None = None) -> FastAPI:
             images = [await run_in_threadpool(decode_upload, await u.read(), limits, _name(u)) for u in uploads]
         if page and cut_page is not None:
             images = [line for image in images for line in await run_in_threadpool(cut_page, image)]
+            if not images:
+                raise RefusalError(422, "no line of writing was found on the page; send its lines one by one")
         waiting = service.batcher.submit(images, service.settings.timeout)
         try:
             answers = await asyncio.gather(*map(asyncio.wrap_future, waiting))
