@@ -21,15 +21,18 @@ import httpx2
 import numpy as np
 import pytest
 import uvicorn
+from starlette.testclient import TestClient
 
 from netchu.checkpoint import read_bundle
 from netchu.errors import NetchuError
+from netchu.lines import find_lines
 from netchu.manifest import read_manifest, split
 from netchu.preprocess import read_image
 from netchu.serve.__main__ import build, parse
 from netchu.serve.finetune import lock_file
 from netchu.serve.uploads import encode_png
 from tests.conftest import TEXTS
+from tests.forms import make_form
 
 KILLS = int(os.environ.get("NETCHU_KILLS", "2"))  # of a retraining; each costs a start of Python
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -343,3 +346,13 @@ def test_a_short_token_and_a_foreign_database_are_refused(tmp_path: Path, monkey
     (tmp_path / "service.sqlite").write_bytes(b"no database" * 200)
     with pytest.raises(NetchuError, match="is no database of this service"):
         build(parse(["--data", str(tmp_path)]))
+
+
+def test_a_whole_form_goes_in(tmp_path: Path, tiny_bundle: Path) -> None:
+    form = make_form("table", 1)
+    app = build(parse(["--bundles", str(tiny_bundle), "--data", str(tmp_path / "service")]))
+    photo = bytes(cv2.imencode(".png", form.photo)[1])
+    with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+        answer = client.post("/api/recognise?page=true", files={"images": ("form.png", photo, "image/png")})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["lines"]) == len(find_lines(form.photo)) > 10

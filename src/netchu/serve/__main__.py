@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from netchu.errors import NetchuError, run_main
+from netchu.lines import find_lines
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 TOKEN = "NETCHU_TOKEN"  # environment variable
@@ -93,7 +94,7 @@ def build(args: argparse.Namespace) -> Any:
         )
     )
     return Gate(
-        build_app(service),
+        build_app(service, cut_page=lambda photo: [line.image for line in find_lines(photo)]),
         token=token,
         loopback=args.host in LOOPBACK_HOSTS,
         request_bytes=service.settings.limits.request_bytes,
