@@ -6,7 +6,8 @@ from pathlib import Path
 SOURCE = Path(__file__).parent.parent / "src" / "netchu"
 ORDER = [
     "errors", "atomic", "interruption", "config", "charset", "metrics", "budget",
-    "precision", "manifest", "preprocess", "augment", "backbone", "neck", "model", "losses", "schedule", "decode",
+    "precision", "manifest", "preprocess", "likelihood", "beam", "bayes", "ngram", "smoothing", "arpa", "language",
+    "fusion", "gazetteer", "augment", "backbone", "neck", "model", "losses", "schedule", "decode", "oof",
     "tracking", "readers", "dataset", "checkpoint", "predict", "engine", "ensemble", "submission", "report",
 ]  # fmt: skip
 HOMES = {
