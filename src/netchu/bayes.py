@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from netchu.metrics import align, line_score
 
 Floats = NDArray[np.float64]
+NEGLIGIBLE = 1e-3  # hypotheses less probable than this say nothing of single characters
 
 
 def posteriors(scores: Sequence[float] | Floats, temperature: float = 1.0) -> Floats:
@@ -35,7 +36,17 @@ def choose(texts: Sequence[str], probabilities: Floats) -> int:
 
 def certainties(answer: str, texts: Sequence[str], probabilities: Floats) -> tuple[float, ...]:
     """For each character of the answer, the probability of the hypotheses that have it too, aligned by edits."""
-    total = np.zeros(len(answer))
+    total = np.full(len(answer), probabilities.sum())
     for text, probability in zip(texts, probabilities, strict=True):
-        total += probability * np.array([read == c for c, read in align(text, answer)], bool)
-    return tuple(np.minimum(total, 1.0).tolist())
+        if text == answer or probability < NEGLIGIBLE:
+            continue
+        start = _shared(text, answer)
+        end = _shared(text[start:][::-1], answer[start:][::-1])
+        middle = align(text[start : len(text) - end], answer[start : len(answer) - end])
+        total[start : len(answer) - end] -= probability * np.array([read != c for c, read in middle], bool)
+    return tuple(np.clip(total, 0.0, 1.0).tolist())
+
+
+def _shared(a: str, b: str) -> int:
+    """How many characters two texts have in common at their start."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

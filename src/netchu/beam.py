@@ -67,19 +67,26 @@ def search(
 
     `space` is the class of the space, which is taken off both ends of a text; BLANK when the charset has none.
     """
-    found = dict.fromkeys(_trim(sequence, space) for sequence in _prefixes(log_probs, scorer, width, floor))
-    return rank(log_probs, list(found), scorer)[:best]
-
-
-def rank(log_probs: LogProbs, sequences: Sequence[tuple[int, ...]], scorer: Scorer | None) -> list[Hypothesis]:
-    """The sequences with their exact scores, highest first; those without any alignment are left out."""
+    sequences = propose(log_probs, scorer=scorer, width=width, floor=floor, space=space)
     likelihoods = log_likelihoods(log_probs, sequences)
     hypotheses = [
         Hypothesis(sequence, float(value), scorer.score(sequence) if scorer else 0.0)
         for sequence, value in zip(sequences, likelihoods, strict=True)
         if np.isfinite(value)
     ]
-    return sorted(hypotheses, key=lambda h: (-h.score, h.classes))
+    return sorted(hypotheses, key=lambda h: (-h.score, h.classes))[:best]
+
+
+def propose(
+    log_probs: LogProbs,
+    *,
+    scorer: Scorer | None = None,
+    width: int = WIDTH,
+    floor: float = FLOOR,
+    space: int = BLANK,
+) -> list[tuple[int, ...]]:
+    """The texts that the search ends with, the seemingly likeliest first, not scored again; see `search`."""
+    return list(dict.fromkeys(_trim(s, space) for s in _prefixes(log_probs, scorer, width, floor)))
 
 
 def _trim(sequence: Sequence[int], space: int) -> tuple[int, ...]:

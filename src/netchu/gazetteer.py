@@ -6,7 +6,7 @@ district. Nothing is forced: a proposal is one more text whose CTC likelihood de
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +30,44 @@ Tree = dict[str, dict[str, tuple[str, ...]]]  # province -> district ("" where t
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A name found before the word `start`: the text with it in place, edits so far, how many levels are matched."""
+    """A name found before the word `start`: the text with it in place, edits so far."""
 
     words: tuple[str, ...]
     start: int
     edits: int
-    levels: int
+
+
+class Names:
+    """Names of one level, in lower case by their number of words."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.by_words: dict[int, dict[str, str]] = {}
+        for name in names:
+            self.by_words.setdefault(name.count(" ") + 1, {})[name.lower()] = name
+
+    def near(self, match: Match, end: int) -> list[tuple[str, Match]]:
+        """The names nearest to the words that end at `end`, each with the match that it extends to."""
+        found = []
+        for count, names in self.by_words.items():
+            if count > end:
+                continue
+            window = " ".join(match.words[end - count : end])
+            bare = window.rstrip(",").lower()
+            for lower, name in names.items():
+                limit = NEAR * len(lower)
+                if abs(len(bare) - len(lower)) <= limit:
+                    edits = int(editdistance.eval(bare, lower))
+                    if edits <= limit:
+                        found.append((edits, name, count, window))
+        found.sort(key=lambda item: item[:2])
+        return [(name, _extended(match, end, n, name, window, edits)) for edits, name, n, window in found[:NAMES]]
+
+    def equal(self, words: Sequence[str], end: int) -> Iterator[tuple[str, int]]:
+        """(name, where it begins) of the names that the words before `end` spell out."""
+        for count, names in self.by_words.items():
+            name = names.get(" ".join(words[end - count : end]).rstrip(",").lower()) if count <= end else None
+            if name is not None:
+                yield name, end - count
 
 
 class Gazetteer:
@@ -47,11 +79,14 @@ class Gazetteer:
         for province, district, ward in rows:
             tree.setdefault(province, {}).setdefault(district, {})[ward] = None
         self.tree: Tree = {p: {d: tuple(wards) for d, wards in ds.items()} for p, ds in tree.items()}
+        self._provinces = Names(tree)
+        self._districts = {p: Names(d for d in districts if d) for p, districts in tree.items()}
+        self._wards = {(p, d): Names(wards) for p, districts in tree.items() for d, wards in districts.items()}
 
     def propose(self, text: str) -> list[str]:
         """Other texts that end in known places, the nearest first, at most `PROPOSALS`."""
         found: dict[str, int] = {}
-        for match in self._matches(text, NEAR):
+        for match in self._matches(tuple(text.split())):
             proposal = " ".join(match.words)
             if proposal != text:
                 found[proposal] = min(match.edits, found.get(proposal, match.edits))
@@ -59,44 +94,32 @@ class Gazetteer:
 
     def depth(self, text: str) -> int:
         """On how many levels (0 to 3) the text's end is a known place, read from the province on."""
-        return max((match.levels for match in self._matches(text, 0.0)), default=0)
-
-    def _matches(self, text: str, near: float) -> Iterator[Match]:
-        """All ways of reading the end of the text as near places, coarse ones first."""
         words = tuple(text.split())
-        for province in self._near(Match(words, len(words), 0, 0), self.tree, near):
-            yield province[1]
-            districts = self.tree[province[0]]
-            options = list(self._near(province[1], [d for d in districts if d], near))
-            for district in options:
-                yield district[1]
-                yield from (ward for _, ward in self._near(district[1], districts[district[0]], near))
-            if "" in districts:
-                yield from (ward for _, ward in self._near(province[1], districts[""], near))
+        deepest = 0
+        for province, start in self._provinces.equal(words, len(words)):
+            end = _skip_kind(words, start)
+            deepest = max(deepest, 1, 2 * any(self._ward_at(province, "", words, end)))
+            for district, begin in self._districts[province].equal(words, end):
+                ward_end = _skip_kind(words, begin)
+                deepest = max(deepest, 2, 3 * any(self._ward_at(province, district, words, ward_end)))
+        return deepest
 
-    def _near(self, match: Match, names: Iterable[str], near: float) -> list[tuple[str, Match]]:
-        """The names nearest to the words before a match, each with the match that it extends to."""
-        end = _skip_kind(match.words, match.start) if match.levels else match.start
-        found = []
-        windows: dict[int, str] = {}
-        for name in names:
-            count = name.count(" ") + 1
-            if count > end:
-                continue
-            window = windows.get(count)
-            if window is None:
-                window = windows[count] = " ".join(match.words[end - count : end])
-            bare = window.rstrip(",").lower()
-            limit = near * len(name)
-            if abs(len(bare) - len(name)) > limit:
-                continue
-            edits = int(editdistance.eval(bare, name.lower()))
-            if edits <= limit:
-                found.append((edits, name, count, window))
-        found.sort(key=lambda item: item[:2])
-        return [
-            (name, _extended(match, end, count, name, window, edits)) for edits, name, count, window in found[:NAMES]
-        ]
+    def _ward_at(self, province: str, district: str, words: Sequence[str], end: int) -> Iterator[bool]:
+        """True for each ward of the district that the words before `end` spell out."""
+        if (province, district) in self._wards:
+            yield from (True for _ in self._wards[province, district].equal(words, end))
+
+    def _matches(self, words: tuple[str, ...]) -> Iterator[Match]:
+        """All ways of reading the end of a text as near places, coarse ones first."""
+        for province, match in self._provinces.near(Match(words, len(words), 0), len(words)):
+            yield match
+            end = _skip_kind(words, match.start)
+            for district, deeper in self._districts[province].near(match, end):
+                yield deeper
+                ward_end = _skip_kind(words, deeper.start)
+                yield from (ward for _, ward in self._wards[province, district].near(deeper, ward_end))
+            if (province, "") in self._wards:
+                yield from (ward for _, ward in self._wards[province, ""].near(match, end))
 
 
 def _extended(match: Match, end: int, count: int, name: str, window: str, edits: int) -> Match:
@@ -104,7 +127,7 @@ def _extended(match: Match, end: int, count: int, name: str, window: str, edits:
     comma = "," if window.endswith(",") else ""
     new = tuple(window.split() if edits == 0 else f"{name}{comma}".split())
     words = (*match.words[: end - count], *new, *match.words[end:])
-    return Match(words, end - count, match.edits + edits, match.levels + 1)
+    return Match(words, end - count, match.edits + edits)
 
 
 def _skip_kind(words: tuple[str, ...], end: int) -> int:
