@@ -7,8 +7,10 @@ SOURCE = Path(__file__).parent.parent / "src" / "netchu"
 ORDER = [
     "errors", "atomic", "interruption", "config", "charset", "metrics", "budget",
     "precision", "manifest", "preprocess", "likelihood", "beam", "bayes", "ngram", "smoothing", "arpa", "language",
-    "fusion", "gazetteer", "augment", "backbone", "neck", "model", "losses", "schedule", "decode", "oof",
-    "tracking", "readers", "dataset", "checkpoint", "predict", "engine", "ensemble", "submission", "report",
+    "fusion", "gazetteer", "augment", "backbone", "neck", "model", "losses", "schedule", "decode",
+    "confidence", "combination", "candidates", "reading", "tuning", "selection",
+    "tracking", "readers", "dataset", "quantisation", "checkpoint", "packing", "recipe",
+    "predict", "oof", "members", "contest", "engine", "ensemble", "submission", "report",
 ]  # fmt: skip
 HOMES = {
     "timm": {"backbone"},

@@ -8,7 +8,7 @@ resized line), `starts` (first frame of each line) and `log_probs` (all frames, 
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,21 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from netchu.atomic import atomic_path
 from netchu.charset import Charset
+from netchu.checkpoint import load_bundle
 from netchu.config import Config
-from netchu.decode import LogProbs
+from netchu.decode import LogProbs, greedy
 from netchu.errors import NetchuError
-from netchu.manifest import Line
-from netchu.preprocess import Geometry
+from netchu.manifest import Line, read_manifest, split
+from netchu.metrics import Scores, score
+from netchu.predict import predict
+from netchu.preprocess import Geometry, read_image, resize, to_input
 
 FORMAT = 1
+CHUNK = 256  # images held in memory at once
 FLOOR = -14.0  # log-probabilities below it are stored as it: they cost space and decide nothing
 
 
@@ -43,6 +48,12 @@ class OutOfFold:
     folds: list[int]
     widths: list[int]
     log_probs: list[LogProbs]
+
+    def at(self, order: Sequence[int]) -> "OutOfFold":
+        """The same with only these lines, in this order."""
+        names = ("ids", "texts", "writers", "folds", "widths", "log_probs")
+        kept: dict[str, Any] = {name: [getattr(self, name)[i] for i in order] for name in names}
+        return replace(self, **kept)
 
 
 def line_id(line: Line) -> str:
@@ -147,3 +158,25 @@ def _normalised(log_probs: LogProbs) -> LogProbs:
     """Rows that sum to 1 again after rounding."""
     total: LogProbs = np.logaddexp.reduce(log_probs, axis=1, keepdims=True)
     return (log_probs - total).astype(np.float32)  # type: ignore[no-any-return]
+
+
+def measure_oof(bundle_path: Path, manifest: Path, out: Path) -> Scores:
+    """Read the fold that a bundle held out and write what it says of it; returns its greedy scores.
+
+    Raises NetchuError when the bundle was trained on every line, or the manifest has no line of its fold.
+    """
+    bundle = load_bundle(bundle_path)
+    cfg, geometry = bundle.cfg, Geometry.of(bundle.cfg)
+    if not cfg.holds_out:
+        raise NetchuError(f"{bundle_path}: was trained on every line; give the bundle of a run that held a fold out")
+    _, lines = split(read_manifest(manifest), cfg.fold)
+    if not lines:
+        raise NetchuError(f"{manifest}: has no real line of fold {cfg.fold}; give the manifest of that run")
+    widths: list[int] = []
+    outputs: list[LogProbs] = []
+    for start in tqdm(range(0, len(lines), CHUNK), unit="chunk", desc="reading"):
+        resized = [resize(read_image(line.path), geometry) for line in lines[start : start + CHUNK]]
+        widths += [image.shape[1] for image in resized]
+        outputs += [p.log_probs for p in predict(bundle.model, [to_input(image, geometry) for image in resized])]
+    save_oof(out, cfg=cfg, charset=bundle.charset, lines=lines, widths=widths, log_probs=outputs)
+    return score([greedy(x, bundle.charset).text for x in outputs], [line.text for line in lines])

@@ -1,6 +1,6 @@
 """Pictures of what a model reads: `samples.png`, lines with prediction and truth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -11,7 +11,8 @@ from PIL import ImageDraw, ImageFont
 from netchu.atomic import atomic_path
 from netchu.errors import NetchuError
 from netchu.metrics import distance
-from netchu.preprocess import Image
+from netchu.preprocess import Image, read_image
+from netchu.submission import Answer
 
 ROW = 48  # pixels of a line image in the picture
 FONT_SIZE = 17
@@ -45,6 +46,16 @@ def draw_samples(path: Path, images: Sequence[Image], answers: Sequence[str], la
         top += height
     with atomic_path(path) as temporary:
         sheet.save(temporary)
+
+
+def draw_answers(
+    path: Path, folder: Path, answers: Sequence[Answer], labels: Mapping[str, str], count: int = 16
+) -> int:
+    """Draw the first lines of a folder that could be read; `labels` by id, some or none. Returns how many."""
+    shown = [answer for answer in answers if not answer.problem][:count]
+    images = [read_image(folder / answer.id) for answer in shown]
+    draw_samples(path, images, [answer.text for answer in shown], [labels.get(answer.id) for answer in shown])
+    return len(shown)
 
 
 def _scaled(image: Image) -> Image:
