@@ -142,6 +142,9 @@ def decide(candidates: Candidates, weights: Floats, settings: Settings) -> Readi
     texts = [candidates.texts[i] for i in order]
     probabilities = posteriors(total[order], settings.temperature)
     best = choose(texts, probabilities) if settings.risk else 0
+    confidence = float(probabilities[best])
+    if settings.decoder == "greedy":  # too few texts to tell probabilities from: the answer's own likelihood then
+        confidence = float(np.exp(weights @ candidates.likelihoods[:, order[best]]))
     sure = certainties(texts[best], texts, probabilities)
     others = [(t, float(p)) for i, (t, p) in enumerate(zip(texts, probabilities, strict=True)) if i != best]
-    return Reading(texts[best], float(probabilities[best]), sure, tuple(others[:ALTERNATIVES]))
+    return Reading(texts[best], confidence, sure, tuple(others[:ALTERNATIVES]))
