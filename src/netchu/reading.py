@@ -35,9 +35,9 @@ class Settings:
     average: str = "probs"  # a key of combination.AVERAGES, for `frame`
     width: int = 16  # prefixes in the beam
     best: int = 8  # texts that each member contributes
-    language_weight: float = 0.35
+    language_weight: float = 0.25
     language_bonus: float = 0.8
-    place_bonus: float = 1.0
+    place_bonus: float = 2.0
     place_drop: float = 8.0  # nats of likelihood that a proposed place may be below the best found text
     risk: bool = False  # choose by expected kalapa_score rather than by score
     temperature: float = 1.0
