@@ -28,22 +28,17 @@ sys.path[:0] = [str(ROOT)]
 
 import cv2
 import numpy as np
-import torch
 
-from benchmarks.train_step import PEERS, VIETOCR, build_vietocr, install_peers
+from benchmarks.peers import PEERS, install_peers
 from netchu.budget import MEGABYTE
-from netchu.ensemble import Ensemble
 from netchu.errors import NetchuError, run_main
-from netchu.manifest import read_manifest, split
-from netchu.metrics import score
 from netchu.preprocess import read_image
-from netchu.reading import Settings
-from netchu.recipe import Recipe, read_recipe
 
 PACKAGES = (
     "asterocr==1.0.2", "rapidocr==3.10.0", "onnxruntime==1.31.1", "flatbuffers", "protobuf", "pyclipper==1.4.0",
     "shapely==2.2.0", "omegaconf==2.4.0", "antlr4-python3-runtime==4.9.3", "colorlog==6.12.0", "six==1.17.0",
-    "pyyaml==6.0.3", "requests==2.34.2", "urllib3", "idna", "certifi", "charset-normalizer", *VIETOCR,
+    "pyyaml==6.0.3", "requests==2.34.2", "urllib3", "idna", "certifi", "charset-normalizer",
+    "vietocr==0.3.13", "einops==0.8.1",
 )  # fmt: skip
 WRITTEN = 37  # characters that VietOCR is made to write, the mean length of a Kalapa label
 WARM = 3  # lines that are read before the clock runs
@@ -61,8 +56,19 @@ class Contestant:
     speed_only: bool = False
 
 
-def build_netchu(recipe: Recipe, *, alone: bool, greedy: bool) -> Contestant:
+# A contestant's packages are imported where it is built, so that nobody's memory holds another one's.
+
+
+def build_netchu(path: Path, threads: int, *, alone: bool, greedy: bool) -> Contestant:
     """The ensemble or its weightiest member, as the recipe decodes or greedily."""
+    import torch
+
+    from netchu.ensemble import Ensemble
+    from netchu.reading import Settings
+    from netchu.recipe import read_recipe
+
+    torch.set_num_threads(threads)
+    recipe = read_recipe(path)
     if alone:
         first = max(range(len(recipe.bundles)), key=lambda i: recipe.weights[i])
         recipe = replace(recipe, bundles=(recipe.bundles[first],), weights=(1.0,))
@@ -88,6 +94,7 @@ def build_rapidocr(threads: int) -> Contestant:
 
     names = {f"EngineConfig.onnxruntime.{kind}_op_num_threads": n for kind, n in (("intra", threads), ("inter", 1))}
     reader = RapidOCR(params={"Global.log_level": "critical", **names})
+    reader(np.full((48, 200, 3), 255, np.uint8), use_det=False, use_cls=False, use_rec=True)  # loads the recogniser
 
     def read(images: Sequence[np.ndarray]) -> list[str]:
         found = reader.text_rec(TextRecInput(img=[cv2.cvtColor(i, cv2.COLOR_GRAY2BGR) for i in images]))
@@ -115,10 +122,14 @@ def build_tesseract(threads: int) -> Contestant:
     return Contestant(read, read, [folder / "vie.traineddata"])
 
 
-def build_speed(kind: str) -> Contestant:
+def build_speed(kind: str, threads: int) -> Contestant:
     """VietOCR with random weights, 32 pixels high and up to 512 wide, as its published config has it."""
+    import torch
     from vietocr.tool.translate import translate
 
+    from benchmarks.train_step import build_vietocr
+
+    torch.set_num_threads(threads)
     model = build_vietocr(kind).eval()
 
     def read(images: Sequence[np.ndarray]) -> list[str]:
@@ -134,17 +145,16 @@ def build_speed(kind: str) -> Contestant:
 def build(name: str, recipe: Path, threads: int) -> Contestant:
     """The contestant of that name."""
     if name.startswith("netchu"):
-        return build_netchu(read_recipe(recipe), alone="member" in name, greedy="greedy" in name)
+        return build_netchu(recipe, threads, alone="member" in name, greedy="greedy" in name)
     install_peers(*PACKAGES)
     if name.startswith("vietocr"):
-        return build_speed(name.split()[1])
+        return build_speed(name.split()[1], threads)
     return {"asterocr": build_asterocr, "rapidocr": lambda: build_rapidocr(threads),
             "tesseract": lambda: build_tesseract(threads)}[name]()  # fmt: skip
 
 
-def measure(name: str, recipe: Path, paths: Sequence[Path], labels: Sequence[str], threads: int) -> dict[str, Any]:
-    """All figures of one contestant, measured in this process."""
-    torch.set_num_threads(threads)
+def measure(name: str, recipe: Path, paths: Sequence[Path], threads: int) -> dict[str, Any]:
+    """What one contestant reads, and its figures, measured in this process."""
     images = [read_image(path) for path in paths]
     contestant = build(name, recipe, threads)
     contestant.many(images[:WARM])
@@ -162,8 +172,20 @@ def measure(name: str, recipe: Path, paths: Sequence[Path], labels: Sequence[str
         "lines_a_s": len(images) / together,
         "peak_mb": peak * 1024 / MEGABYTE,
         "model_mb": sum(path.stat().st_size for path in contestant.files) / MEGABYTE if contestant.files else None,
-        "cer": None if contestant.speed_only else score(texts, labels).cer,
+        "texts": None if contestant.speed_only else texts,
     }
+
+
+def run(name: str, recipe: Path, paths: Sequence[Path], threads: int) -> dict[str, Any]:
+    """The same in a new process; raises NetchuError when it fails."""
+    job = json.dumps({"name": name, "recipe": str(recipe), "paths": [str(p) for p in paths], "threads": threads})
+    command = [sys.executable, str(Path(__file__).resolve()), "--contestant"]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(command, input=job, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise NetchuError((done.stderr.strip().splitlines() or ["no message"])[-1][:120])
+    figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return figures
 
 
 def main() -> None:
@@ -176,39 +198,44 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100, help="lines")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures")
-    parser.add_argument("--contestant", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    from netchu.manifest import read_manifest, split
+    from netchu.metrics import score
+
     lines = [line for line in split(read_manifest(args.manifest), args.fold)[1] if line.source == args.source]
     lines = lines[:: max(1, len(lines) // max(1, args.count))][: args.count]
     if not lines:
         raise NetchuError(f"{args.manifest}: has no line of source {args.source} in fold {args.fold}")
-    paths, labels = [line.path for line in lines], [line.text for line in lines]
-    if args.contestant:
-        print("\n" + json.dumps(measure(args.contestant, args.ensemble, paths, labels, args.threads)))
-        return
     install_peers(*PACKAGES)
     kinds = [f"netchu {what}, {how}" for what in ("member", "ensemble") for how in ("greedy", "full")]
     names = [*kinds, "asterocr", "rapidocr", *(["tesseract"] if shutil.which("tesseract") else []),
              "vietocr seq2seq", "vietocr transformer"]  # fmt: skip
     figures: dict[str, dict[str, Any]] = {}
-    print(f"{len(lines)} lines of fold {args.fold}, {args.threads} threads, torch {torch.__version__}")
+    print(f"{len(lines)} lines of source {args.source}, fold {args.fold}, {args.threads} threads")
     print(f"{'':26}{'ms/line':>9}{'lines/s':>9}{'peak MB':>9}{'model MB':>10}{'CER %':>8}")
     for name in names:
-        environment = {**os.environ, "OMP_NUM_THREADS": str(args.threads)}
-        command = [sys.executable, *sys.argv, "--contestant", name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        if done.returncode:
-            print(
-                f"{name:26}could not run: {(done.stderr.strip().splitlines() or ['no message'])[-1][:120]}", flush=True
-            )
+        try:
+            row = run(name, args.ensemble, [line.path.resolve() for line in lines], args.threads)
+        except NetchuError as error:
+            print(f"{name:26}could not run: {error}", flush=True)
             continue
-        row = figures[name] = json.loads(done.stdout.strip().splitlines()[-1])
+        texts = row.pop("texts")
+        row["cer"] = score(texts, [line.text for line in lines]).cer if texts else None
+        figures[name] = row
         size = f"{row['model_mb']:10.1f}" if row["model_mb"] is not None else f"{'-':>10}"
-        error = f"{100 * row['cer']:8.2f}" if row["cer"] is not None else f"{'-':>8}"
-        print(f"{name:26}{row['ms_a_line']:9.1f}{row['lines_a_s']:9.1f}{row['peak_mb']:9.0f}{size}{error}", flush=True)
+        error_rate = f"{100 * row['cer']:8.2f}" if texts else f"{'-':>8}"
+        print(
+            f"{name:26}{row['ms_a_line']:9.1f}{row['lines_a_s']:9.1f}{row['peak_mb']:9.0f}{size}{error_rate}",
+            flush=True,
+        )
     if args.out:
         args.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    run_main(main)
+    if sys.argv[1:] == ["--contestant"]:
+        order = json.load(sys.stdin)
+        answer = measure(order["name"], Path(order["recipe"]), [Path(p) for p in order["paths"]], order["threads"])
+        print("\n" + json.dumps(answer))
+    else:
+        run_main(main)

@@ -9,7 +9,6 @@ The package is installed without its dependencies into `benchmarks/.peers`, so t
 
 import argparse
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PEERS = ROOT / "benchmarks" / ".peers"
 sys.path[:0] = [str(ROOT)]
 
 import cv2
 import numpy as np
 import torch
 
+from benchmarks.peers import install_peers
 from netchu.config import Config, load_config
 from netchu.engine import LOG_EVERY, fit
 from netchu.errors import NetchuError, run_main
@@ -66,16 +65,6 @@ def measure_ours(cfg: Config) -> tuple[float, float]:
     fit(cfg)
     windows = [r for r in read_log(cfg.run_dir / "log.jsonl") if "lines_per_s" in r][1:]
     return statistics.median(r["lines_per_s"] for r in windows), statistics.median(r["data_wait"] for r in windows)
-
-
-def install_peers(*packages: str) -> None:
-    """Packages without their dependencies in PEERS, which joins the path; what is there already stays."""
-    missing = [p for p in packages if not any(PEERS.glob(f"{p.split('==')[0].replace('-', '_')}-*.dist-info"))]
-    if missing:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(PEERS), *missing]
-        if subprocess.run(command, check=False).returncode:
-            raise NetchuError(f"{PEERS}: {' '.join(missing)} could not be installed; check the package index")
-    sys.path.insert(0, str(PEERS))
 
 
 def build_vietocr(kind: str) -> torch.nn.Module:
