@@ -86,6 +86,16 @@ def test_from_runs_to_answers(runs: Path, lines_folder: Path, tmp_path: Path) ->
     assert_refused(run("infer.py", "--images", images, "--ensemble", out), "has changed since")
 
 
+def test_every_way_side_by_side(runs: Path) -> None:
+    done = netchu("ensemble", "compare", "--oof", runs / "tiny_f0", runs / "other_f0", "--language", runs / "made.nlm",
+                  "--places", runs / "places.tsv")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for team in ("tiny_f0", "other_f0", "2 members, frame", "2 members, rescore"):
+        for step in ("greedy", "beam", "+ n-gram", "+ gazetteer", "+ minimum risk"):
+            assert f"{team}, {step} " in done.stdout
+    assert "frames apart" in done.stdout
+
+
 def test_nothing_fits(runs: Path, tmp_path: Path) -> None:
     done = select(runs, tmp_path / "e.json", "--budget-mb", "0.01")
     assert "over the limits" in done.stdout

@@ -10,7 +10,7 @@ ORDER = [
     "fusion", "gazetteer", "augment", "backbone", "neck", "model", "losses", "schedule", "decode",
     "confidence", "combination", "candidates", "reading", "tuning", "selection",
     "tracking", "readers", "dataset", "quantisation", "checkpoint", "packing", "recipe",
-    "predict", "oof", "members", "contest", "engine", "ensemble", "submission", "report",
+    "predict", "oof", "members", "contest", "comparison", "commands", "engine", "ensemble", "submission", "report",
 ]  # fmt: skip
 HOMES = {
     "timm": {"backbone"},

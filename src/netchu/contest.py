@@ -124,6 +124,15 @@ def hold(
     return recipe
 
 
+def mean_offset(members: Sequence[Member]) -> float:
+    """How far apart the members' spikes stand, in frames, over all lines that they read alike; 0 when there is none."""
+    offsets = [
+        spike_offset([m.oof.log_probs[i] for m in members], [places_of(m.oof, i) for m in members])
+        for i in range(len(members[0].oof.ids))
+    ]
+    return float(np.mean([x for x in offsets if x is not None] or [0.0]))
+
+
 def table(
     title: str,
     choices: Sequence[Choice],
@@ -156,11 +165,7 @@ def _try_frames(
     """The settings for averaging frames instead, when that reads these lines better; prints both figures."""
     if len(members) < 2:
         return settings
-    offsets = [
-        spike_offset([m.oof.log_probs[i] for m in members], [places_of(m.oof, i) for m in members])
-        for i in range(len(lines))
-    ]
-    apart = float(np.mean([x for x in offsets if x is not None] or [0.0]))
+    apart = mean_offset(members)
     averaged = replace(settings, combination="frame")
     shares = [float(w) for w in weights if w > 0]
     framed, _ = gather_lines(members, averaged, scorers, gazetteer, shares)

@@ -1,9 +1,8 @@
 """N bundles as one recogniser: images in, readings out. Nobody above needs to know how many members there are.
 
-python -m netchu.ensemble select|oof|int8|soup makes and chooses members; see --help of each.
+`python -m netchu.ensemble` makes and chooses members, see `commands`.
 """
 
-import argparse
 import time
 import warnings
 from collections.abc import Sequence
@@ -13,16 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from netchu.budget import BUDGET_MB
 from netchu.checkpoint import Bundle, load_bundle
 from netchu.combination import APART, Places, frame_places, spike_offset
-from netchu.contest import hold
+from netchu.commands import main
 from netchu.decode import LogProbs, Reading
 from netchu.errors import NetchuError, run_main
 from netchu.gazetteer import Gazetteer, read_places
 from netchu.ngram import NGram, load_ngram
-from netchu.oof import measure_oof
-from netchu.packing import average_bundles, pack_int8
 from netchu.predict import predict
 from netchu.preprocess import Geometry, Image, resize, to_input
 from netchu.reading import LineReader, Settings
@@ -143,59 +139,6 @@ class Ensemble:
                     f"up to {APART} is safe to average): read with combination rescore",
                     stacklevel=3,
                 )
-
-
-def main() -> None:
-    """Read the arguments and run the sub-command."""
-    parser = argparse.ArgumentParser(prog="python -m netchu.ensemble", description="Make members and choose among them")
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("select", help="the best ensemble within limits -> ensemble.json")
-    command.add_argument(
-        "--oof",
-        nargs="+",
-        required=True,
-        metavar="RUN|BUNDLE=OOF,OOF",
-        help="members: run folders (best.safetensors, oof.npz), or a bundle and its out-of-fold files",
-    )
-    command.add_argument("--budget-mb", type=float, default=BUDGET_MB, help="limit on all files, 10^6 bytes each")
-    command.add_argument("--time-s", type=float, default=2.0, help="limit on seconds a line, here, one at a time")
-    command.add_argument("--language", type=Path, metavar="FILE", help="n-gram model that the ensemble opens")
-    command.add_argument(
-        "--held-out-language",
-        type=Path,
-        nargs="*",
-        default=[],
-        metavar="FILE",
-        help="models that left a fold's labels out, to measure that fold with",
-    )
-    command.add_argument("--places", type=Path, metavar="FILE", help="gazetteer that the ensemble opens")
-    command.add_argument("--parts", type=int, default=5, help="of the nested cross-validation over writers")
-    command.add_argument("--out", type=Path, default=Path("ensemble.json"), metavar="FILE")
-    command = commands.add_parser("oof", help="what a bundle says of the fold that it never trained on")
-    command.add_argument("bundle", type=Path)
-    command.add_argument("--manifest", type=Path, required=True)
-    command.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
-    command = commands.add_parser("int8", help="a bundle's twin of half the size")
-    command.add_argument("bundle", type=Path)
-    command.add_argument("--out", type=Path, required=True, metavar="FILE")
-    command = commands.add_parser("soup", help="the average of fine-tunes of one pretraining")
-    command.add_argument("--bundles", type=Path, nargs="+", required=True, metavar="FILE")
-    command.add_argument("--weights", type=float, nargs="*", metavar="W")
-    command.add_argument("--out", type=Path, required=True, metavar="FILE")  # fmt: skip
-    args = parser.parse_args()
-    if args.command == "select":
-        hold(
-            args.oof, args.out, budget_mb=args.budget_mb, time_s=args.time_s, language=args.language,
-            held_out=args.held_out_language, places=args.places, parts=args.parts,
-        )  # fmt: skip
-    elif args.command == "oof":
-        print(measure_oof(args.bundle, args.manifest, args.out))
-    elif args.command == "int8":
-        pack_int8(args.bundle, args.out)
-        print(f"{args.out}: {args.out.stat().st_size / 1e6:.3f} MB, was {args.bundle.stat().st_size / 1e6:.3f} MB")
-    else:
-        average_bundles(args.bundles, args.out, args.weights)
-        print(f"{args.out}: average of {len(args.bundles)} bundles")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ every small set of members with every small weight when there are few. A member'
 The gain is reported by nested cross-validation over writers: what some writers' lines chose is measured on the others'.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from netchu.bayes import posteriors
 from netchu.candidates import Floats
+from netchu.errors import NetchuError
 from netchu.metrics import Scores, score
 from netchu.reading import Settings, scores
 from netchu.tuning import ScoredLine, gain, pick, tune
@@ -114,25 +115,36 @@ def pareto(choices: Sequence[Choice], limits: Limits) -> list[Choice]:
     return kept
 
 
-def nested(
-    lines: Sequence[ScoredLine], limits: Limits, settings: Settings, parts: int = 2
-) -> tuple[Scores, list[float], list[bool]]:
-    """Honest figures: writers in `parts`; each part is read with what the other parts chose and tuned.
+Judged = tuple[Scores, list[float], list[bool]]  # all lines; each one's confidence; whether it was right
 
-    Returns the scores over all lines, and each line's confidence and whether it was right, in the order of `lines`.
-    """
+
+def nested(lines: Sequence[ScoredLine], limits: Limits, settings: Settings, parts: int = 2) -> Judged:
+    """Honest figures of selection: each part of the writers is read with what the other parts chose and tuned."""
+    return _in_parts(lines, settings, parts, lambda others: np.array(search(others, limits, settings)[0].weights))
+
+
+def cross_tuned(lines: Sequence[ScoredLine], weights: Floats, settings: Settings, parts: int = 2) -> Judged:
+    """Honest figures of given members: each part of the writers is read with the settings that the others tuned."""
+    return _in_parts(lines, settings, parts, lambda others: weights)
+
+
+def _in_parts(
+    lines: Sequence[ScoredLine], settings: Settings, parts: int, weigh: Callable[[Sequence[ScoredLine]], Floats]
+) -> Judged:
+    """Writers in `parts`; raises NetchuError when there are fewer than two writers or parts."""
     writers = sorted({line.writer for line in lines})
+    if len(writers) < 2 or parts < 2:
+        raise NetchuError(f"--parts {parts}: {len(writers)} writers; two parts and writers or more are needed")
     part = {writer: i % parts for i, writer in enumerate(writers)}
     answers, sure, right = [""] * len(lines), [0.0] * len(lines), [False] * len(lines)
-    for held in range(parts):
+    for held in sorted(set(part.values())):
         others = [line for line in lines if part[line.writer] != held]
-        weights = np.array(search(others, limits, settings)[0].weights)
-        tuned = tune(others, weights, settings)
+        weights = weigh(others)
+        tuned = replace(tune(others, weights, replace(settings, risk=False)), risk=settings.risk)
         for i, line in enumerate(lines):
             if part[line.writer] == held:
                 chosen = pick(line, weights, tuned)
-                total = scores(line.candidates, weights, tuned)
-                probabilities = posteriors(total, tuned.temperature)
+                probabilities = posteriors(scores(line.candidates, weights, tuned), tuned.temperature)
                 answers[i], sure[i] = line.candidates.texts[chosen], float(probabilities[chosen])
                 right[i] = answers[i] == line.label
     return score(answers, [line.label for line in lines]), sure, right
