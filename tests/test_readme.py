@@ -16,7 +16,11 @@ SMALL = (
     "backbone=cnn3", "width_stride=4", "height=32", "hidden=16", "neck=none", "epochs=1", "epoch_lines=16",
     "batch_size=8", "workers=0", "pretrained=false",
 )  # fmt: skip
-SHRUNK = {"train.py": ["--set", *SMALL], "gendata_address.py": ["--count", "6", "--jobs", "1"]}
+SHRUNK = {
+    "train.py": ["--set", *SMALL],
+    "gendata_address.py": ["--count", "6", "--jobs", "1"],
+    "gentext_address.py": ["--count", "60"],
+}
 
 
 @pytest.fixture(scope="module")

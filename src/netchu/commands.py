@@ -45,6 +45,7 @@ def main() -> None:
     command = commands.add_parser("oof", help="what a bundle says of the fold that it never trained on")
     command.add_argument("bundle", type=Path)
     command.add_argument("--manifest", type=Path, required=True)
+    command.add_argument("--source", default="", help="only lines of this data set; empty: all")
     command.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
     command = commands.add_parser("int8", help="a bundle's twin of half the size")
     command.add_argument("bundle", type=Path)
@@ -62,7 +63,7 @@ def main() -> None:
     elif args.command == "compare":
         compare(args.oof, language=args.language, held_out=args.held_out_language, places=args.places, parts=args.parts)
     elif args.command == "oof":
-        print(measure_oof(args.bundle, args.manifest, args.out))
+        print(measure_oof(args.bundle, args.manifest, args.out, args.source))
     elif args.command == "int8":
         pack_int8(args.bundle, args.out)
         print(f"{args.out}: {args.out.stat().st_size / 1e6:.3f} MB, was {args.bundle.stat().st_size / 1e6:.3f} MB")

@@ -160,18 +160,20 @@ def _normalised(log_probs: LogProbs) -> LogProbs:
     return (log_probs - total).astype(np.float32)  # type: ignore[no-any-return]
 
 
-def measure_oof(bundle_path: Path, manifest: Path, out: Path) -> Scores:
-    """Read the fold that a bundle held out and write what it says of it; returns its greedy scores.
+def measure_oof(bundle_path: Path, manifest: Path, out: Path, source: str = "") -> Scores:
+    """Read the fold that a bundle held out (or only its lines of one source) and write what it says of them.
 
-    Raises NetchuError when the bundle was trained on every line, or the manifest has no line of its fold.
+    Returns the greedy scores. Raises NetchuError when the bundle was trained on every line, or the manifest has no
+    line of its fold.
     """
     bundle = load_bundle(bundle_path)
     cfg, geometry = bundle.cfg, Geometry.of(bundle.cfg)
     if not cfg.holds_out:
         raise NetchuError(f"{bundle_path}: was trained on every line; give the bundle of a run that held a fold out")
-    _, lines = split(read_manifest(manifest), cfg.fold)
+    lines = [line for line in split(read_manifest(manifest), cfg.fold)[1] if source in ("", line.source)]
     if not lines:
-        raise NetchuError(f"{manifest}: has no real line of fold {cfg.fold}; give the manifest of that run")
+        of = f" and source {source}" if source else ""
+        raise NetchuError(f"{manifest}: has no real line of fold {cfg.fold}{of}; give the manifest of that run")
     widths: list[int] = []
     outputs: list[LogProbs] = []
     for start in tqdm(range(0, len(lines), CHUNK), unit="chunk", desc="reading"):
