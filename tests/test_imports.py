@@ -8,7 +8,7 @@ ORDER = [
     "errors", "atomic", "interruption", "config", "charset", "metrics", "budget",
     "precision", "manifest", "preprocess", "likelihood", "beam", "bayes", "ngram", "smoothing", "arpa", "language",
     "fusion", "gazetteer", "augment", "backbone", "neck", "model", "losses", "schedule", "decode",
-    "confidence", "combination", "candidates", "reading", "tuning", "selection",
+    "confidence", "combination", "candidates", "reading", "decodertuning", "selection",
     "tracking", "readers", "dataset", "quantisation", "checkpoint", "packing", "recipe",
     "predict", "oof", "members", "contest", "comparison", "commands", "engine", "ensemble", "submission", "report",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from netchu.candidates import Candidates
 from netchu.reading import Settings
 from netchu.selection import Limits, nested, pareto, search, tries
-from netchu.tuning import ScoredLine, calibrate, evaluate, gain, scored, tune
+from netchu.decodertuning import ScoredLine, calibrate, evaluate, gain, scored, tune
 
 SETTINGS = Settings(decoder="beam")
 SKILL = (0.5, 0.8, 0.65)  # how often a member prefers the right text

@@ -19,7 +19,7 @@ from netchu.metrics import Scores
 from netchu.ngram import load_ngram
 from netchu.reading import Settings
 from netchu.selection import cross_tuned
-from netchu.tuning import ScoredLine
+from netchu.decodertuning import ScoredLine
 
 
 def compare(

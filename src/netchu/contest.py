@@ -22,7 +22,7 @@ from netchu.oof import OutOfFold
 from netchu.reading import Settings, build_scorer
 from netchu.recipe import Recipe, write_recipe
 from netchu.selection import Choice, Limits, nested, pareto, search
-from netchu.tuning import ScoredLine, evaluate, gain, scored, tune
+from netchu.decodertuning import ScoredLine, evaluate, gain, scored, tune
 
 BEST = 12  # texts that each member contributes
 SHOWN = 12  # rows of the printed table

@@ -17,7 +17,7 @@ from netchu.candidates import Floats
 from netchu.errors import NetchuError
 from netchu.metrics import Scores, score
 from netchu.reading import Settings, scores
-from netchu.tuning import ScoredLine, gain, pick, tune
+from netchu.decodertuning import ScoredLine, gain, pick, tune
 
 ROUNDS = 6  # members taken, repeats included
 EXACT_UP_TO = 3000  # weightings that are still all tried
