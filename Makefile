@@ -25,8 +25,9 @@ demo: .venv/.installed
 	$(BIN)/python infer.py --images $(DEMO)/test --bundles outputs/demo/best.safetensors \
 		--labels $(DEMO)/test/labels.tsv --out outputs/demo/submission.csv --samples outputs/demo/samples.png
 
+# Two test processes of one thread each: more threads would only wait for one another.
 test: lint types
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

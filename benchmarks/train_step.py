@@ -9,7 +9,6 @@ The package is installed without its dependencies into `benchmarks/.peers`, so t
 
 import argparse
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PEERS = ROOT / "benchmarks" / ".peers"
 sys.path[:0] = [str(ROOT)]
 
 import cv2
 import numpy as np
 import torch
 
+from benchmarks.peers import install_peers
 from netchu.config import Config, load_config
 from netchu.engine import LOG_EVERY, fit
 from netchu.errors import NetchuError, run_main
@@ -37,6 +36,8 @@ from synthetic_data.fontfolder import PACKAGED, find_fonts
 from synthetic_data.renderer import Renderer
 
 HEIGHT, WIDTH, BATCH = 48, 768, 16  # pixels as the network sees them, padding included
+CLASSES = 233  # of VietOCR's charset
+VIETOCR = ("vietocr==0.3.13", "einops==0.8.1")
 TEXT = "Số 12 Ngõ 7 Xã Tân Phú Huyện Đức Hoà Long An"  # 44 characters, near the mean of real lines
 
 Step = Callable[[], float]  # runs one measurement, returns lines a second
@@ -85,22 +86,10 @@ def measure_forward(cfg: Config, seconds: float = 3.0) -> float:
     return 8 * passes / (time.perf_counter() - began)
 
 
-def install_peer() -> None:
-    """VietOCR and the one package that its models import."""
-    if not (PEERS / "vietocr").is_dir():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(PEERS)]
-        done = subprocess.run([*command, "vietocr==0.3.13", "einops==0.8.1"], check=False)
-        if done.returncode:
-            raise NetchuError(f"{PEERS}: vietocr could not be installed; check the package index")
-    sys.path.insert(0, str(PEERS))
-
-
-def build_peer(kind: str, images: list[np.ndarray]) -> Step:
-    """One training step of VietOCR's `vgg_seq2seq` or `vgg_transformer`, with the sizes of its published configs."""
+def build_vietocr(kind: str) -> torch.nn.Module:
+    """VietOCR's `seq2seq` or `transformer` over vgg19, with the sizes of its published configs and random weights."""
     from vietocr.model.transformerocr import VietOCR
-    from vietocr.optim.labelsmoothingloss import LabelSmoothingLoss
 
-    classes, length = 233, len(TEXT) + 2
     pools = [[2, 2], [2, 2], [2, 1], [2, 1], [1, 1]]
     cnn: dict[str, Any] = {"pretrained": False, "ss": pools, "ks": pools, "hidden": 256}
     decoder: dict[str, Any] = {
@@ -109,12 +98,21 @@ def build_peer(kind: str, images: list[np.ndarray]) -> Step:
         "transformer": {"d_model": 256, "nhead": 8, "num_encoder_layers": 6, "num_decoder_layers": 6,
                         "dim_feedforward": 2048, "max_seq_length": 1024, "pos_dropout": 0.1, "trans_dropout": 0.1},
     }[kind]  # fmt: skip
-    model = VietOCR(classes, "vgg19_bn", cnn, decoder, kind).train()
+    model: torch.nn.Module = VietOCR(CLASSES, "vgg19_bn", cnn, decoder, kind)
+    return model
+
+
+def build_peer(kind: str, images: list[np.ndarray]) -> Step:
+    """One training step of VietOCR."""
+    from vietocr.optim.labelsmoothingloss import LabelSmoothingLoss
+
+    length = len(TEXT) + 2
+    model = build_vietocr(kind).train()
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), eps=1e-09, lr=3e-4)
-    criterion = LabelSmoothingLoss(classes, padding_idx=0, smoothing=0.1)
+    criterion = LabelSmoothingLoss(CLASSES, padding_idx=0, smoothing=0.1)
     padded = [np.pad(image, ((0, 0), (0, WIDTH - image.shape[1])), mode="edge") for image in images[:BATCH]]
     batch = torch.from_numpy(np.stack(padded)).float().div(255)[:, None].expand(-1, 3, -1, -1).contiguous()
-    target = torch.randint(4, classes, (length, BATCH))
+    target = torch.randint(4, CLASSES, (length, BATCH))
     mask = torch.zeros(BATCH, length - 1, dtype=torch.bool)
 
     def step() -> float:
@@ -140,7 +138,7 @@ def main() -> None:
     if args.steps <= 2 * LOG_EVERY or args.rounds < 1 or args.peer_steps < 1:
         raise NetchuError(f"--steps must be above {2 * LOG_EVERY}, --rounds and --peer-steps at least 1")
 
-    install_peer()
+    install_peers(*VIETOCR)
     images = render_images(64, pad=8)
     peers = {f"vietocr vgg_{kind}": build_peer(kind, images) for kind in ("seq2seq", "transformer")}
     rates: dict[str, list[float]] = {"netchu b0_192": [], **{name: [] for name in peers}}

@@ -7,7 +7,7 @@ import pytest
 
 from netchu.charset import BLANK, Charset
 from netchu.decode import LogProbs, Reading, greedy
-from netchu.serve.confidence import DetailedReading, Guess, align, best_path_spans, detailed
+from netchu.serve.confidence import DetailedReading, Guess, align, best_path_spans, detail
 
 CHARSET = Charset(" abc")
 
@@ -24,8 +24,7 @@ def steps(*rows: dict[int, float]) -> LogProbs:
 
 
 def read(log_probs: LogProbs) -> DetailedReading:
-    reading = detailed(greedy)(log_probs, CHARSET)
-    assert isinstance(reading, DetailedReading)
+    reading = detail(greedy(log_probs, CHARSET), log_probs, CHARSET)
     return reading
 
 
@@ -81,8 +80,18 @@ def test_alignment_agrees_with_the_best_path_and_with_all_paths() -> None:
 def test_any_decoder_can_be_wrapped() -> None:
     """A text that the best path does not say is laid over the time steps all the same."""
     log_probs = steps({2: 0.9}, {0: 0.9}, {3: 0.6, 4: 0.35})
-    reading = detailed(lambda log_probs, charset: Reading("ac", 0.3))(log_probs, CHARSET)
-    assert isinstance(reading, DetailedReading)
+    reading = detail(Reading("ac", 0.3), log_probs, CHARSET)
     assert reading.text == "ac"
     assert [(c.text, c.confidence) for c in reading.characters] == [("a", 0.9), ("c", 0.35)]
     assert reading.characters[1].alternatives[0] == Guess("b", 0.6)
+
+
+def test_other_lines_are_those_of_the_decoder_where_it_has_some() -> None:
+    log_probs = np.log(np.full((4, len(CHARSET)), 1 / len(CHARSET), np.float32))
+    reading = Reading("a", 0.5, (0.5,), (("b", 0.3), ("c", 0.001)))
+    assert detail(reading, log_probs, CHARSET).lines == [Guess("b", 0.3)]
+
+
+def test_a_text_that_the_steps_cannot_hold_has_no_characters() -> None:
+    log_probs = np.log(np.full((2, len(CHARSET)), 1 / len(CHARSET), np.float32))
+    assert detail(Reading("abc", 0.5), log_probs, CHARSET).characters == []

@@ -44,3 +44,17 @@ def test_wrong_width_and_unknown_name() -> None:
         build_decoder("greedy")(np.zeros((3, 9), np.float32), CHARSET)
     with pytest.raises(NetchuError, match="decoder 'beem'"):
         build_decoder("beem")
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_ten_thousand_random_lines(name: str) -> None:
+    """No crash, one certainty a character, and no probability outside of 0 to 1."""
+    rng, decode = np.random.default_rng(0), build_decoder(name)
+    for _ in range(10_000):
+        logits = rng.normal(0, rng.choice([0.5, 3.0, 12.0]), (int(rng.integers(0, 5)), len(CHARSET)))
+        line = (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).astype(np.float32)
+        reading = decode(line, CHARSET)
+        assert len(reading.characters) == len(reading.text) <= len(line)
+        assert 0 <= reading.confidence <= 1 and all(0 <= p <= 1 for p in reading.characters)
+        others = [p for _, p in reading.alternatives]
+        assert others == sorted(others, reverse=True) and sum(others) <= 1 + 1e-5

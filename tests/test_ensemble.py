@@ -1,5 +1,6 @@
 """An ensemble is a model: members of any geometry, averaged on one time grid."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import torch
 from netchu.charset import Charset
 from netchu.checkpoint import Bundle
 from netchu.config import Config
-from netchu.ensemble import Ensemble, average_frames, frame_places
+from netchu.ensemble import Ensemble
 from netchu.errors import NetchuError
 from netchu.model import build_model
-from netchu.preprocess import Geometry
+from netchu.reading import COMBINATIONS, Settings
 
 CHARSET = Charset("abc ")
 
@@ -27,8 +28,10 @@ def bundle(cfg: Config, name: str = "m", charset: Charset = CHARSET, seed: int =
 IMAGES = [np.random.default_rng(w).integers(0, 255, (48, w), dtype=np.uint8) for w in (200, 90, 410)]
 
 
-def test_twins_read_as_one(tiny: Config) -> None:
-    one, two = Ensemble([bundle(tiny)]), Ensemble([bundle(tiny), bundle(tiny)])
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_twins_read_as_one(tiny: Config, combination: str) -> None:
+    settings = Settings(decoder="beam", combination=combination)
+    one, two = Ensemble([bundle(tiny)], settings=settings), Ensemble([bundle(tiny), bundle(tiny)], settings=settings)
     for a, b in zip(one.read(IMAGES), two.read(IMAGES), strict=True):
         assert a.reading.text == b.reading.text
         assert a.reading.confidence == pytest.approx(b.reading.confidence, rel=1e-4)
@@ -56,25 +59,22 @@ def test_another_charset_is_refused_by_name(tiny: Config) -> None:
         Ensemble([])
 
 
-def test_average_is_the_mean_probability() -> None:
-    rng = np.random.default_rng(0)
-    members = [np.log(rng.dirichlet(np.ones(5), 7)).astype(np.float32) for _ in range(3)]
-    places = [np.arange(7.0)] * 3
-    mean = average_frames(members, places)
-    assert np.allclose(np.exp(mean), np.mean([np.exp(m) for m in members], axis=0), atol=1e-6)
+def test_a_member_of_no_weight_has_no_say(tiny: Config) -> None:
+    members = [bundle(tiny), bundle(tiny, seed=1)]
+    for decoder in ("greedy", "beam"):
+        alone = Ensemble(members[:1], decoder=decoder).read(IMAGES)
+        both = Ensemble(members, decoder=decoder, weights=[1, 0]).read(IMAGES)
+        assert [r.reading.text for r in both] == [r.reading.text for r in alone]
 
 
-def test_interpolated_member_still_sums_to_one_and_stays_in_place() -> None:
-    """A spike at the same place of the line, seen on grids of stride 4 and stride 8, stays one spike."""
-    geometry = Geometry(height=32, max_width=512, pad=8)
-    places = [frame_places(256 // stride, stride, geometry, 240) for stride in (4, 8)]
-    members = []
-    for own in places:
-        probs = np.full((len(own), 3), 0.01)
-        probs[:, 0] = 0.98
-        probs[np.abs(own - 0.5).argmin()] = [0.01, 0.98, 0.01]
-        members.append(np.log(probs).astype(np.float32))
-    mean = np.exp(average_frames(members, places))
-    assert mean.shape == (64, 3)
-    assert np.allclose(mean.sum(axis=1), 1, atol=1e-5)
-    assert abs(places[0][mean[:, 1].argmax()] - 0.5) < 8 / 240
+def test_frames_that_stand_apart_are_warned_of_once(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netchu.ensemble.spike_offset", lambda outputs, places: 0.8)
+    members, settings = [bundle(tiny), bundle(tiny, seed=1)], Settings(combination="frame")
+    ensemble = Ensemble(members, settings=settings)
+    with pytest.warns(UserWarning, match=r"spikes stand 0.80 frames apart \(mean of 3 lines"):
+        ensemble.read(IMAGES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ensemble.read(IMAGES)
+        Ensemble(members).read(IMAGES)
+        Ensemble(members[:1], settings=settings).read(IMAGES)

@@ -6,10 +6,13 @@ from pathlib import Path
 SOURCE = Path(__file__).parent.parent / "src" / "netchu"
 ORDER = [
     "errors", "atomic", "interruption", "config", "charset", "metrics", "budget", "precision",
-    "manifest", "preprocess", "augment", "backbone", "neck", "model", "losses", "optimizer", "schedule", "decode",
-    "align", "samples", "trackers", "tracking", "runs", "labelfiles", "twins", "looks", "findings", "cleaning",
+    "manifest", "preprocess", "likelihood", "beam", "bayes", "ngram", "smoothing", "arpa", "language", "fusion",
+    "gazetteer", "augment", "backbone", "neck", "model", "losses", "optimizer", "schedule", "decode",
+    "align", "confidence", "combination", "candidates", "reading", "decodertuning", "selection",
+    "samples", "trackers", "tracking", "runs", "labelfiles", "twins", "looks", "findings", "cleaning",
     "lmdbfile", "readers_challenge", "readers_review", "readers_store", "readers_mcocr", "readers_table", "readers",
-    "importing", "dataset", "rendering", "rundata", "checkpoint", "resume", "predict", "stepping", "validation",
+    "importing", "dataset", "rendering", "rundata", "quantisation", "checkpoint", "packing", "recipe",
+    "resume", "predict", "oof", "members", "contest", "comparison", "commands", "stepping", "validation",
     "engine", "folds", "trial", "ensemble", "submission", "analysis", "htmlpage", "report", "checkpage", "check",
     "tuning", "tunereport", "tune", "registry", "page", "lines", "lite", "vectors", "onnxfile", "quantise",
     "program", "parity", "package", "export",

@@ -18,7 +18,7 @@ from tests.browser import CHROMIUM, DRIVER, Browser, wait_until
 from tests.conftest import ROOT, TEXTS
 from tests.test_serve import Running
 
-PAGE = ROOT / "src" / "netchu" / "page"
+PAGE = ROOT / "src" / "netchu" / "serve" / "page"
 SHOTS = os.environ.get("NETCHU_SHOTS")  # folder for pictures of the page
 
 needs_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium with chromedriver on this machine")

@@ -21,6 +21,7 @@ SHRUNK = {
     "gendata_address.py": ["--count", "6", "--jobs", "1"],
     "netchu.trial auto": ["--seconds", "0", "--set", *SMALL],
     "netchu.trial lr": ["--batches", "10", "--set", *SMALL],
+    "gentext_address.py": ["--count", "60"],
 }
 
 

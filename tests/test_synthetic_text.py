@@ -1,6 +1,8 @@
 """Texts of made lines: addresses in two styles, measured styles, gazetteers, verses."""
 
 import json
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -8,11 +10,13 @@ import numpy as np
 import pytest
 
 from netchu.errors import NetchuError
+from netchu.gazetteer import read_places
 from synthetic_data.addresses import AddressGrammar
 from synthetic_data.fontfolder import REQUIRED
 from synthetic_data.gazetteer import District, Gazetteer, Unit, packaged_gazetteer, read_gazetteer
 from synthetic_data.textstyle import CINNAMON, KALAPA, TextStyle, measure_style, place_tones, read_texts
 from synthetic_data.verses import PseudoVerse, read_poems
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +155,17 @@ def test_poem_files(tmp_path: Path) -> None:
     path.write_text("content\n漢字\n", encoding="utf-8")
     with pytest.raises(NetchuError, match="no verse"):
         read_poems(path)
+
+
+def test_texts_and_places_as_files(tmp_path: Path) -> None:
+    """The text-only generator: the same seed gives the same bytes, and the places read as the reader's gazetteer."""
+    for name in "ab":
+        write = [sys.executable, str(ROOT / "synthetic_data" / "gentext_address.py"), "--count", "50", "--seed", "3"]
+        write += ["--out", str(tmp_path / f"{name}.txt"), "--places", str(tmp_path / f"{name}.tsv")]
+        subprocess.run(write, check=True, capture_output=True)
+    texts = (tmp_path / "a.txt").read_text(encoding="utf-8")
+    assert texts == (tmp_path / "b.txt").read_text(encoding="utf-8")
+    assert len(set(texts.splitlines())) > 45
+    places = read_places(tmp_path / "a.tsv")
+    assert "Thiệu Hoá" in places.tree["Thanh Hoá"] and "Thiệu Hóa" in places.tree["Thanh Hóa"]
+    assert places.depth("Thị Trấn Thiệu Hoá Huyện Thiệu Hoá Thanh Hoá") >= 2

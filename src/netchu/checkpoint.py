@@ -22,6 +22,7 @@ from netchu.charset import Charset, describe_counts
 from netchu.config import Config, from_dict
 from netchu.errors import NetchuError
 from netchu.model import Recogniser, build_model
+from netchu.quantisation import dequantise
 
 FORMAT = 1
 KEY = "netchu"
@@ -48,8 +49,14 @@ def save_bundle(
         "config": cfg.to_dict(),
         "charset": charset.characters,
         "metrics": metrics,
-        "hashes": {**hashes, "weights": hash_tensors(tensors)},
+        "hashes": hashes,
     }
+    write_bundle(path, tensors, about)
+
+
+def write_bundle(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    """Write tensors as they are to be stored, and their metadata with their hash, atomically."""
+    about = {**about, "hashes": {**about["hashes"], "weights": hash_tensors(tensors)}}
     with atomic_path(path) as temporary:
         try:
             save_file(tensors, temporary, metadata={KEY: json.dumps(about, ensure_ascii=False)})
@@ -86,7 +93,7 @@ def load_bundle(path: Path) -> Bundle:
 
 
 def read_bundle(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """(tensors, metadata) of a bundle, checked against its own hash."""
+    """(tensors, metadata) of a bundle, checked against its own hash; int8 weights come back as floats."""
     if not path.is_file():
         raise NetchuError(f"{path}: no such bundle; train one, it is written to outputs/NAME/best.safetensors")
     try:
@@ -105,7 +112,7 @@ def read_bundle(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         )
     if hash_tensors(tensors) != about["hashes"]["weights"]:
         raise NetchuError(f"{path}: its weights do not match the hash inside; copy it again or train it again")
-    return tensors, about
+    return dequantise(tensors), about
 
 
 def warm_start(model: nn.Module, cfg: Config, charset: Charset, texts: Iterable[str]) -> str:

@@ -1,40 +1,60 @@
-"""N bundles as one recogniser: images in, readings out. Nobody above needs to know how many members there are."""
+"""N bundles as one recogniser: images in, readings out. Nobody above needs to know how many members there are.
+
+`python -m netchu.ensemble` makes and chooses members, see `commands`.
+"""
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from netchu.checkpoint import Bundle, load_bundle
-from netchu.decode import LogProbs, Reading, build_decoder
-from netchu.errors import NetchuError
+from netchu.combination import APART, Places, frame_places, spike_offset
+from netchu.commands import main
+from netchu.decode import LogProbs, Reading
+from netchu.errors import NetchuError, run_main
+from netchu.gazetteer import Gazetteer, read_places
+from netchu.ngram import NGram, load_ngram
 from netchu.predict import predict
 from netchu.preprocess import Geometry, Image, resize, to_input
+from netchu.reading import LineReader, Settings
+from netchu.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
 class TimedReading:
-    """A reading and the seconds that its preprocessing and its share of the batches took."""
+    """A reading, the seconds that its preprocessing, its share of the batches and its decoding took, and the members'
+    log_probs (T, C) behind it where they were asked for."""
 
     reading: Reading
     seconds: float
+    outputs: tuple[LogProbs, ...] = ()
 
 
 class Ensemble:
-    """Members that share a charset; their CTC outputs are averaged frame by frame on a common time grid.
-
-    Probabilities are averaged, never logits: spikes of two members that stand a frame apart then still both count
-    (Kurata and Audhkhasi 2019, arXiv:1904.08311, on why they may stand apart).
-    """
+    """Members that share a charset; `reading.LineReader` combines and decodes their outputs."""
 
     def __init__(
-        self, bundles: Sequence[Bundle], *, decoder: str = "greedy", precision: str = "auto", batch_size: int = 16
+        self,
+        bundles: Sequence[Bundle],
+        *,
+        decoder: str = "greedy",
+        settings: Settings | None = None,
+        weights: Sequence[float] | None = None,
+        language: NGram | None = None,
+        gazetteer: Gazetteer | None = None,
+        accept: float | None = None,
+        precision: str = "auto",
+        batch_size: int = 16,
     ) -> None:
-        """Raises NetchuError for no bundle, or for one whose charset differs from the first one's."""
+        """`settings` replace `decoder`; `accept`: from which confidence on a reading is safe (None: not known).
+
+        Raises NetchuError for no bundle, or for one whose charset differs from the first one's.
+        """
         if not bundles:
             raise NetchuError("no bundle given; name at least one with --bundles")
         first = bundles[0]
@@ -47,8 +67,15 @@ class Ensemble:
                 )
         self.bundles = list(bundles)
         self.charset = first.charset
-        self.decode = build_decoder(decoder)
-        self.precision, self.batch_size = precision, batch_size
+        self.reader = LineReader(
+            first.charset,
+            settings or Settings(decoder=decoder),
+            weights=weights or [1.0] * len(bundles),
+            language=language,
+            gazetteer=gazetteer,
+        )
+        self.accept, self.precision, self.batch_size = accept, precision, batch_size
+        self._offsets_measured = self.reader.settings.combination != "frame" or len(bundles) < 2
         for bundle in self.bundles:
             bundle.model.to("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -59,11 +86,25 @@ class Ensemble:
         """Read the bundles and build their ensemble."""
         return cls([load_bundle(path) for path in paths], decoder=decoder, precision=precision, batch_size=batch_size)
 
-    def read(self, images: Sequence[Image]) -> list[TimedReading]:
-        """Readings of grey images (h, w) of any size, in order."""
+    @classmethod
+    def from_recipe(cls, recipe: Recipe, *, precision: str = "auto", batch_size: int = 16) -> "Ensemble":
+        """Read all files of a recipe and build its ensemble."""
+        return cls(
+            [load_bundle(path) for path in recipe.bundles],
+            settings=recipe.settings,
+            weights=recipe.weights,
+            language=load_ngram(recipe.language) if recipe.language else None,
+            gazetteer=read_places(recipe.places) if recipe.places else None,
+            accept=recipe.accept,
+            precision=precision,
+            batch_size=batch_size,
+        )
+
+    def read(self, images: Sequence[Image], *, keep_outputs: bool = False) -> list[TimedReading]:
+        """Readings of grey images (h, w) of any size, in order; with `keep_outputs` each has its members' log_probs."""
         seconds = np.zeros(len(images))
         outputs: list[list[LogProbs]] = [[] for _ in images]
-        places: list[list[NDArray[np.float64]]] = [[] for _ in images]
+        places: list[list[Places]] = [[] for _ in images]
         for bundle in self.bundles:
             geometry, inputs, widths = Geometry.of(bundle.cfg), [], []
             for i, image in enumerate(images):
@@ -78,37 +119,30 @@ class Ensemble:
                 outputs[i].append(prediction.log_probs)
                 places[i].append(frame_places(len(prediction.log_probs), bundle.cfg.width_stride, geometry, widths[i]))
                 seconds[i] += prediction.seconds
+        self._warn_of_offsets(outputs, places)
         results = []
         for i in range(len(images)):
             began = time.perf_counter()
-            reading = self.decode(average_frames(outputs[i], places[i]), self.charset)
-            results.append(TimedReading(reading, seconds[i] + time.perf_counter() - began))
+            reading = self.reader.read(outputs[i], places[i])
+            kept = tuple(outputs[i]) if keep_outputs else ()
+            results.append(TimedReading(reading, seconds[i] + time.perf_counter() - began, kept))
         return results
 
+    def _warn_of_offsets(self, outputs: Sequence[Sequence[LogProbs]], places: Sequence[Sequence[Places]]) -> None:
+        """Warn once when frames are averaged although the members' spikes stand apart."""
+        if self._offsets_measured:
+            return
+        pairs = zip(outputs, places, strict=True)
+        offsets = [x for line, own in pairs if (x := spike_offset(line, own)) is not None]
+        if offsets:
+            self._offsets_measured = True
+            if np.mean(offsets) > APART:
+                warnings.warn(
+                    f"the members' spikes stand {np.mean(offsets):.2f} frames apart (mean of {len(offsets)} lines; "
+                    f"up to {APART} is safe to average): read with combination rescore",
+                    stacklevel=3,
+                )
 
-def frame_places(steps: int, width_stride: int, geometry: Geometry, width: int) -> NDArray[np.float64]:
-    """Middle of each time step as a share of the line's width: 0 its left edge, 1 its right one, padding outside."""
-    return ((np.arange(steps) + 0.5) * width_stride - geometry.pad) / width
 
-
-def average_frames(outputs: Sequence[LogProbs], places: Sequence[NDArray[np.float64]]) -> LogProbs:
-    """Log of the members' mean probability (T, C), on the grid of the member with the most time steps.
-
-    `places` gives for each member where its frames stand on the line; the others are interpolated linearly.
-    """
-    if len(outputs) == 1:
-        return outputs[0]
-    grid = places[max(range(len(outputs)), key=lambda m: len(outputs[m]))]
-    total = np.zeros((len(grid), outputs[0].shape[1]), dtype=np.float64)
-    for log_probs, own in zip(outputs, places, strict=True):
-        probs = np.exp(log_probs)
-        if len(own) == len(grid) and np.allclose(own, grid):
-            total += probs
-            continue
-        position = np.interp(grid, own, np.arange(len(own)))
-        left = np.minimum(position.astype(int), len(own) - 1)
-        right = np.minimum(left + 1, len(own) - 1)
-        part = (position - left)[:, None]
-        total += probs[left] * (1 - part) + probs[right] * part
-    mean: LogProbs = np.log(np.maximum(total / len(outputs), 1e-30)).astype(np.float32)
-    return mean
+if __name__ == "__main__":
+    run_main(main)

@@ -72,14 +72,14 @@ def accuracy_by_character(answers: Sequence[str], labels: Sequence[str]) -> dict
     """For each label character: how often it was read right on a best alignment, and how often it occurs."""
     counts: dict[str, list[int]] = {}
     for answer, label in zip(answers, labels, strict=True):
-        for character, read in _aligned(normalise(answer), normalise(label)):
+        for character, read in align(normalise(answer), normalise(label)):
             right_total = counts.setdefault(character, [0, 0])
             right_total[0] += read == character
             right_total[1] += 1
     return {character: (right, total) for character, (right, total) in sorted(counts.items())}
 
 
-def _aligned(answer: str, label: str) -> list[tuple[str, str]]:
+def align(answer: str, label: str) -> list[tuple[str, str]]:
     """Pairs (label character, what was read for it, "" when it was left out) on one best alignment."""
     rows = [list(range(len(label) + 1))]
     for i, a in enumerate(answer, 1):

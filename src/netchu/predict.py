@@ -1,14 +1,16 @@
 """Reading with a trained model: `predict` computes log-probabilities, `evaluate` scores held-out lines."""
 
 import csv
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from accelerate.utils import gather_object
 from torch import nn
 
@@ -19,6 +21,8 @@ from netchu.decode import LogProbs, greedy
 from netchu.metrics import Scores, score
 from netchu.precision import autocast, choose_precision
 from netchu.preprocess import Input
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,19 @@ def predict(
             for row, i in enumerate(chosen):
                 results[i] = Prediction(log_probs[row], share)
     return [results[i] for i in range(len(inputs))]
+
+
+def processes() -> tuple[int, int]:
+    """(this process's rank, how many there are) under `accelerate launch`; (0, 1) without it."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return 0, 1
+    state = PartialState(cpu=not torch.cuda.is_available())
+    return state.process_index, state.num_processes
+
+
+def share(rows: list[Row]) -> list[Row]:
+    """The rows of all processes, in order of their ranks."""
+    return list(gather_object(rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """How sure a reading is, character by character, and what else might stand there.
 
-`detailed(decoder)` wraps any decoder (see `decode`), so the service does not depend on how the text was found: the
-text is laid over the time steps by its most probable CTC path, and each character is judged at its own steps.
+`detail` works on any reading, however its text was found: the text is laid over the time steps of one member's output
+by its most probable CTC path, and each character is judged at its own steps.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netchu.charset import BLANK, Charset, normalise
-from netchu.decode import Decoder, LogProbs, Reading
+from netchu.decode import LogProbs, Reading
 
 MOST = 3  # alternatives of a character
 MOST_LINES = 4  # alternatives of a line
@@ -37,27 +37,30 @@ class Character:
     alternatives: list[Guess]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetailedReading(Reading):
+@dataclass(frozen=True, slots=True)
+class DetailedReading:
     """A reading with its characters (their texts joined are `text`) and other readings of the line."""
 
+    text: str
+    confidence: float
     characters: list[Character]
     lines: list[Guess]
 
 
-def detailed(decoder: Decoder) -> Decoder:
-    """A decoder that finds the same text as `decoder` and returns a DetailedReading."""
+def detail(reading: Reading, log_probs: LogProbs, charset: Charset) -> DetailedReading:
+    """A reading in detail, from the log_probs (T, C) of the member that is asked for other characters.
 
-    def decode(log_probs: LogProbs, charset: Charset) -> DetailedReading:
-        reading = decoder(log_probs, charset)
-        text = normalise(reading.text)
+    Other lines are the reading's own alternatives where it has some. A text that the time steps cannot hold has no
+    characters.
+    """
+    text = normalise(reading.text)
+    try:
         spans = best_path_spans(log_probs, charset, text) or align(log_probs, charset.encode(text))
-        characters = [_character(np.exp(log_probs), span, charset) for span in spans]
-        return DetailedReading(
-            text, reading.confidence, characters=characters, lines=other_lines(characters, reading.confidence)
-        )
-
-    return decode
+    except ValueError:
+        spans = []
+    characters = [_character(np.exp(log_probs), span, charset) for span in spans]
+    lines = [Guess(other, round(value, 4)) for other, value in reading.alternatives[:MOST_LINES] if value >= LEAST]
+    return DetailedReading(text, reading.confidence, characters, lines or other_lines(characters, reading.confidence))
 
 
 def best_path_spans(log_probs: LogProbs, charset: Charset, text: str) -> list[Span]:

@@ -7,15 +7,13 @@ import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 from netchu.atomic import atomic_path
 from netchu.checkpoint import hash_file
-from netchu.decode import build_decoder
 from netchu.ensemble import Ensemble
 from netchu.errors import NetchuError
 from netchu.preprocess import Geometry, Image
-from netchu.serve.confidence import DetailedReading, detailed
+from netchu.serve.confidence import DetailedReading, detail
 from netchu.serve.store import Promotion, Store, Version
 
 
@@ -25,12 +23,12 @@ class ServedEnsemble:
     def __init__(self, version: int, paths: Sequence[Path], decoder: str) -> None:
         self.version = version
         self.ensemble = Ensemble.load(paths, decoder=decoder)
-        self.ensemble.decode = detailed(build_decoder(decoder))
         self.geometry = Geometry.of(self.ensemble.bundles[0].cfg)
 
     def read(self, images: Sequence[Image]) -> list[DetailedReading]:
         """Readings of grey images, in order."""
-        return [cast(DetailedReading, timed.reading) for timed in self.ensemble.read(images)]
+        timed = self.ensemble.read(images, keep_outputs=True)
+        return [detail(line.reading, line.outputs[0], self.ensemble.charset) for line in timed]
 
     def input_width(self, image: Image) -> int:
         """Input width of the first member."""

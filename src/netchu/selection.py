@@ -1,0 +1,150 @@
+"""Which members, with which weights: searched on out-of-fold lines under a limit of bytes and of time.
+
+Greedy forward selection with replacement (Caruana et al. 2004, "Ensemble selection from libraries of models"), and
+every small set of members with every small weight when there are few. A member's weight is how often it was taken.
+The gain is reported by nested cross-validation over writers: what some writers' lines chose is measured on the others'.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netchu.bayes import posteriors
+from netchu.candidates import Floats
+from netchu.decodertuning import ScoredLine, gain, pick, tune
+from netchu.errors import NetchuError
+from netchu.metrics import Scores, score
+from netchu.reading import Settings, scores
+
+ROUNDS = 6  # members taken, repeats included
+EXACT_UP_TO = 3000  # weightings that are still all tried
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What members cost and what is allowed: bytes, and seconds a line. `fixed`: bytes that are opened anyway."""
+
+    sizes: tuple[int, ...]
+    seconds: tuple[float, ...]
+    max_bytes: float
+    max_seconds: float
+    fixed: int = 0
+
+    def bytes_of(self, weights: Sequence[float] | Floats) -> int:
+        """Bytes of all files opened for these members."""
+        return self.fixed + sum(size for size, weight in zip(self.sizes, weights, strict=True) if weight > 0)
+
+    def seconds_of(self, weights: Sequence[float] | Floats) -> float:
+        """Seconds a line of these members."""
+        return sum(s for s, weight in zip(self.seconds, weights, strict=True) if weight > 0)
+
+    def allow(self, weights: Sequence[float] | Floats) -> bool:
+        """Whether these members fit."""
+        return self.bytes_of(weights) <= self.max_bytes and self.seconds_of(weights) <= self.max_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Weights of all members (0: not chosen, sum 1) and the kalapa_score of the lines that they were chosen on."""
+
+    weights: tuple[float, ...]
+    gain: float
+
+
+def tries(members: int, limits: Limits, rounds: int = ROUNDS) -> list[tuple[float, ...]] | None:
+    """All weightings that fit with up to `rounds` parts, each once; None when there are too many to try."""
+    found: dict[tuple[float, ...], None] = {}
+    for parts in range(1, rounds + 1):
+        for chosen in combinations_with_replacement(range(members), parts):
+            weights = _shares(np.bincount(chosen, minlength=members))
+            if limits.allow(weights):
+                found[weights] = None
+            if len(found) > EXACT_UP_TO:
+                return None
+    return list(found)
+
+
+def search(lines: Sequence[ScoredLine], limits: Limits, settings: Settings, rounds: int = ROUNDS) -> list[Choice]:
+    """Everything that was tried, the best first; exact when few enough weightings fit, else greedy.
+
+    Empty when no single member fits the limits.
+    """
+    members = len(limits.sizes)
+    every = tries(members, limits, rounds if members <= 3 else 3)
+    if every is not None:
+        found = [Choice(weights, gain(lines, np.array(weights), settings)) for weights in every]
+    else:
+        found = list(_greedy(lines, limits, settings, rounds))
+    return sorted(found, key=lambda c: (-c.gain, limits.bytes_of(c.weights), limits.seconds_of(c.weights)))
+
+
+def _greedy(lines: Sequence[ScoredLine], limits: Limits, settings: Settings, rounds: int) -> Iterator[Choice]:
+    """Take, again and again, the member that helps most."""
+    counts = np.zeros(len(limits.sizes), np.int64)
+    for _ in range(rounds):
+        steps = []
+        for member in range(len(counts)):
+            counts[member] += 1
+            weights = _shares(counts)
+            if limits.allow(weights):
+                steps.append((Choice(weights, gain(lines, np.array(weights), settings)), member))
+            counts[member] -= 1
+        if not steps:
+            return
+        yield from (choice for choice, _ in steps)
+        counts[max(steps, key=lambda step: step[0].gain)[1]] += 1
+
+
+def _shares(counts: NDArray[np.int64]) -> tuple[float, ...]:
+    """Weights that sum to 1."""
+    return tuple((counts / counts.sum()).tolist())
+
+
+def pareto(choices: Sequence[Choice], limits: Limits) -> list[Choice]:
+    """The choices that no smaller and faster one beats, small ones first."""
+    kept: list[Choice] = []
+    for choice in sorted(choices, key=lambda c: (limits.bytes_of(c.weights), limits.seconds_of(c.weights), -c.gain)):
+        if all(
+            choice.gain > other.gain or limits.seconds_of(choice.weights) < limits.seconds_of(other.weights)
+            for other in kept
+        ):
+            kept.append(choice)
+    return kept
+
+
+Judged = tuple[Scores, list[float], list[bool]]  # all lines; each one's confidence; whether it was right
+
+
+def nested(lines: Sequence[ScoredLine], limits: Limits, settings: Settings, parts: int = 2) -> Judged:
+    """Honest figures of selection: each part of the writers is read with what the other parts chose and tuned."""
+    return _in_parts(lines, settings, parts, lambda others: np.array(search(others, limits, settings)[0].weights))
+
+
+def cross_tuned(lines: Sequence[ScoredLine], weights: Floats, settings: Settings, parts: int = 2) -> Judged:
+    """Honest figures of given members: each part of the writers is read with the settings that the others tuned."""
+    return _in_parts(lines, settings, parts, lambda others: weights)
+
+
+def _in_parts(
+    lines: Sequence[ScoredLine], settings: Settings, parts: int, weigh: Callable[[Sequence[ScoredLine]], Floats]
+) -> Judged:
+    """Writers in `parts`; raises NetchuError when there are fewer than two writers or parts."""
+    writers = sorted({line.writer for line in lines})
+    if len(writers) < 2 or parts < 2:
+        raise NetchuError(f"--parts {parts}: {len(writers)} writers; two parts and writers or more are needed")
+    part = {writer: i % parts for i, writer in enumerate(writers)}
+    answers, sure, right = [""] * len(lines), [0.0] * len(lines), [False] * len(lines)
+    for held in sorted(set(part.values())):
+        others = [line for line in lines if part[line.writer] != held]
+        weights = weigh(others)
+        tuned = replace(tune(others, weights, replace(settings, risk=False)), risk=settings.risk)
+        for i, line in enumerate(lines):
+            if part[line.writer] == held:
+                chosen = pick(line, weights, tuned)
+                probabilities = posteriors(scores(line.candidates, weights, tuned), tuned.temperature)
+                answers[i], sure[i] = line.candidates.texts[chosen], float(probabilities[chosen])
+                right[i] = answers[i] == line.label
+    return score(answers, [line.label for line in lines]), sure, right

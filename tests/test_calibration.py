@@ -1,0 +1,35 @@
+"""Confidence: the temperature that makes probabilities true, the curve, the threshold."""
+
+import numpy as np
+import pytest
+
+from netchu.bayes import posteriors
+from netchu.confidence import fit_temperature, measure_coverage
+
+
+def test_temperature_is_found_again() -> None:
+    """Answers are right as often as scores divided by 3 say."""
+    rng = np.random.default_rng(0)
+    totals, right = [], []
+    for _ in range(3000):
+        total = -np.sort(rng.exponential(6.0, 4))
+        truth = rng.choice(4, p=posteriors(total, 3.0))
+        totals.append(total)
+        right.append(bool(truth == 0))
+    assert fit_temperature(totals, right) == pytest.approx(3.0, rel=0.15)
+
+
+def test_curve_and_threshold() -> None:
+    coverage = measure_coverage([0.9, 0.5, 0.8, 0.7], [True, False, True, False])
+    assert coverage.errors.tolist() == pytest.approx([0, 0, 1 / 3, 0.5])
+    assert coverage.area == pytest.approx((1 / 3 + 0.5) / 4)
+    assert coverage.accept(0.99) == (0.8, 0.5)
+    assert coverage.accept(0.6) == (0.7, 0.75)
+    assert (coverage.error_at(0.5), coverage.error_at(1.0)) == (0, 0.5)
+    assert "100 %    50.0 %" in coverage.table()
+
+
+def test_equal_confidences_are_accepted_together_or_not_at_all() -> None:
+    assert measure_coverage([0.9, 0.9, 0.1], [True, False, True]).accept(0.99) == (float("inf"), 0.0)
+    with pytest.raises(ValueError, match="no lines"):
+        measure_coverage([], [])

@@ -1,0 +1,148 @@
+"""`python -m netchu.ensemble`: from runs to ensemble.json, and from there to answers; every refusal in one line."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from netchu.charset import Charset
+from netchu.checkpoint import save_bundle
+from netchu.config import Config
+from netchu.errors import NetchuError
+from netchu.manifest import read_manifest
+from netchu.model import build_model
+from netchu.recipe import read_recipe
+from tests.conftest import ROOT, TEXTS
+from tests.test_journey import assert_refused, run
+
+CHARSET = Charset.from_texts(TEXTS)
+
+
+def netchu(module: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """python -m netchu.MODULE."""
+    command = [sys.executable, "-m", f"netchu.{module}", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Path:
+    """Two untrained runs with their out-of-fold files, a language model and places."""
+    from tests.conftest import TINY
+
+    folder = tmp_path_factory.mktemp("runs")
+    for seed, cfg in enumerate((TINY, replace(TINY, name="other_f0", width_stride=8, height=48))):
+        torch.manual_seed(seed)
+        path = folder / cfg.name / "best.safetensors"
+        save_bundle(path, build_model(cfg, len(CHARSET)), cfg, CHARSET, metrics={}, hashes={})
+        done = netchu("ensemble", "oof", path, "--manifest", manifest, "--out", path.parent / "oof.npz")
+        assert done.returncode == 0, done.stderr
+        assert "CER" in done.stdout
+    (folder / "texts.txt").write_text("\n".join(TEXTS * 3), encoding="utf-8")
+    (folder / "places.tsv").write_text("Hà Nội\tĐống Đa\tThổ Quan\n", encoding="utf-8")
+    for name, words in (("made", ()), ("all", ("--labels", manifest)), ("f0", ("--labels", manifest, "--fold", 0))):
+        done = netchu("language", "train", "--texts", folder / "texts.txt", *words, "--out", folder / f"{name}.nlm")
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def select(runs: Path, out: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """Both runs compete."""
+    members = [runs / "tiny_f0", f"{runs}/other_f0/best.safetensors={runs}/other_f0/oof.npz"]
+    return netchu("ensemble", "select", "--oof", *members, "--parts", 2, "--out", out, *words)
+
+
+def test_from_runs_to_answers(runs: Path, lines_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "ensemble.json"
+    language = ("--language", runs / "made.nlm", "--places", runs / "places.tsv")
+    done = select(runs, out, *language)
+    assert done.returncode == 0, done.stderr
+    for said in ("members:", "choices that no cheaper one beats:", "nested over writers:", "accepting 99 % exact"):
+        assert said in done.stdout
+    recipe = read_recipe(out)
+    assert recipe.language is not None and len(recipe.files) == len(recipe.bundles) + 3
+    assert sum(recipe.weights) == pytest.approx(1)
+    assert recipe.measured is not None and "nested" in recipe.measured
+
+    images = lines_folder / "images"
+    answers, details = tmp_path / "a.csv", tmp_path / "a.jsonl"
+    read = run("infer.py", "--images", images, "--ensemble", out, "--out", answers, "--details", details)
+    assert read.returncode == 0, read.stderr
+    assert f"total of {len(recipe.files)} files" in read.stdout
+    rows = [json.loads(line) for line in details.read_text(encoding="utf-8").splitlines()]
+    texts = [line.split(",")[1] for line in answers.read_text(encoding="utf-8").splitlines()[1:]]
+    assert [row["text"] for row in rows] == texts and len(rows) == 48
+    for row in rows:
+        assert "".join(c for c, _ in row["characters"]) == row["text"]
+        assert all(0 <= p <= 1 for _, p in row["characters"]) and 0 <= row["confidence"] <= 1
+
+    assert_refused(run("infer.py", "--images", images, "--ensemble", out, "--budget-mb", "0.01"), "over budget")
+    about = json.loads(out.read_text(encoding="utf-8"))
+    about["members"][0]["sha256"] = "0"
+    out.write_text(json.dumps(about), encoding="utf-8")
+    assert_refused(run("infer.py", "--images", images, "--ensemble", out), "has changed since")
+
+
+def test_every_way_side_by_side(runs: Path) -> None:
+    done = netchu("ensemble", "compare", "--oof", runs / "tiny_f0", runs / "other_f0", "--language", runs / "made.nlm",
+                  "--places", runs / "places.tsv")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for team in ("tiny_f0", "other_f0", "2 members, frame", "2 members, rescore"):
+        for step in ("greedy", "beam", "+ n-gram", "+ gazetteer", "+ minimum risk"):
+            assert f"{team}, {step} " in done.stdout
+    assert "frames apart" in done.stdout
+
+
+def test_nothing_fits(runs: Path, tmp_path: Path) -> None:
+    done = select(runs, tmp_path / "e.json", "--budget-mb", "0.01")
+    assert "over the limits" in done.stdout
+    assert_refused(done, "no member fits 0.01 MB")
+    assert not (tmp_path / "e.json").exists()
+
+
+def test_labels_of_the_measured_fold_are_not_read_twice(runs: Path, tmp_path: Path) -> None:
+    """A language model that has learnt the held-out labels is refused, unless another one measures them."""
+    out = tmp_path / "e.json"
+    assert_refused(select(runs, out, "--language", runs / "all.nlm"), "trained on labels of fold 0")
+    done = select(runs, out, "--language", runs / "all.nlm", "--held-out-language", runs / "f0.nlm")
+    assert done.returncode == 0, done.stderr
+    assert read_recipe(out).language == tmp_path / Path(json.loads(out.read_text())["language"]["file"])
+
+
+def test_twins_by_command(runs: Path, tmp_path: Path) -> None:
+    bundle = runs / "tiny_f0" / "best.safetensors"
+    packed = netchu("ensemble", "int8", bundle, "--out", tmp_path / "b.safetensors")
+    assert packed.returncode == 0 and "MB, was" in packed.stdout
+    soup = netchu("ensemble", "soup", "--bundles", bundle, bundle, "--out", tmp_path / "c.safetensors")
+    assert soup.returncode == 0 and "average of 2 bundles" in soup.stdout
+    assert_refused(netchu("ensemble", "select", "--oof", tmp_path), "best.safetensors: no such file")
+    assert_refused(netchu("ensemble", "soup", "--bundles", bundle, "--out", tmp_path / "d"), "two bundles or more")
+
+
+def test_a_bundle_that_saw_every_line_has_no_held_out_figures(tiny: Config, manifest: Path, tmp_path: Path) -> None:
+    from netchu.oof import measure_oof
+
+    path = tmp_path / "a.safetensors"
+    save_bundle(path, build_model(tiny, len(CHARSET)), replace(tiny, fold=5), CHARSET, metrics={}, hashes={})
+    with pytest.raises(NetchuError, match="was trained on every line"):
+        measure_oof(path, manifest, tmp_path / "oof.npz")
+    assert {line.fold for line in read_manifest(manifest)} <= set(range(5))
+
+
+def test_broken_recipes(tmp_path: Path) -> None:
+    path = tmp_path / "e.json"
+    with pytest.raises(NetchuError, match="no such recipe"):
+        read_recipe(path)
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(NetchuError, match="cannot be read as JSON"):
+        read_recipe(path)
+    for content in ("[]", '{"format": 1}', '{"format": 1, "members": [{"file": 3, "weight": 1}]}'):
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(NetchuError, match="is no recipe"):
+            read_recipe(path)
+    path.write_text('{"format": 9}', encoding="utf-8")
+    with pytest.raises(NetchuError, match="format 9"):
+        read_recipe(path)

@@ -1,0 +1,154 @@
+"""The character n-gram: its probabilities sum to one, it learns, it travels as a small file and as ARPA text."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netchu.arpa import read_arpa, write_arpa
+from netchu.beam import search
+from netchu.charset import Charset
+from netchu.errors import NetchuError
+from netchu.fusion import LanguageScorer
+from netchu.language import main
+from netchu.manifest import read_manifest
+from netchu.ngram import NGram, load_ngram, save_ngram
+from netchu.smoothing import train_ngram
+
+TEXTS = ["Ấp Bắc Mỹ Tho", "Tổ 5 Ấp Bắc", "Số 12 Mỹ Tho", "Xóm Mới Huế", "Tổ 7 Xóm Mới Huế"] * 4
+
+
+@pytest.fixture(scope="module")
+def model() -> NGram:
+    return train_ngram(TEXTS, order=4, cutoff=2, folds=[1, 2])
+
+
+def contexts(model: NGram) -> list[tuple[int, ...]]:
+    """Contexts seen, half seen and never seen."""
+    symbols = [model.symbol(c) for c in "Ấp Bắc"]
+    return [(), (0,), tuple(symbols), (0, *symbols[:2]), (symbols[0], symbols[0]), (5, 9, 3), tuple(symbols[-1:] * 5)]
+
+
+def test_distributions_sum_to_one(model: NGram) -> None:
+    for context in contexts(model):
+        assert np.exp(model.distribution(context).astype(float)[1:]).sum() == pytest.approx(1, abs=1e-3), context
+
+
+def test_witten_bell_by_hand() -> None:
+    """After a: b twice, the end once, so 3 seen and 2 types; b's share is (2 + 2 p(b)) / (3 + 2)."""
+    model = train_ngram(["ab", "ab", "a"], order=2)
+    unigram = {"a": 4, "b": 3, "end": 4, "all": 11 + 1e-9}  # one more each than they occur; starts are not foretold
+    a, b = model.symbol("a"), model.symbol("b")
+    after = np.exp(model.distribution((a,)).astype(float))
+    assert after[b] == pytest.approx((2 + 2 * unigram["b"] / unigram["all"]) / 5, rel=1e-4)
+    assert after[1] == pytest.approx((1 + 2 * unigram["end"] / unigram["all"]) / 5, rel=1e-4)
+    assert after[a] == pytest.approx(1 - after[b] - after[1], rel=1e-4)
+
+
+def test_it_foretells_what_it_has_seen(model: NGram) -> None:
+    assert model.log_prob("Ấp Bắc Mỹ Tho") > model.log_prob("Ấp Bạc Mỹ Tho") > model.log_prob("qqqqqqqqqqqqq")
+    assert model.log_prob("Tổ 5 Huế") == model.log_prob("Tổ 8 Huế")
+    assert model.bits_a_character(TEXTS) < 1.5 < model.bits_a_character(["zzzz zz"])
+
+
+def test_file_is_small_and_close(model: NGram, tmp_path: Path) -> None:
+    save_ngram(tmp_path / "a.nlm", model)
+    again = load_ngram(tmp_path / "a.nlm")
+    assert (again.characters, again.order, again.folds) == (model.characters, 4, (1, 2))
+    for context in contexts(model):
+        assert np.abs(again.distribution(context) - model.distribution(context))[1:].max() < 0.2
+    assert (tmp_path / "a.nlm").stat().st_size < 6000
+
+
+def test_arpa_there_and_back(model: NGram, tmp_path: Path) -> None:
+    write_arpa(tmp_path / "a.arpa", model)
+    again = read_arpa(tmp_path / "a.arpa")
+    for text in [*TEXTS[:5], "Ấp Mỹ 77"]:
+        assert again.log_prob(text) == pytest.approx(model.log_prob(text), abs=1e-3)
+    assert "\\1-grams:" in (tmp_path / "a.arpa").read_text(encoding="utf-8")
+
+
+def test_foreign_and_damaged_files(tmp_path: Path) -> None:
+    (tmp_path / "words.arpa").write_text("\\data\\\nngram 1=1\n\n\\1-grams:\n-1.0\tword\n\\end\\\n")
+    with pytest.raises(NetchuError, match=r"words.arpa:5: 'word' is no single character"):
+        read_arpa(tmp_path / "words.arpa")
+    (tmp_path / "bad.arpa").write_text("\\1-grams:\nhello\n")
+    with pytest.raises(NetchuError, match=r"bad.arpa:2: is no 1-gram"):
+        read_arpa(tmp_path / "bad.arpa")
+    (tmp_path / "a.nlm").write_bytes(b"nonsense")
+    with pytest.raises(NetchuError, match="is damaged or no language model"):
+        load_ngram(tmp_path / "a.nlm")
+    with pytest.raises(NetchuError, match="no such language model"):
+        load_ngram(tmp_path / "none.nlm")
+    with pytest.raises(NetchuError, match="no text to train"):
+        train_ngram([])
+    with pytest.raises(NetchuError, match="order 40"):
+        train_ngram(TEXTS, order=40)
+
+
+CHARSET = Charset("".join(sorted(set("".join(TEXTS)) | set("ạ8B"))))
+
+
+def output(text: str, doubts: dict[int, tuple[str, float]]) -> np.ndarray:
+    """log_probs that spell a text; `doubts` puts a share of some characters on another one."""
+    probs = np.full((2 * len(text), len(CHARSET)), 1e-6)
+    for i, character in enumerate(text):
+        probs[2 * i + 1, 0] = 1.0
+        other, share = doubts.get(i, ("", 0.0))
+        probs[2 * i, CHARSET.encode(character)] = 1 - share
+        if other:
+            probs[2 * i, CHARSET.encode(other)] = share
+    return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def read(line: np.ndarray, model: NGram, weight: float = 0.5) -> str:
+    scorer = LanguageScorer(model, CHARSET, weight=weight, bonus=0.8)
+    return CHARSET.decode(search(line, scorer=scorer)[0].classes)
+
+
+def test_language_mends_letters_and_leaves_numbers(model: NGram) -> None:
+    unsure = output("Ấp Bạc Mỹ Tho", {4: ("ắ", 0.4)})
+    assert read(unsure, model, weight=0.0) == "Ấp Bạc Mỹ Tho"
+    assert read(unsure, model) == "Ấp Bắc Mỹ Tho"
+    for text, doubt in (
+        ("Tổ 8 Ấp Bắc", {3: ("5", 0.45)}),
+        ("Số B8 Mỹ Tho", {4: ("ắ", 0.3)}),
+        ("88 Huế", {1: ("ế", 0.4)}),
+    ):
+        assert read(output(text, doubt), model, weight=1.0) == text
+
+
+def test_scores_of_the_search_and_of_whole_texts_agree(model: NGram) -> None:
+    scorer = LanguageScorer(model, CHARSET, weight=0.7, bonus=0.3)
+    sequence = CHARSET.encode("Tổ B8c Ấp Bắc")
+    state, total = scorer.start(), 0.0
+    for label in sequence:
+        total += float(scorer.row(state)[label])
+        state = scorer.advance(state, label)
+    log_prob, length = scorer.features(sequence)
+    assert length == len("Tổ  Ấp Bắc")
+    end = log_prob * 0.7 + length * 0.3 - total
+    assert end == pytest.approx(0.7 * model.distribution(state.context)[1], abs=1e-4)
+    assert scorer.score(sequence) == pytest.approx(0.7 * log_prob + 0.3 * length, abs=1e-6)
+
+
+def test_commands(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS), encoding="utf-8")
+
+    def run(*words: object) -> str:
+        monkeypatch.setattr("sys.argv", ["language", *map(str, words)])
+        main()
+        return capsys.readouterr().out
+
+    said = run(
+        "train", "--texts", tmp_path / "texts.txt", "--labels", manifest, "--fold", 2, "--out", tmp_path / "a.nlm"
+    )
+    assert "fold 2, left out: " in said
+    folds = {line.fold for line in read_manifest(manifest)} - {2}
+    assert set(load_ngram(tmp_path / "a.nlm").folds) == folds
+    run("export", tmp_path / "a.nlm", "--out", tmp_path / "a.arpa")
+    run("import", tmp_path / "a.arpa", "--out", tmp_path / "b.nlm")
+    one, two = (run("measure", tmp_path / f"{name}.nlm", "--texts", tmp_path / "texts.txt") for name in "ab")
+    assert one == two and "bits a character" in one

@@ -1,0 +1,78 @@
+"""Bundles made of bundles: int8 twins and soups."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from netchu.charset import Charset
+from netchu.checkpoint import load_bundle, read_bundle, save_bundle
+from netchu.config import Config
+from netchu.errors import NetchuError
+from netchu.model import build_model
+from netchu.packing import average_bundles, pack_int8
+from netchu.quantisation import dequantise, quantise
+
+CHARSET = Charset("abc ")
+
+
+def make(path: Path, cfg: Config, seed: int = 0, charset: Charset = CHARSET) -> Path:
+    torch.manual_seed(seed)
+    save_bundle(path, build_model(cfg, len(charset)), cfg, charset, metrics={"cer": 0.5}, hashes={"manifest": "x"})
+    return path
+
+
+def test_rows_come_back_within_half_a_step() -> None:
+    torch.manual_seed(0)
+    tensors = {"w": torch.randn(40, 8, 5) * torch.logspace(-4, 2, 40)[:, None, None], "b": torch.randn(40),
+               "n": torch.arange(3)}  # fmt: skip
+    stored = quantise(tensors)
+    assert stored["w"].dtype == torch.int8 and stored["b"] is tensors["b"]
+    again = dequantise(stored)
+    assert list(again) == list(tensors)
+    step = tensors["w"].flatten(1).abs().amax(1) / 127
+    assert ((again["w"] - tensors["w"]).flatten(1).abs().amax(1) <= 0.5001 * step).all()
+    assert torch.equal(dequantise(tensors)["w"], tensors["w"])
+    zeros = dequantise(quantise({"w": torch.zeros(64, 64)}))["w"]
+    assert torch.equal(zeros, torch.zeros(64, 64))
+
+
+def test_int8_twin_is_half_as_large_and_nearly_the_same(tiny: Config, tmp_path: Path) -> None:
+    path = make(tmp_path / "a.safetensors", tiny)
+    pack_int8(path, tmp_path / "b.safetensors")
+    assert (tmp_path / "b.safetensors").stat().st_size < 0.65 * path.stat().st_size
+    one, two = load_bundle(path), load_bundle(tmp_path / "b.safetensors")
+    assert (two.cfg, two.charset, two.metrics) == (one.cfg, one.charset, one.metrics)
+    image = torch.rand(1, 1, 32, 128)
+    with torch.inference_mode():
+        assert (one.model(image) - two.model(image)).abs().max() < 0.05 * one.model(image).abs().max() + 0.05
+
+
+def test_soup_is_the_mean(tiny: Config, tmp_path: Path) -> None:
+    paths = [make(tmp_path / f"{seed}.safetensors", tiny, seed) for seed in (1, 2)]
+    average_bundles(paths, tmp_path / "soup.safetensors", [1, 3])
+    (one, _), (two, _), (soup, about) = (read_bundle(p) for p in (*paths, tmp_path / "soup.safetensors"))
+    for name in one:
+        if one[name].is_floating_point():
+            assert torch.allclose(soup[name].float(), 0.25 * one[name].float() + 0.75 * two[name].float(), atol=2e-3)
+    assert about["metrics"] == {} and {"averaged_1", "averaged_2", "manifest"} <= set(about["hashes"])
+    assert soup.keys() == one.keys()
+    load_bundle(tmp_path / "soup.safetensors")
+
+
+def test_soup_of_strangers_is_refused(tiny: Config, tmp_path: Path) -> None:
+    one = make(tmp_path / "1.safetensors", tiny)
+    other = make(tmp_path / "2.safetensors", replace(tiny, hidden=32))
+    with pytest.raises(NetchuError, match=r"2.safetensors: hidden is 32, in .*1.safetensors 48"):
+        average_bundles([one, other], tmp_path / "soup.safetensors")
+    stranger = make(tmp_path / "3.safetensors", replace(tiny, load_weight="pretrained.safetensors"))
+    with pytest.raises(NetchuError, match=r"load_weight is 'pretrained.safetensors'"):
+        average_bundles([one, stranger], tmp_path / "soup.safetensors")
+    with pytest.raises(NetchuError, match="its charset differs"):
+        average_bundles([one, make(tmp_path / "4.safetensors", tiny, 0, Charset("abd "))], tmp_path / "s.safetensors")
+    with pytest.raises(NetchuError, match="two bundles or more"):
+        average_bundles([one], tmp_path / "soup.safetensors")
+    with pytest.raises(NetchuError, match="need as many weights"):
+        average_bundles([one, one], tmp_path / "soup.safetensors", [1])
+    assert not (tmp_path / "soup.safetensors").exists()

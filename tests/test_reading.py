@@ -1,0 +1,149 @@
+"""From members' outputs to a reading: exact votes, language, places, blank lines, the choice and its certainty."""
+
+import numpy as np
+import pytest
+
+from netchu.bayes import certainties, choose, expected_scores, posteriors
+from netchu.candidates import gather
+from netchu.charset import Charset
+from netchu.decode import greedy
+from netchu.errors import NetchuError
+from netchu.gazetteer import Gazetteer
+from netchu.likelihood import log_likelihoods
+from netchu.ngram import NGram
+from netchu.reading import LineReader, Settings, scores, settings_from
+from netchu.smoothing import train_ngram
+
+CHARSET = Charset("".join(sorted(set("Ấp Bắc Mỹ Tho Huế Long An Cần Đước Trạch ạảe 58"))))
+PLACES = Gazetteer([("Long An", "Cần Đước", "Long Trạch"), ("Huế", "", "Mỹ Tho")])
+
+
+def output(text: str, doubts: dict[int, tuple[str, float]] | None = None, stride: int = 2) -> np.ndarray:
+    """log_probs that spell a text at one character every `stride` frames; `doubts` give shares to other characters."""
+    probs = np.full((stride * len(text), len(CHARSET)), 1e-6)
+    probs[:, 0] = 1.0
+    for i, character in enumerate(text):
+        other, share = (doubts or {}).get(i, ("", 0.0))
+        probs[stride * i, 0] = 1e-6
+        probs[stride * i, CHARSET.encode(character)] = 1 - share
+        if other:
+            probs[stride * i, CHARSET.encode(other)] = share
+    return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def places_of(*outputs: np.ndarray) -> list[np.ndarray]:
+    return [np.linspace(0, 1, len(x)) for x in outputs]
+
+
+@pytest.fixture(scope="module")
+def language() -> NGram:
+    return train_ngram(["Ấp Bắc Mỹ Tho", "Ấp Bắc Huế", "Long Trạch Cần Đước Long An"] * 5, order=4)
+
+
+@pytest.mark.parametrize("decoder", ["greedy", "beam"])
+@pytest.mark.parametrize("combination", ["rescore", "frame"])
+def test_members_of_any_stride_vote(decoder: str, combination: str) -> None:
+    """One is slightly wrong, the other surely right."""
+    one, two = output("Ấp Bạc", {4: ("ắ", 0.45)}), output("Ấp Bắc", {4: ("ạ", 0.02)}, stride=3)
+    reader = LineReader(CHARSET, Settings(decoder=decoder, combination=combination), weights=[1, 1])
+    if combination == "rescore":
+        assert reader.read([one, two], places_of(one, two)).text == "Ấp Bắc"
+    assert reader.read([two, two], places_of(two, two)).text == "Ấp Bắc"
+    assert LineReader(CHARSET, Settings(decoder=decoder)).read([one], places_of(one)).text == "Ấp Bạc"
+    only_one = LineReader(CHARSET, Settings(decoder=decoder), weights=[1, 0]).read([one, two], places_of(one, two))
+    assert only_one.text == "Ấp Bạc"
+
+
+def test_likelihoods_are_each_members_own() -> None:
+    members = [output("Huế", {1: ("e", 0.3)}), output("Hue", {2: ("ế", 0.3)}, stride=4)]
+    found = gather(members, CHARSET)
+    assert {"Huế", "Hue"} <= set(found.texts)
+    for row, member in zip(found.likelihoods, members, strict=True):
+        assert np.allclose(row, log_likelihoods(member, [CHARSET.encode(t) for t in found.texts]).clip(-1e4))
+    total = scores(found, np.array([0.5, 0.5]), Settings(decoder="beam"))
+    assert found.texts[int(total.argmax())] in ("Huế", "Hue")
+
+
+def test_a_text_that_fits_one_members_frames_only_is_no_error() -> None:
+    short, long = output("An", stride=1), output("Long An")
+    reading = LineReader(CHARSET, Settings(decoder="beam"), weights=[1, 1]).read([short, long], places_of(short, long))
+    assert reading.text == "An"  # the long text has no alignment with two frames
+
+
+def test_blank_lines_stay_empty(language: NGram) -> None:
+    """However much the language model would like to write."""
+    blank = np.log(np.full((30, len(CHARSET)), 0.1 / (len(CHARSET) - 1), np.float32))
+    blank[:, 0] = np.log(0.9)
+    settings = Settings(decoder="beam", language_bonus=5.0, place_bonus=9.0)
+    reader = LineReader(CHARSET, settings, weights=[1, 1], language=language, gazetteer=PLACES)
+    assert reader.read([blank, blank], places_of(blank, blank)).text == ""
+    none = blank[:0]
+    assert reader.read([none, none], places_of(none, none)).text == ""
+
+
+def test_places_help_only_where_the_ink_allows() -> None:
+    def read(share: float, bonus: float) -> str:
+        line = output("Long Trảch Cần Đước Long An", {7: ("ạ", share)})
+        reader = LineReader(CHARSET, Settings(decoder="beam", place_bonus=bonus), gazetteer=PLACES)
+        return reader.read([line], places_of(line)).text
+
+    assert read(0.2, bonus=2.0) == "Long Trạch Cần Đước Long An"
+    assert read(0.2, bonus=0.0) == "Long Trảch Cần Đước Long An"
+    assert read(0.001, bonus=2.0) == "Long Trảch Cần Đước Long An"
+
+
+def test_proposals_are_held_to_the_likelihood() -> None:
+    """A known place that the frames contradict is refused whatever its bonus."""
+    line = output("Long Trảch Cần Đước Long An")
+    reader = LineReader(CHARSET, Settings(decoder="beam", place_bonus=50.0), gazetteer=PLACES)
+    assert reader.read([line], places_of(line)).text == "Long Trảch Cần Đước Long An"
+    lenient = LineReader(CHARSET, Settings(decoder="beam", place_bonus=50.0, place_drop=1e6), gazetteer=PLACES)
+    assert lenient.read([line], places_of(line)).text == "Long Trạch Cần Đước Long An"
+
+
+def test_certainty_of_characters() -> None:
+    line = output("Ấp Bạc", {4: ("ắ", 0.4)})
+    for decoder in ("greedy", "beam"):
+        reading = LineReader(CHARSET, Settings(decoder=decoder)).read([line], places_of(line))
+        assert len(reading.characters) == len(reading.text) == 6
+        assert reading.characters[4] == pytest.approx(0.6, abs=0.01)
+        assert min(reading.characters[:4]) > 0.98
+    assert reading.alternatives[0][0] == "Ấp Bắc"
+    assert reading.confidence == pytest.approx(0.6, abs=0.01)
+
+
+def test_minimum_risk_prefers_the_middle() -> None:
+    """No single text is likely, but one is near all the others."""
+    texts = ["aaaaaaaaaa", "aaaaabbbbb", "aaabbbbbbb", "cccccccccc"]
+    probabilities = np.array([0.24, 0.22, 0.22, 0.32])
+    gains = expected_scores(texts, probabilities)
+    assert choose(texts, probabilities) == int(gains.argmax()) == 1
+    assert choose(texts[:2], np.array([0.4, 0.6])) == 1
+    assert gains[3] == pytest.approx(0.32)
+
+
+def test_posteriors_and_certainties() -> None:
+    assert posteriors([0.0, -np.log(3)]) == pytest.approx([0.75, 0.25])
+    assert posteriors([0.0, -2 * np.log(3)], 2.0) == pytest.approx([0.75, 0.25])
+    assert posteriors([0.0, -np.inf]) == pytest.approx([1, 0])
+    sure = certainties("abc", ["abc", "abd", "xabc", "ac"], np.array([0.4, 0.3, 0.2, 0.1]))
+    assert sure == pytest.approx((1.0, 0.9, 0.7))
+    assert certainties("", ["", "a"], np.array([0.5, 0.5])) == ()
+
+
+def test_one_greedy_member_is_plain_greedy() -> None:
+    line = output("Huế", {1: ("e", 0.2)})
+    assert LineReader(CHARSET, Settings()).read([line], places_of(line)) == greedy(line, CHARSET)
+
+
+def test_settings_are_checked() -> None:
+    for key, value in {"decoder": "beem", "combination": "x", "average": "y", "width": 0, "temperature": 0.0}.items():
+        with pytest.raises(NetchuError, match=f"settings: {key}="):
+            Settings(**{key: value})
+    settings = Settings(decoder="beam", risk=True)
+    assert settings_from(settings.to_dict(), "a.json") == settings
+    assert settings_from({"language_weight": 1}, "a.json").language_weight == 1
+    with pytest.raises(NetchuError, match=r"a.json: settings hold an unknown key 'widht'"):
+        settings_from({"widht": 3}, "a.json")
+    with pytest.raises(NetchuError, match=r"a.json: settings: width is 'x'"):
+        settings_from({"width": "x"}, "a.json")

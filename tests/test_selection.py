@@ -1,0 +1,99 @@
+"""Selection: finds the members that matter, keeps to the limits, and is honest about the gain."""
+
+import numpy as np
+import pytest
+
+from netchu.candidates import Candidates
+from netchu.decodertuning import ScoredLine, calibrate, evaluate, gain, scored, tune
+from netchu.reading import Settings
+from netchu.selection import Limits, nested, pareto, search, tries
+
+SETTINGS = Settings(decoder="beam")
+SKILL = (0.5, 0.8, 0.65)  # how often a member prefers the right text
+
+
+def make_lines(count: int, seed: int = 0, skill: tuple[float, ...] = SKILL) -> list[ScoredLine]:
+    """Lines with a right and two wrong texts; members err independently of each other."""
+    rng = np.random.default_rng(seed)
+    lines = []
+    for i in range(count):
+        texts = ["abcdef", "abcdex", "abxxxf"]
+        likelihoods = np.full((len(skill), 3), -2.0)
+        for member, share in enumerate(skill):
+            likelihoods[member, 0 if rng.random() < share else rng.integers(1, 3)] = -1.0
+        found = np.ones((len(skill), 3), bool)
+        zeros = np.zeros(3)
+        made = Candidates(texts, likelihoods, zeros, zeros, zeros, found, np.zeros(len(skill), bool))
+        lines.append(scored(made, "abcdef", f"w{i % 10}"))
+    return lines
+
+
+def limits(**changes: object) -> Limits:
+    defaults: dict[str, object] = {
+        "sizes": (10, 20, 30), "seconds": (0.1, 0.2, 0.3), "max_bytes": 100.0, "max_seconds": 1.0, "fixed": 5
+    }  # fmt: skip
+    return Limits(**{**defaults, **changes})  # type: ignore[arg-type]
+
+
+def test_limits_count_everything_opened() -> None:
+    assert limits().bytes_of([0.5, 0, 0.5]) == 45
+    assert limits().seconds_of([0.5, 0, 0.5]) == pytest.approx(0.4)
+    assert not limits(max_bytes=44).allow([0.5, 0, 0.5])
+    assert not limits(max_seconds=0.39).allow([0.5, 0, 0.5])
+
+
+def test_every_weighting_is_tried_once() -> None:
+    found = tries(2, limits(sizes=(1, 1), seconds=(0, 0)), 3)
+    assert found is not None
+    assert len(found) == len(set(found)) == 5  # 1:0, 0:1, 1:1, 2:1, 1:2
+    assert tries(12, limits(sizes=(1,) * 12, seconds=(0,) * 12), 6) is None
+
+
+def test_the_best_member_is_taken_and_votes_help() -> None:
+    lines = make_lines(400)
+    found = search(lines, limits(), SETTINGS)
+    assert found[0].weights[1] == max(found[0].weights)
+    alone = gain(lines, np.array([0.0, 1.0, 0.0]), SETTINGS)
+    assert found[0].gain >= alone
+    assert search(lines, limits(max_bytes=16), SETTINGS)[0].weights == (1.0, 0.0, 0.0)
+    assert search(lines, limits(max_bytes=10), SETTINGS) == []
+
+
+def test_greedy_where_exact_is_too_long() -> None:
+    lines = make_lines(200, skill=(0.5, 0.9, *([0.4] * 20)))
+    wide = Limits(sizes=(1,) * 22, seconds=(0.0,) * 22, max_bytes=50, max_seconds=1)
+    best = search(lines, wide, SETTINGS)[0]
+    assert best.weights[1] == max(best.weights)
+    assert best.gain >= gain(lines, np.eye(22)[1], SETTINGS)
+    assert sum(best.weights) == pytest.approx(1)
+
+
+def test_pareto_rises_with_cost() -> None:
+    front = pareto(search(make_lines(300), limits(), SETTINGS), limits())
+    sizes, gains = [limits().bytes_of(c.weights) for c in front], [c.gain for c in front]
+    assert sizes == sorted(sizes) and gains == sorted(gains)
+
+
+def test_nested_figures_are_of_lines_that_did_not_choose() -> None:
+    """Members of pure chance: choosing among many looks good on the same lines, nested shows that it is not."""
+    lines = make_lines(120, skill=(1 / 3,) * 12)
+    free = Limits(sizes=(1,) * 12, seconds=(0.0,) * 12, max_bytes=50, max_seconds=1)
+    seen = search(lines, free, SETTINGS)[0].gain
+    honest, sure, right = nested(lines, free, SETTINGS, parts=4)
+    assert honest.kalapa_score < seen
+    assert len(sure) == len(right) == 120 and all(0 <= p <= 1 for p in sure)
+    assert honest.exact == pytest.approx(np.mean(right))
+
+
+def test_tuning_finds_a_language_weight_that_helps() -> None:
+    lines = []
+    for line in make_lines(200, skill=(0.4,)):
+        made = line.candidates
+        language = np.array([-3.0, -9.0, -9.0])
+        lines.append(scored(Candidates(made.texts, made.likelihoods, language, made.lengths, made.depths, made.found,
+                                       made.silent), line.label, line.writer))  # fmt: skip
+    start = Settings(decoder="beam", language_weight=0.0)
+    tuned = tune(lines, np.ones(1), start)
+    assert tuned.language_weight > 0
+    assert evaluate(lines, np.ones(1), tuned).exact == 1.0 > evaluate(lines, np.ones(1), start).exact
+    assert calibrate(lines, np.ones(1), tuned) < 0.5  # always right: as sure as can be
