@@ -44,8 +44,9 @@ def make_form(kind: str, seed: int, *, angle: float = 0.0, shade: float = 0.0, r
                 line = cv2.resize(line, (end - start - 40, height), interpolation=cv2.INTER_AREA)
             x = start + 14 + int(rng.integers(0, max(1, end - start - 28 - line.shape[1])))
             y = top + row * pitch + (16 if kind != "ruled" else 26)
-            darkness = np.clip(line / np.percentile(line, 90), 0, 1)
-            darkness[darkness > 0.9] = 1
+            depth = np.clip(1 - line / np.percentile(line, 90), 0, 1)
+            depth *= max(1.0, 0.3 / depth.max())  # no ink so pale that nobody could read it
+            darkness = np.where(depth < 0.1, 1.0, 1 - depth)
             page[y : y + height, x : x + line.shape[1]] *= darkness
             texts.append(text)
             boxes.append((x, y, x + line.shape[1], y + height))

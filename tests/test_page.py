@@ -120,7 +120,7 @@ def test_upload_correct_retrain_promote_recognise_again(service: Running, pictur
         # the button asks for the chosen number of rounds; a test has no time for gentle ones
         browser.run(
             "const send = window.fetch; window.fetch = (path, options) => send(path, path === 'api/retrain' && "
-            "options.method === 'POST' ? { ...options, body: JSON.stringify({ epochs: 10, lr: 0.003 }) } : options)"
+            "options.method === 'POST' ? { ...options, body: JSON.stringify({ epochs: 40, lr: 0.003 }) } : options)"
         )
         browser.click("#retrain")
         wait_until(lambda: browser.run("return document.querySelectorAll('#job .chart').length") >= 1, 200)

@@ -60,9 +60,10 @@ def test_ten_trials_on_two_workers_killed_and_resumed(tmp_path: Path) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         text = diary.read_text() if diary.is_file() else ""
-        if text.count("end") >= 3 and len({line.split()[-1] for line in text.splitlines()}) == 2:
+        both = len({line.split()[-1] for line in text.splitlines()}) == 2
+        if both and text.count("end") >= 3 and text.count("begin") > text.count("end"):
             break
-        time.sleep(0.05)
+        time.sleep(0.01)
     for worker in workers:
         worker.kill()
         worker.wait()
