@@ -78,3 +78,11 @@ def test_frames_that_stand_apart_are_warned_of_once(tiny: Config, monkeypatch: p
         ensemble.read(IMAGES)
         Ensemble(members).read(IMAGES)
         Ensemble(members[:1], settings=settings).read(IMAGES)
+
+
+def test_paper_without_ink_reads_as_nothing(tiny: Config) -> None:
+    """The untrained member would write something."""
+    paper = np.full((48, 300), 230, np.uint8)
+    ensemble = Ensemble([bundle(tiny)], settings=Settings(shortest=0))
+    assert any(r.reading.text for r in ensemble.read(IMAGES))
+    assert ensemble.read([paper, IMAGES[0]])[0].reading.text == ""

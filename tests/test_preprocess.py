@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from netchu.errors import NetchuError
-from netchu.preprocess import WIDTH_MULTIPLE, Geometry, preprocess, read_image, resize, to_input
+from netchu.preprocess import WIDTH_MULTIPLE, Geometry, is_blank, preprocess, read_image, resize, to_input
 
 GEOMETRY = Geometry(height=32, max_width=256, pad=8)
 
@@ -64,3 +64,14 @@ def test_colour_and_unicode_names_are_read(tmp_path: Path) -> None:
     colour = np.dstack([written()] * 3)
     path.write_bytes(cv2.imencode(".png", colour)[1].tobytes())
     assert (read_image(path) == written()).all()
+
+
+def test_images_without_ink_are_blank(lines_folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    paper = np.full((60, 700), 220, np.uint8)
+    noisy = np.clip(220 + 3 * rng.normal(size=paper.shape), 0, 255).astype(np.uint8)
+    assert is_blank(paper) and is_blank(noisy) and is_blank(paper[:1, :1])
+    for path in sorted((lines_folder / "images").rglob("*.jpg"))[:20]:
+        assert not is_blank(read_image(path))
+    paper[20:40, 300:310] = 60
+    assert not is_blank(paper)

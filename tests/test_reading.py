@@ -81,6 +81,16 @@ def test_blank_lines_stay_empty(language: NGram) -> None:
     assert reader.read([none, none], places_of(none, none)).text == ""
 
 
+def test_short_and_doubtful_answers_are_stains() -> None:
+    stain, word = output("B8", {0: ("5", 0.5), 1: ("5", 0.4)}), output("Huế", {1: ("e", 0.2)})
+    for decoder in ("greedy", "beam"):
+        reader = LineReader(CHARSET, Settings(decoder=decoder))
+        assert reader.read([stain], places_of(stain)).text == ""
+        assert reader.read([word], places_of(word)).text == "Huế"
+        trusting = LineReader(CHARSET, Settings(decoder=decoder, shortest=0))
+        assert len(trusting.read([stain], places_of(stain)).text) == 2
+
+
 def test_places_help_only_where_the_ink_allows() -> None:
     def read(share: float, bonus: float) -> str:
         line = output("Long Trảch Cần Đước Long An", {7: ("ạ", share)})

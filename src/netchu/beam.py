@@ -18,8 +18,8 @@ from netchu.charset import BLANK
 from netchu.likelihood import LogProbs, log_likelihoods
 
 WIDTH = 16  # prefixes kept after a frame
-FLOOR = -9.0  # log-probability under which a class is not tried in a frame
-MARGIN = 14.0  # nats below the best prefix at which another one is dropped
+FLOOR = -7.0  # log-probability under which a class is not tried in a frame
+MARGIN = 10.0  # nats below the best prefix at which another one is dropped
 NEVER = -1e30
 Row = NDArray[np.float32]  # (C,)
 

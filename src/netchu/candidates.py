@@ -39,10 +39,6 @@ class Candidates:
     found: Bools
     silent: Bools
 
-    def seen_by(self, members: Bools) -> Bools:
-        """(H,) texts that any of these members found, or that are proposed places."""
-        return np.asarray(self.found[members].any(axis=0) | ~self.found.any(axis=0))
-
 
 def gather(
     outputs: Sequence[LogProbs],

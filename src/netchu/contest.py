@@ -24,7 +24,6 @@ from netchu.reading import Settings, build_scorer
 from netchu.recipe import Recipe, write_recipe
 from netchu.selection import Choice, Limits, nested, pareto, search
 
-BEST = 12  # texts that each member contributes
 SHOWN = 12  # rows of the printed table
 RECIPE_BYTES = 4000  # set aside for ensemble.json itself
 
@@ -48,7 +47,7 @@ def gather_lines(
             ]
         candidates = gather(
             outputs, first.charset, scorer=scorers[first.folds[i]], gazetteer=gazetteer, decoder=settings.decoder,
-            width=settings.width, best=BEST,
+            width=settings.width, best=settings.best,
         )  # fmt: skip
         lines.append(scored(candidates, first.texts[i], first.writers[i]))
     return lines, (time.perf_counter() - began) / max(1, len(lines)) / len(members)

@@ -20,7 +20,7 @@ from netchu.errors import NetchuError, run_main
 from netchu.gazetteer import Gazetteer, read_places
 from netchu.ngram import NGram, load_ngram
 from netchu.predict import predict
-from netchu.preprocess import Geometry, Image, resize, to_input
+from netchu.preprocess import Geometry, Image, is_blank, resize, to_input
 from netchu.reading import LineReader, Settings
 from netchu.recipe import Recipe
 
@@ -101,7 +101,10 @@ class Ensemble:
         )
 
     def read(self, images: Sequence[Image], *, keep_outputs: bool = False) -> list[TimedReading]:
-        """Readings of grey images (h, w) of any size, in order; with `keep_outputs` each has its members' log_probs."""
+        """Readings of grey images (h, w) of any size, in order; an image without ink reads as nothing.
+
+        With `keep_outputs` each reading has its members' log_probs.
+        """
         seconds = np.zeros(len(images))
         outputs: list[list[LogProbs]] = [[] for _ in images]
         places: list[list[Places]] = [[] for _ in images]
@@ -123,7 +126,8 @@ class Ensemble:
         results = []
         for i in range(len(images)):
             began = time.perf_counter()
-            reading = self.reader.read(outputs[i], places[i])
+            blank = is_blank(images[i])
+            reading = Reading("", 1.0) if blank else self.reader.read(outputs[i], places[i])
             kept = tuple(outputs[i]) if keep_outputs else ()
             results.append(TimedReading(reading, seconds[i] + time.perf_counter() - began, kept))
         return results

@@ -27,6 +27,8 @@ FIXED = {
     "paper_share": PAPER_SHARE,
     "max_ink": MAX_INK,
 }
+FAINTEST = 25  # grey levels below the paper that ink has at least; real lines have 90 and more
+WRITTEN_SHARE = 0.002  # share of the pixels that a line's writing covers at least
 
 Image = NDArray[np.uint8]  # (h, w) grey
 Input = NDArray[np.float32]  # (1, H, W)
@@ -82,6 +84,13 @@ def resize(image: Image, geometry: Geometry) -> Image:
         return image
     method = cv2.INTER_AREA if geometry.height < height else cv2.INTER_LINEAR
     return cv2.resize(image, (target, geometry.height), interpolation=method)  # type: ignore[return-value]
+
+
+def is_blank(image: Image) -> bool:
+    """Whether an image (h, w) holds no ink: even its darkest pixels are hardly darker than its paper."""
+    counts = np.bincount(image.ravel(), minlength=256).cumsum()
+    darkest, paper = np.searchsorted(counts, (WRITTEN_SHARE * counts[-1], 0.5 * counts[-1]))
+    return bool(int(paper) - int(darkest) < FAINTEST)
 
 
 def to_input(line: Image, geometry: Geometry) -> Input:

@@ -41,6 +41,8 @@ class Settings:
     place_drop: float = 8.0  # nats of likelihood that a proposed place may be below the best found text
     risk: bool = False  # choose by expected kalapa_score rather than by score
     temperature: float = 1.0
+    shortest: int = 4  # characters; an answer of fewer that is less sure than `doubtful` is a stain, not writing
+    doubtful: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what cannot be used; raises NetchuError naming the field."""
@@ -53,6 +55,8 @@ class Settings:
             ("language_weight", self.language_weight >= 0, "0 or more"),
             ("place_drop", self.place_drop >= 0, "0 or more"),
             ("temperature", self.temperature > 0, "above 0"),
+            ("shortest", self.shortest >= 0, "0 or more"),
+            ("doubtful", 0 <= self.doubtful <= 1, "0 to 1"),
         ]
         for key, good, allowed in checks:
             if not good:
@@ -94,6 +98,12 @@ class LineReader:
 
     def read(self, outputs: Sequence[LogProbs], places: Sequence[Places]) -> Reading:
         """The reading of a line from log_probs (T, C) of each member; `places` as in `average_frames`."""
+        reading = self._read(outputs, places)
+        stain = len(reading.text) < self.settings.shortest and reading.confidence < self.settings.doubtful
+        return Reading("", 1 - reading.confidence) if stain else reading
+
+    def _read(self, outputs: Sequence[LogProbs], places: Sequence[Places]) -> Reading:
+        """The same, however short and doubtful."""
         settings, weights = self.settings, self.weights
         if settings.combination == "frame" and len(outputs) > 1:
             outputs = [average_frames(outputs, places, kind=settings.average, weights=list(weights))]
