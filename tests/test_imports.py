@@ -1,6 +1,7 @@
 """Guards of the house: imports point one way, and each heavy library has one home."""
 
 import ast
+import sys
 from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "netchu"
@@ -35,8 +36,10 @@ HOMES = {
 }
 
 
-LITE = ["errors", "atomic", "config", "charset", "preprocess", "decode", "lite"]  # what netchu-lite consists of
-LIGHT = {"onnxruntime", "numpy", "cv2", "netchu"}
+LITE = [  # what netchu-lite consists of
+    "errors", "atomic", "config", "charset", "metrics", "preprocess", "likelihood", "beam", "bayes", "decode", "lite",
+]  # fmt: skip
+LIGHT = {"onnxruntime", "numpy", "cv2", "editdistance", "netchu"}
 
 
 def imported(path: Path) -> set[str]:
@@ -72,3 +75,11 @@ def test_each_library_has_its_home() -> None:
         for name in imported(path):
             homes = HOMES.get(name.split(".")[0])
             assert homes is None or module in homes, f"{module} imports {name}"
+
+
+def test_lite_needs_nothing_heavy() -> None:
+    for module in LITE:
+        for name in imported(SOURCE / f"{module}.py"):
+            top = name.split(".")[0]
+            assert top in sys.stdlib_module_names | LIGHT, f"{module} imports {name}"
+            assert top != "netchu" or name.split(".")[1] in LITE, f"{module} imports {name}"

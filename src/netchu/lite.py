@@ -19,7 +19,7 @@ from netchu.atomic import atomic_path
 from netchu.charset import Charset
 from netchu.decode import Reading, build_decoder
 from netchu.errors import NetchuError, run_main
-from netchu.preprocess import FIXED, Geometry, Image, preprocess, read_image
+from netchu.preprocess import FIXED, Geometry, Image, is_blank, preprocess, read_image
 
 KEY = "netchu"  # of the model's metadata: JSON with format, charset and preprocessing
 FORMAT = 1
@@ -61,9 +61,12 @@ class LiteRecogniser:
         return output
 
     def read(self, images: Sequence[Image]) -> list[Reading]:
-        """Readings of grey images (h, w) of any size, in order, one at a time."""
+        """Readings of grey images (h, w) of any size, in order, one at a time; one without ink reads as nothing."""
         readings = []
         for image in images:
+            if is_blank(image):
+                readings.append(Reading("", 1.0))
+                continue
             line = preprocess(image, self.geometry)
             readings.append(self.decode(self.log_probs(line[None])[0], self.charset))
         return readings
