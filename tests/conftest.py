@@ -71,3 +71,11 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Pat
     )  # fmt: skip
     fit(cfg)
     return cfg.run_dir / "last.safetensors"
+
+
+LONGEST = ("test_readme.py", "test_dvc.py", "test_processes.py", "test_faults.py")  # many processes, one after another
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first, so that no test process ends up alone with one of them."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
