@@ -22,7 +22,7 @@ from netchu.ngram import NGram, load_ngram
 from netchu.oof import OutOfFold
 from netchu.reading import Settings, build_scorer
 from netchu.recipe import Recipe, write_recipe
-from netchu.selection import Choice, Limits, nested, pareto, search
+from netchu.selection import Choice, Limits, choose, nested, pareto
 
 SHOWN = 12  # rows of the printed table
 RECIPE_BYTES = 4000  # set aside for ensemble.json itself
@@ -97,7 +97,7 @@ def hold(
     )
     alone = [Choice(tuple(np.eye(len(members))[i].tolist()), 0.0) for i in range(len(members))]
     print(table("members", alone, members, lines, limits, settings))
-    found = search(lines, limits, settings)
+    found, settings = choose(lines, limits, settings)
     if not found:
         raise NetchuError(
             f"no member fits {budget_mb:g} MB and {time_s:g} s a line (table above); raise --budget-mb or --time-s, "

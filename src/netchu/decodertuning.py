@@ -16,7 +16,7 @@ from netchu.reading import Settings, scores
 
 LANGUAGE_WEIGHTS = (0.0, 0.15, 0.25, 0.35, 0.5)
 LANGUAGE_BONUSES = (0.0, 0.4, 0.8, 1.2)
-PLACE_BONUSES = (0.0, 0.5, 1.0, 2.0, 3.0)
+PLACE_BONUSES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)

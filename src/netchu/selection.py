@@ -115,21 +115,36 @@ def pareto(choices: Sequence[Choice], limits: Limits) -> list[Choice]:
     return kept
 
 
+def choose(lines: Sequence[ScoredLine], limits: Limits, settings: Settings) -> tuple[list[Choice], Settings]:
+    """(what was tried, the best first; settings that it was tried with, tuned for all members together)."""
+    members = len(limits.sizes)
+    rough = tune(lines, np.full(members, 1 / members), settings)
+    return search(lines, limits, rough), rough
+
+
 Judged = tuple[Scores, list[float], list[bool]]  # all lines; each one's confidence; whether it was right
 
 
 def nested(lines: Sequence[ScoredLine], limits: Limits, settings: Settings, parts: int = 2) -> Judged:
     """Honest figures of selection: each part of the writers is read with what the other parts chose and tuned."""
-    return _in_parts(lines, settings, parts, lambda others: np.array(search(others, limits, settings)[0].weights))
+
+    def chosen(others: Sequence[ScoredLine]) -> tuple[Floats, Settings]:
+        found, rough = choose(others, limits, settings)
+        return np.array(found[0].weights), rough
+
+    return _in_parts(lines, settings, parts, chosen)
 
 
 def cross_tuned(lines: Sequence[ScoredLine], weights: Floats, settings: Settings, parts: int = 2) -> Judged:
     """Honest figures of given members: each part of the writers is read with the settings that the others tuned."""
-    return _in_parts(lines, settings, parts, lambda others: weights)
+    return _in_parts(lines, settings, parts, lambda others: (weights, settings))
 
 
 def _in_parts(
-    lines: Sequence[ScoredLine], settings: Settings, parts: int, weigh: Callable[[Sequence[ScoredLine]], Floats]
+    lines: Sequence[ScoredLine],
+    settings: Settings,
+    parts: int,
+    weigh: Callable[[Sequence[ScoredLine]], tuple[Floats, Settings]],
 ) -> Judged:
     """Writers in `parts`; raises NetchuError when there are fewer than two writers or parts."""
     writers = sorted({line.writer for line in lines})
@@ -139,8 +154,8 @@ def _in_parts(
     answers, sure, right = [""] * len(lines), [0.0] * len(lines), [False] * len(lines)
     for held in sorted(set(part.values())):
         others = [line for line in lines if part[line.writer] != held]
-        weights = weigh(others)
-        tuned = replace(tune(others, weights, replace(settings, risk=False)), risk=settings.risk)
+        weights, rough = weigh(others)
+        tuned = replace(tune(others, weights, replace(rough, risk=False)), risk=settings.risk)
         for i, line in enumerate(lines):
             if part[line.writer] == held:
                 chosen = pick(line, weights, tuned)
