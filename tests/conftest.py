@@ -13,6 +13,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
+from netchu.charset import Charset  # noqa: E402
 from netchu.config import Config  # noqa: E402
 from netchu.manifest import assign_folds, write_manifest  # noqa: E402
 from netchu.readers_table import read_labels_tsv  # noqa: E402
@@ -71,6 +72,21 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Pat
     )  # fmt: skip
     fit(cfg)
     return cfg.run_dir / "last.safetensors"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained bundle of some kilobytes."""
+    import torch
+
+    from netchu.checkpoint import save_bundle
+    from netchu.model import build_model
+
+    torch.manual_seed(0)
+    charset = Charset.from_texts(TEXTS)
+    path = tmp_path_factory.mktemp("bundle") / "a.safetensors"
+    save_bundle(path, build_model(TINY, len(charset)), TINY, charset, metrics={}, hashes={})
+    return path
 
 
 LONGEST = ("test_readme.py", "test_dvc.py", "test_processes.py", "test_faults.py")  # many processes, one after another

@@ -8,13 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from netchu.charset import Charset
 from netchu.checkpoint import load_bundle, save_bundle
 from netchu.model import build_model
 from netchu.submission import read_labels
-from tests.conftest import ROOT, TEXTS, TINY
+from tests.conftest import ROOT, TINY
 
 Result = subprocess.CompletedProcess[str]
 
@@ -33,16 +32,6 @@ def assert_refused(result: Result, *says: str) -> None:
     assert "Traceback" not in result.stderr
     for text in says:
         assert text in errors[0]
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained bundle of some kilobytes."""
-    torch.manual_seed(0)
-    charset = Charset.from_texts(TEXTS)
-    path = tmp_path_factory.mktemp("bundle") / "a.safetensors"
-    save_bundle(path, build_model(TINY, len(charset)), TINY, charset, metrics={}, hashes={})
-    return path
 
 
 @pytest.fixture

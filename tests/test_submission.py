@@ -8,26 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
-from netchu.charset import Charset
-from netchu.checkpoint import load_bundle, save_bundle
+from netchu.checkpoint import load_bundle
 from netchu.decode import Reading
 from netchu.ensemble import Ensemble
 from netchu.errors import NetchuError
-from netchu.model import build_model
 from netchu.submission import Answer, read_folder, write_details
-from tests.conftest import ROOT, TEXTS, TINY
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained bundle."""
-    torch.manual_seed(0)
-    charset = Charset.from_texts(TEXTS)
-    path = tmp_path_factory.mktemp("bundle") / "a.safetensors"
-    save_bundle(path, build_model(TINY, len(charset)), TINY, charset, metrics={}, hashes={})
-    return path
+from tests.conftest import ROOT
 
 
 def command(images: Path, bundle: Path, out: Path) -> list[str]:

@@ -1,5 +1,7 @@
 """Where a known text stands in a line: the best CTC path of a label through the log-probabilities of a model."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,12 +11,12 @@ from netchu.decode import LogProbs
 IMPOSSIBLE = -1e30
 
 
-def align(log_probs: LogProbs, codes: list[int]) -> tuple[NDArray[np.intp], float]:
-    """Time step at which each of `codes` is most probable on the best path, and that path's log-probability.
+def best_path(log_probs: LogProbs, codes: Sequence[int]) -> tuple[NDArray[np.intp], float]:
+    """State of the best path at each time step, (T,), and the sum of the log-probabilities along it.
 
-    log_probs (T, C); codes are class numbers without blanks. Returns steps (len(codes),), rising, and the sum of the
-    log-probabilities along the path. Raises ValueError when T is too small for the codes. Viterbi's algorithm on the
-    states of Graves et al., Connectionist Temporal Classification (ICML 2006): blanks between all characters.
+    log_probs (T, C); codes are class numbers without blanks. State 2 i + 1 is character i, the even ones are the blanks
+    around it. Raises ValueError when T is too small for the codes. Viterbi's algorithm on the states of Graves et al.,
+    Connectionist Temporal Classification (ICML 2006).
     """
     states = np.full(2 * len(codes) + 1, BLANK)
     states[1::2] = codes
@@ -38,8 +40,15 @@ def align(log_probs: LogProbs, codes: list[int]) -> tuple[NDArray[np.intp], floa
     for step in range(len(log_probs) - 1, -1, -1):
         path[step] = state
         state -= int(back[step, state])
+    return path, total
+
+
+def align(log_probs: LogProbs, codes: Sequence[int]) -> tuple[NDArray[np.intp], float]:
+    """Time step at which each of `codes` is most probable on the best path, (len(codes),), rising, and that path's
+    log-probability; see `best_path`."""
+    path, total = best_path(log_probs, codes)
     steps = np.empty(len(codes), np.intp)
-    for i in range(len(codes)):
+    for i, code in enumerate(codes):
         on = np.flatnonzero(path == 2 * i + 1)
-        steps[i] = on[emitted[on, 2 * i + 1].argmax()]
+        steps[i] = on[log_probs[on, code].argmax()]
     return steps, total

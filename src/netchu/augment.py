@@ -133,16 +133,21 @@ class CutOut(A.ImageOnlyTransform):
         return output
 
 
+def _warp(strength: float, *, slant: float, tilt: float) -> LineWarp:
+    """The affine map at a strength."""
+    return LineWarp(
+        width=(1 - 0.25 * strength, 1 + 0.15 * strength),
+        slant=slant * strength,
+        size=(1 - 0.15 * strength, 1 + 0.05 * strength),
+        shift=3.0 * strength,
+        tilt=tilt * strength,
+    )
+
+
 def _ink(strength: float) -> list[A.BasicTransform]:
     """What pens, papers and cameras do to a line."""
     return [
-        LineWarp(
-            width=(1 - 0.25 * strength, 1 + 0.15 * strength),
-            slant=0.25 * strength,
-            size=(1 - 0.15 * strength, 1 + 0.05 * strength),
-            shift=3.0 * strength,
-            tilt=0.01 * strength,
-        ),
+        _warp(strength, slant=0.25, tilt=0.01),
         Wobble(reach=2.0 * strength),
         StrokeWidth(p=0.3 * strength),
         RuledLine(p=0.2 * strength),
@@ -155,15 +160,7 @@ def _ink(strength: float) -> list[A.BasicTransform]:
 
 def _light(strength: float) -> list[A.BasicTransform]:
     """Only width and slant."""
-    return [
-        LineWarp(
-            width=(1 - 0.25 * strength, 1 + 0.15 * strength),
-            slant=0.15 * strength,
-            size=(1 - 0.15 * strength, 1 + 0.05 * strength),
-            shift=3.0 * strength,
-            tilt=0.0,
-        )
-    ]
+    return [_warp(strength, slant=0.15, tilt=0.0)]
 
 
 AUGMENTS: dict[str, Callable[[float], list[A.BasicTransform]]] = {

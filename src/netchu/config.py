@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from netchu.errors import NetchuError
@@ -159,11 +160,7 @@ def load_config(
     if not path.is_file():
         known = sorted(p.stem for p in folder.glob("*.py"))
         raise NetchuError(f"{path}: no such config{_closest(name, known)}; there are: {', '.join(known) or 'none'}")
-    spec = importlib.util.spec_from_file_location(f"netchu_config_{name}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    cfg = getattr(module, "cfg", None)
+    cfg = getattr(run_file(path, f"netchu_config_{name}"), "cfg", None)
     if not isinstance(cfg, Config):
         raise NetchuError(f"{path}: must define cfg = Config(...)")
     changes = parse_overrides(overrides)
@@ -174,6 +171,15 @@ def load_config(
     held_out = changes.get("fold", cfg.fold)
     changes.setdefault("name", re.sub(r"_f\d$", f"_f{held_out}", name))
     return dataclasses.replace(cfg, **changes)
+
+
+def run_file(path: Path, name: str) -> ModuleType:
+    """The module that a Python file defines, under a name of its own; nothing is put on the import path."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:

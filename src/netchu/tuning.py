@@ -5,7 +5,6 @@ system lets go when the worker dies, so a trial whose worker was killed is taken
 that it already had, and from its last saved step. Lock files and runs lie in the study's folder: every worker needs it.
 """
 
-import importlib.util
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from netchu.config import Config, from_dict
+from netchu.config import Config, from_dict, run_file
 from netchu.engine import fit
 from netchu.errors import NetchuError
 from netchu.interruption import StoppedError
+from netchu.resume import has_state
 from netchu.tracking import observed
 
 if TYPE_CHECKING:
@@ -55,11 +55,7 @@ def load_space(path: Path) -> Space:
     """The function `space(trial) -> config fields` of a file; raises NetchuError when it is missing."""
     if not path.is_file():
         raise NetchuError(f"{path}: no such space; write one with a function space(trial), as in configs/spaces/")
-    spec = importlib.util.spec_from_file_location(f"netchu_space_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    space = getattr(module, "space", None)
+    space = getattr(run_file(path, f"netchu_space_{path.stem}"), "space", None)
     if not callable(space):
         raise NetchuError(f"{path}: must define space(trial), which returns config fields")
     found: Space = space
@@ -198,7 +194,7 @@ def training_objective(cfg: Config, space: Space, plan: Plan, where: str) -> Obj
 
 def fit_or_resume(cfg: Config) -> dict[str, Any]:
     """`fit`, from the run's saved state when it has one that fits."""
-    if any(cfg.run_dir.glob("state*")):
+    if has_state(cfg.run_dir):
         try:
             return fit(cfg, resume=True)
         except StoppedError:

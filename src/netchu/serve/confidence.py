@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from netchu.align import best_path
 from netchu.charset import BLANK, Charset, normalise
 from netchu.decode import LogProbs, Reading
 
@@ -76,34 +77,13 @@ def best_path_spans(log_probs: LogProbs, charset: Charset, text: str) -> list[Sp
 
 
 def align(log_probs: LogProbs, codes: Sequence[int]) -> list[Span]:
-    """Most probable CTC path (Viterbi) of the classes `codes` over log_probs (T, C), as spans of time steps.
+    """Spans of time steps that the classes `codes` have on their most probable CTC path over log_probs (T, C).
 
-    Graves et al. 2006, "Connectionist temporal classification", with the sum over paths replaced by the maximum.
     Raises ValueError when there are fewer time steps than the text needs.
     """
     if not codes:
         return []
-    states = np.full(2 * len(codes) + 1, BLANK)
-    states[1::2] = codes
-    skips = np.zeros(len(states), dtype=bool)  # whether a state may be entered from two before it
-    skips[3::2] = states[3::2] != states[1:-2:2]
-    emissions = log_probs[:, states].astype(np.float64)
-    scores = np.full(len(states), -np.inf)
-    scores[:2] = emissions[0, :2]
-    steps = np.zeros(emissions.shape, dtype=np.int8)
-    for t in range(1, len(emissions)):
-        options = np.full((3, len(states)), -np.inf)
-        options[0], options[1, 1:] = scores, scores[:-1]
-        options[2, 2:] = np.where(skips[2:], scores[:-2], -np.inf)
-        steps[t] = options.argmax(axis=0)
-        scores = options.max(axis=0) + emissions[t]
-    state = len(states) - 1 - int(scores[-2] > scores[-1])
-    if not np.isfinite(scores[state]):
-        raise ValueError(f"{len(emissions)} time steps are too few for {len(codes)} characters")
-    path = np.empty(len(emissions), dtype=int)
-    for t in range(len(emissions) - 1, -1, -1):
-        path[t] = state
-        state -= int(steps[t, state])
+    path, _ = best_path(log_probs, codes)
     spans = []
     for position, code in enumerate(codes):
         own = np.flatnonzero(path == 2 * position + 1)
