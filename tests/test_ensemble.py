@@ -44,6 +44,15 @@ def test_members_of_other_geometry_and_stride_join(tiny: Config) -> None:
     assert all(r.seconds > 0 and 0 <= r.reading.confidence <= 1 for r in readings)
 
 
+def test_one_bundle_reads_at_two_stretches(tiny: Config) -> None:
+    member = bundle(tiny)
+    views = Ensemble([member, member], stretches=[1.0, 1.5]).read(IMAGES, keep_outputs=True)
+    plain = Ensemble([member]).read(IMAGES, keep_outputs=True)
+    for both, one in zip(views, plain, strict=True):
+        assert np.array_equal(both.outputs[0], one.outputs[0])
+        assert len(both.outputs[1]) > 1.2 * len(both.outputs[0])
+
+
 def test_order_and_neighbours_do_not_matter(tiny: Config) -> None:
     ensemble = Ensemble([bundle(tiny)])
     together = [r.reading.text for r in ensemble.read(IMAGES)]

@@ -50,6 +50,15 @@ def test_folds_join_and_doubles_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "c.npz").exists()
 
 
+def test_a_stretch_is_kept_and_named(tmp_path: Path) -> None:
+    widths, path = [90, 1, 200], tmp_path / "wide.npz"
+    save_oof(path, cfg=TINY, charset=CHARSET, lines=LINES, widths=widths, log_probs=outputs(), stretch=1.15)
+    wide = load_oof(path)
+    assert (wide.name, wide.geometry.stretch) == ("tiny_f0@1.15", 1.15)
+    with pytest.raises(NetchuError, match="differs"):
+        merge_oof([load_oof(save(tmp_path / "a.npz")), wide])
+
+
 def test_missing_and_damaged(tmp_path: Path) -> None:
     with pytest.raises(NetchuError, match="no such file"):
         load_oof(tmp_path / "none.npz")

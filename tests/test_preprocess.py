@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from netchu.errors import NetchuError
-from netchu.preprocess import WIDTH_MULTIPLE, Geometry, is_blank, preprocess, read_image, resize, to_input
+from netchu.preprocess import WIDTH_MULTIPLE, Geometry, is_blank, preprocess, read_image, resize, stretched, to_input
 
 GEOMETRY = Geometry(height=32, max_width=256, pad=8)
 
@@ -41,6 +41,16 @@ def test_brightness_and_contrast_of_the_photo_do_not_matter() -> None:
     image = written()
     darker = (image * 0.5 + 10).astype(np.uint8)
     assert np.abs(preprocess(image, GEOMETRY) - preprocess(darker, GEOMETRY)).max() < 0.05
+
+
+def test_a_stretch_widens_the_line_alone() -> None:
+    image = np.full((60, 300), 200, np.uint8)
+    narrow = Geometry(height=48, max_width=1024, pad=8)
+    wide = stretched(narrow, 1.25)
+    assert resize(image, narrow).shape == (48, 240)
+    assert resize(image, wide).shape == (48, 300)
+    with pytest.raises(NetchuError, match=r"0\.5 to 2"):
+        stretched(narrow, 3)
 
 
 def test_blank_paper_is_not_stretched_to_noise() -> None:

@@ -42,6 +42,13 @@ def test_limits_count_everything_opened() -> None:
     assert not limits(max_seconds=0.39).allow([0.5, 0, 0.5])
 
 
+def test_a_file_read_at_two_stretches_is_paid_once() -> None:
+    twice = limits(sizes=(10, 10, 30), files=("a", "a", "b"))
+    assert twice.bytes_of([0.5, 0.5, 0]) == 15
+    assert twice.bytes_of([0.5, 0, 0.5]) == 45
+    assert twice.seconds_of([0.5, 0.5, 0]) == pytest.approx(0.3)
+
+
 def test_every_weighting_is_tried_once() -> None:
     found = tries(2, limits(sizes=(1, 1), seconds=(0, 0)), 3)
     assert found is not None

@@ -15,7 +15,13 @@ from netchu.vectors import TOLERANCE, drawn_lines, write_vectors
 from tests.conftest import ROOT, TEXTS
 
 CHARSET = Charset.from_texts(TEXTS)
-GEOMETRIES = [Geometry(48, 2048, 8), Geometry(32, 2048, 8), Geometry(64, 2048, 8), Geometry(48, 512, 8)]
+GEOMETRIES = [
+    Geometry(48, 2048, 8),
+    Geometry(32, 2048, 8),
+    Geometry(64, 2048, 8),
+    Geometry(48, 512, 8),
+    Geometry(48, 2048, 8, 1.15),
+]
 
 
 def taps(count: int, target: int, area: bool) -> np.ndarray:
@@ -38,7 +44,8 @@ def taps(count: int, target: int, area: bool) -> np.ndarray:
 def ported_input(grey: np.ndarray, numbers: dict[str, float]) -> np.ndarray:
     """`preprocess` of docs/mobile.md: (h, w) -> (1, H, W)."""
     (height, width), target, pad = grey.shape, int(numbers["height"]), int(numbers["pad"])
-    line = min(max(1, round(width * (target / height))), int(numbers["max_width"]) - 2 * pad)
+    wide = round(width * (target / height) * numbers["stretch"])
+    line = min(max(1, wide), int(numbers["max_width"]) - 2 * pad)
     area = target < height
     small = np.rint(taps(height, target, area) @ grey @ taps(width, line, area).T).clip(0, 255).astype(np.uint8)
     seen = np.cumsum(np.bincount(small.ravel(), minlength=256))

@@ -46,6 +46,7 @@ def main() -> None:
     command.add_argument("bundle", type=Path)
     command.add_argument("--manifest", type=Path, required=True)
     command.add_argument("--source", default="", help="only lines of this data set; empty: all")
+    command.add_argument("--stretch", type=float, default=1.0, help="read lines this many times as wide as they are")
     command.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
     command = commands.add_parser("int8", help="a bundle's twin of half the size")
     command.add_argument("bundle", type=Path)
@@ -63,7 +64,7 @@ def main() -> None:
     elif args.command == "compare":
         compare(args.oof, language=args.language, held_out=args.held_out_language, places=args.places, parts=args.parts)
     elif args.command == "oof":
-        print(measure_oof(args.bundle, args.manifest, args.out, args.source))
+        print(measure_oof(args.bundle, args.manifest, args.out, args.source, args.stretch))
     elif args.command == "int8":
         pack_int8(args.bundle, args.out)
         print(f"{args.out}: {args.out.stat().st_size / 1e6:.3f} MB, was {args.bundle.stat().st_size / 1e6:.3f} MB")

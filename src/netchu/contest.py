@@ -90,6 +90,7 @@ def hold(
     lines, decoding = gather_lines(members, settings, scorers, gazetteer)
     limits = Limits(
         sizes=tuple(member.bundle.stat().st_size for member in members),
+        files=tuple(str(member.bundle.resolve()) for member in members),
         seconds=tuple(time_member(member) + decoding for member in members),
         max_bytes=budget_mb * MEGABYTE,
         max_seconds=time_s,
@@ -110,6 +111,7 @@ def hold(
     settings = _try_frames([members[i] for i in used], lines, weights, settings, scorers, gazetteer)
     recipe = Recipe(
         bundles=tuple(members[i].bundle for i in used),
+        stretches=tuple(members[i].oof.geometry.stretch for i in used),
         weights=tuple(float(weights[i]) for i in used),
         settings=settings,
         language=language,

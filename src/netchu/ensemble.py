@@ -20,7 +20,7 @@ from netchu.errors import NetchuError, run_main
 from netchu.gazetteer import Gazetteer, read_places
 from netchu.ngram import NGram, load_ngram
 from netchu.predict import predict
-from netchu.preprocess import Geometry, Image, is_blank, resize, to_input
+from netchu.preprocess import Geometry, Image, is_blank, resize, stretched, to_input
 from netchu.reading import LineReader, Settings
 from netchu.recipe import Recipe
 
@@ -45,13 +45,15 @@ class Ensemble:
         decoder: str = "greedy",
         settings: Settings | None = None,
         weights: Sequence[float] | None = None,
+        stretches: Sequence[float] | None = None,
         language: NGram | None = None,
         gazetteer: Gazetteer | None = None,
         accept: float | None = None,
         precision: str = "auto",
         batch_size: int = 16,
     ) -> None:
-        """`settings` replace `decoder`; `accept`: from which confidence on a reading is safe (None: not known).
+        """`settings` replace `decoder`; `stretches`: at which each member reads, see `preprocess`; `accept`: from which
+        confidence on a reading is safe (None: not known).
 
         Raises NetchuError for no bundle, or for one whose charset differs from the first one's.
         """
@@ -66,6 +68,8 @@ class Ensemble:
                     f"(in {''.join(differing)!r} or in order); members must be trained on the same manifest"
                 )
         self.bundles = list(bundles)
+        shapes = zip(bundles, stretches or [1.0] * len(bundles), strict=True)
+        self.geometries = [stretched(Geometry.of(bundle.cfg), stretch) for bundle, stretch in shapes]
         self.charset = first.charset
         self.reader = LineReader(
             first.charset,
@@ -89,10 +93,12 @@ class Ensemble:
     @classmethod
     def from_recipe(cls, recipe: Recipe, *, precision: str = "auto", batch_size: int = 16) -> "Ensemble":
         """Read all files of a recipe and build its ensemble."""
+        opened = {path: load_bundle(path) for path in recipe.bundles}
         return cls(
-            [load_bundle(path) for path in recipe.bundles],
+            [opened[path] for path in recipe.bundles],
             settings=recipe.settings,
             weights=recipe.weights,
+            stretches=recipe.all_stretches,
             language=load_ngram(recipe.language) if recipe.language else None,
             gazetteer=read_places(recipe.places) if recipe.places else None,
             accept=recipe.accept,
@@ -108,8 +114,8 @@ class Ensemble:
         seconds = np.zeros(len(images))
         outputs: list[list[LogProbs]] = [[] for _ in images]
         places: list[list[Places]] = [[] for _ in images]
-        for bundle in self.bundles:
-            geometry, inputs, widths = Geometry.of(bundle.cfg), [], []
+        for bundle, geometry in zip(self.bundles, self.geometries, strict=True):
+            inputs, widths = [], []
             for i, image in enumerate(images):
                 began = time.perf_counter()
                 line = resize(image, geometry)

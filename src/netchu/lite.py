@@ -52,7 +52,8 @@ class LiteRecogniser:
         self.about = _about(path, self.session.get_modelmeta().custom_metadata_map)
         self.charset = Charset(self.about["charset"])
         numbers = self.about["preprocessing"]
-        self.geometry = Geometry(**{key: int(numbers[key]) for key in ("height", "max_width", "pad")})
+        sizes = {key: int(numbers[key]) for key in ("height", "max_width", "pad")}
+        self.geometry = Geometry(**sizes, stretch=float(numbers.get("stretch", 1)))  # type: ignore[misc]
         self.decode = build_decoder(decoder)
 
     def log_probs(self, images: NDArray[np.float32]) -> NDArray[np.float32]:

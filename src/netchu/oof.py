@@ -27,7 +27,7 @@ from netchu.errors import NetchuError
 from netchu.manifest import Line, read_manifest, split
 from netchu.metrics import Scores, score
 from netchu.predict import predict
-from netchu.preprocess import Geometry, read_image, resize, to_input
+from netchu.preprocess import Geometry, read_image, resize, stretched, to_input
 
 FORMAT = 1
 CHUNK = 256  # images held in memory at once
@@ -69,8 +69,10 @@ def save_oof(
     lines: Sequence[Line],
     widths: Sequence[int],
     log_probs: Sequence[LogProbs],
+    stretch: float = 1.0,
 ) -> None:
-    """Write held-out outputs atomically. `widths`: of each line once resized (`Geometry.resized_width`), in pixels.
+    """Write held-out outputs atomically. `widths`: of each line once resized (`Geometry.resized_width`), in pixels;
+    `stretch`: how it was resized.
 
     Raises NetchuError when two lines have one id, ValueError when the sequences are not paired.
     """
@@ -82,10 +84,10 @@ def save_oof(
         raise NetchuError(f"{path}: two held-out lines are both {twice}; give their sources different names")
     about = {
         "format": FORMAT,
-        "name": cfg.name,
+        "name": cfg.name if stretch == 1 else f"{cfg.name}@{stretch:g}",
         "charset": charset.characters,
         "width_stride": cfg.width_stride,
-        "geometry": [cfg.height, cfg.max_width, cfg.pad],
+        "geometry": [cfg.height, cfg.max_width, cfg.pad, stretch],
     }
     frames = np.concatenate(log_probs) if log_probs else np.zeros((0, len(charset)), np.float32)
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
@@ -112,12 +114,12 @@ def load_oof(path: Path) -> OutOfFold:
             raise NetchuError(f"{path}: format {about['format']}, this version reads {FORMAT}; write it again")
         starts = data["starts"]
         outputs = [_normalised(data["log_probs"][a:b].astype(np.float32)) for a, b in pairwise(starts)]
-        height, max_width, pad = about["geometry"]
+        height, max_width, pad, *stretch = about["geometry"]
         return OutOfFold(
             name=about["name"],
             charset=Charset(about["charset"]),
             width_stride=about["width_stride"],
-            geometry=Geometry(height=height, max_width=max_width, pad=pad),
+            geometry=Geometry(height, max_width, pad, *stretch),
             ids=data["ids"].tolist(),
             texts=data["texts"].tolist(),
             writers=data["writers"].tolist(),
@@ -160,14 +162,14 @@ def _normalised(log_probs: LogProbs) -> LogProbs:
     return (log_probs - total).astype(np.float32)  # type: ignore[no-any-return]
 
 
-def measure_oof(bundle_path: Path, manifest: Path, out: Path, source: str = "") -> Scores:
+def measure_oof(bundle_path: Path, manifest: Path, out: Path, source: str = "", stretch: float = 1.0) -> Scores:
     """Read the fold that a bundle held out (or only its lines of one source) and write what it says of them.
 
-    Returns the greedy scores. Raises NetchuError when the bundle was trained on every line, or the manifest has no
-    line of its fold.
+    Returns the greedy scores. Raises NetchuError when the bundle was trained on every line, the manifest has no line
+    of its fold, or `stretch` is out of range.
     """
     bundle = load_bundle(bundle_path)
-    cfg, geometry = bundle.cfg, Geometry.of(bundle.cfg)
+    cfg, geometry = bundle.cfg, stretched(Geometry.of(bundle.cfg), stretch)
     if not cfg.holds_out:
         raise NetchuError(f"{bundle_path}: was trained on every line; give the bundle of a run that held a fold out")
     lines = [line for line in split(read_manifest(manifest), cfg.fold)[1] if source in ("", line.source)]
@@ -180,5 +182,5 @@ def measure_oof(bundle_path: Path, manifest: Path, out: Path, source: str = "") 
         resized = [resize(read_image(line.path), geometry) for line in lines[start : start + CHUNK]]
         widths += [image.shape[1] for image in resized]
         outputs += [p.log_probs for p in predict(bundle.model, [to_input(image, geometry) for image in resized])]
-    save_oof(out, cfg=cfg, charset=bundle.charset, lines=lines, widths=widths, log_probs=outputs)
+    save_oof(out, cfg=cfg, charset=bundle.charset, lines=lines, widths=widths, log_probs=outputs, stretch=stretch)
     return score([greedy(x, bundle.charset).text for x in outputs], [line.text for line in lines])

@@ -5,7 +5,7 @@
 which is what makes a line's text independent of its neighbours.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -36,11 +36,12 @@ Input = NDArray[np.float32]  # (1, H, W)
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """What preprocessing depends on, all in pixels."""
+    """What preprocessing depends on, in pixels. `stretch`: how many times as wide as its own aspect a line is made."""
 
     height: int
     max_width: int
     pad: int
+    stretch: float = 1.0
 
     @classmethod
     def of(cls, cfg: Config) -> "Geometry":
@@ -52,12 +53,20 @@ class Geometry:
         return {**asdict(self), **FIXED}
 
     def resized_width(self, height: int, width: int) -> int:
-        """Width of an image (height, width) once it has the geometry's height: the aspect kept, up to `max_width`."""
-        return min(max(1, round(width * (self.height / height))), self.max_width - 2 * self.pad)
+        """Width of an image (height, width) once it has the geometry's height: its aspect times `stretch`, up to
+        `max_width`."""
+        return min(max(1, round(width * (self.height / height) * self.stretch)), self.max_width - 2 * self.pad)
 
     def input_width(self, width: int) -> int:
         """Width of the network's input for a resized line of `width` pixels."""
         return -(-(width + 2 * self.pad) // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
+
+
+def stretched(geometry: Geometry, stretch: float) -> Geometry:
+    """The geometry with another stretch; raises NetchuError when that is not from 0.5 to 2."""
+    if not 0.5 <= stretch <= 2:
+        raise NetchuError(f"stretch {stretch}: expected 0.5 to 2, 1 being the line's own aspect")
+    return replace(geometry, stretch=float(stretch))
 
 
 def read_image(path: Path) -> Image:
@@ -77,7 +86,7 @@ def read_image(path: Path) -> Image:
 
 
 def resize(image: Image, geometry: Geometry) -> Image:
-    """Scale to the geometry's height with the aspect kept, at most `max_width` wide: (h, w) -> (H, w')."""
+    """Scale to the geometry's height and `resized_width`: (h, w) -> (H, w')."""
     height, width = image.shape
     target = geometry.resized_width(height, width)
     if (height, width) == (geometry.height, target):

@@ -20,16 +20,24 @@ FORMAT = 1
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Bundles with their weights, settings, and the files that decoding opens. `accept`: from which confidence on a
-    reading need not be looked at (None: not known). `measured`: figures, for people."""
+    reading need not be looked at (None: not known). `measured`: figures, for people.
+
+    A bundle that reads lines at several stretches is a member for each (`stretches`; empty: none is stretched)."""
 
     bundles: tuple[Path, ...]
     weights: tuple[float, ...]
     settings: Settings
+    stretches: tuple[float, ...] = ()
     language: Path | None = None
     places: Path | None = None
     accept: float | None = None
     measured: dict[str, Any] | None = None
     path: Path | None = None
+
+    @property
+    def all_stretches(self) -> tuple[float, ...]:
+        """The stretch of each member."""
+        return self.stretches or (1.0,) * len(self.bundles)
 
     @property
     def files(self) -> list[Path]:
@@ -46,10 +54,10 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
             raise NetchuError(f"{file}: no such file; it cannot be part of {path}")
         return {"file": Path(os.path.relpath(file.resolve(), folder)).as_posix(), "sha256": hash_file(file)}
 
-    members = zip(recipe.bundles, recipe.weights, strict=True)
+    members = zip(recipe.bundles, recipe.weights, recipe.all_stretches, strict=True)
     about = {
         "format": FORMAT,
-        "members": [{**named(bundle), "weight": weight} for bundle, weight in members],
+        "members": [{**named(bundle), "weight": weight, "stretch": stretch} for bundle, weight, stretch in members],
         "settings": recipe.settings.to_dict(),
         "language": named(recipe.language) if recipe.language else None,
         "places": named(recipe.places) if recipe.places else None,
@@ -77,6 +85,7 @@ def read_recipe(path: Path) -> Recipe:
             bundles=tuple(_checked(path, member) for member in members),
             weights=weights,
             settings=settings_from(about["settings"], str(path)),
+            stretches=tuple(float(member.get("stretch", 1)) for member in members),
             language=_checked(path, about["language"]) if about["language"] else None,
             places=_checked(path, about["places"]) if about["places"] else None,
             accept=about["accept"],
@@ -85,6 +94,8 @@ def read_recipe(path: Path) -> Recipe:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NetchuError(f"{path}: is no recipe (no usable {error}); write it again") from error
+    if not all(0.5 <= stretch <= 2 for stretch in recipe.stretches):
+        raise NetchuError(f"{path}: a member's stretch is not from 0.5 to 2; correct or write it again")
     if not weights or min(weights) <= 0:
         raise NetchuError(f"{path}: members need weights above 0; correct or write it again")
     return recipe

@@ -25,17 +25,20 @@ EXACT_UP_TO = 3000  # weightings that are still all tried
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What members cost and what is allowed: bytes, and seconds a line. `fixed`: bytes that are opened anyway."""
+    """What members cost and what is allowed: bytes, and seconds a line. `fixed`: bytes that are opened anyway.
+    `files`: which file each member is of; those of one file are paid once (empty: each has its own)."""
 
     sizes: tuple[int, ...]
     seconds: tuple[float, ...]
     max_bytes: float
     max_seconds: float
     fixed: int = 0
+    files: tuple[str, ...] = ()
 
     def bytes_of(self, weights: Sequence[float] | Floats) -> int:
         """Bytes of all files opened for these members."""
-        return self.fixed + sum(size for size, weight in zip(self.sizes, weights, strict=True) if weight > 0)
+        used = [i for i, weight in enumerate(weights) if weight > 0]
+        return self.fixed + sum({self.files[i] if self.files else i: self.sizes[i] for i in used}.values())
 
     def seconds_of(self, weights: Sequence[float] | Floats) -> float:
         """Seconds a line of these members."""
