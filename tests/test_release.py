@@ -135,7 +135,9 @@ def test_twins_are_released_under_the_figures_of_what_was_measured(
     chosen: Path, tiny_bundle: Path, lines_folder: Path, manifest: Path, tmp_path: Path
 ) -> None:
     measured = load_bundle(tiny_bundle)
-    whole = save_twin(tmp_path / "whole.safetensors", measured.charset, replace(measured.cfg, name="tiny_f5", fold=5))
+    whole = save_twin(
+        tmp_path / "whole.safetensors", measured.charset, replace(measured.cfg, name="tiny_f5", fold=5, epochs=9)
+    )
     out = tmp_path / "release"
     recipe = release(chosen, out, lines=lines_folder, manifests=[manifest], replaced={tiny_bundle: whole})
     assert [path.name for path in recipe.bundles] == ["tiny_f5.safetensors", "other_f0.safetensors"]
@@ -143,7 +145,8 @@ def test_twins_are_released_under_the_figures_of_what_was_measured(
     assert recipe.measured is not None
     assert recipe.measured["measured_with"]["tiny_f5.safetensors"] == hash_file(tiny_bundle)
     card = (out / CARD).read_text(encoding="utf-8")
-    assert "not figures of `tiny_f5.safetensors` (measured: tiny_f0)" in card and "every line" in card
+    assert "not figures of `tiny_f5.safetensors` (measured: tiny_f0, other epochs)" in card
+    assert "learnt from for `tiny_f5.safetensors`" in card and "train_folds.csv, every line" not in card
     assert "for run in tiny_f0 tiny_f1" in card
 
 

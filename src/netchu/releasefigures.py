@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netchu.config import ALL_DATA_FOLD, from_dict
 from netchu.metrics import Scores
 
 NAMED = {"nested": "nested over writers", "chosen_on": "the lines that chose it"}  # figures of a recipe
+ELSEWHERE = {  # fields of a config that twins may differ in, or that say where and how fast a run ran
+    "name", "fold", "manifest", "load_weight", "output_dir", "trackers", "cache_mb", "workers", "threads", "compile",
+    "validate_every", "validate_steps", "keep_states",
+}  # fmt: skip
 FIGURES = """Out of fold: every line was read by bundles that were trained without its fold. {lines}
 
 | measured on | lines | CER | WER | exact | kalapa_score |
@@ -72,15 +77,26 @@ def describe_figures(measured: dict[str, Any], bundles: Sequence[ReleasedBundle]
 
 def _whose(bundles: Sequence[ReleasedBundle], folds: int) -> str:
     """Which bundles the figures belong to."""
-    twins = [f"`{b.file.name}` (measured: {b.measured['config']['name']})" for b in bundles if b.is_twin]
-    same = [f"`{b.file.name}`" for b in bundles if not b.is_twin]
+    twins = [bundle for bundle in bundles if bundle.is_twin]
+    same = [f"`{bundle.file.name}`" for bundle in bundles if not bundle.is_twin]
     parts = []
     if twins:
         parts.append(
-            f"They are not figures of {', '.join(twins)}, but of twins of the same config that were trained without "
-            "the fold that they read. The released files learnt from these lines and cannot be measured on them."
+            f"They are not figures of {'; '.join(map(_twin, twins))}, but of these twins, which were trained without "
+            "the fold that they read."
         )
+    seen = [f"`{bundle.file.name}`" for bundle in twins if bundle.about["config"]["fold"] == ALL_DATA_FOLD]
+    if seen:
+        parts.append(f"Every line was learnt from for {', '.join(seen)}, so none is left to measure that on.")
     if same:
         rest = " for the fold that it held out; runs of the same config read the other folds" if folds > 1 else ""
         parts.append(f"Released as measured{rest}: {', '.join(same)}.")
     return " ".join(parts)
+
+
+def _twin(bundle: ReleasedBundle) -> str:
+    """The released file, the run that was measured, and what else than the fold differed in its training."""
+    where = bundle.file.name  # older bundles lack newer fields, which count by their defaults
+    old, new = (from_dict(about["config"], where).to_dict() for about in (bundle.measured, bundle.about))
+    differing = [key for key in sorted(old.keys() - ELSEWHERE) if old[key] != new[key]]
+    return f"`{bundle.file.name}` (measured: {old['name']}{', other ' if differing else ''}{', '.join(differing)})"
