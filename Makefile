@@ -16,7 +16,7 @@ export NO_ALBUMENTATIONS_UPDATE = 1
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	touch $@
 
-# Renders lines, trains on them for a few minutes, reads held-out ones and scores the answers.
+# Renders lines, trains on them for a few minutes, reads held-out ones and scores the answers, with the release's beside.
 demo: .venv/.installed
 	$(BIN)/python synthetic_data/gendata_address.py --count 4000 --writers 80 --seed 1 $(DEMO_STYLE) --out $(DEMO)/train
 	$(BIN)/python synthetic_data/gendata_address.py --count 200 --writers 20 --seed 2 $(DEMO_STYLE) --out $(DEMO)/test
@@ -24,6 +24,9 @@ demo: .venv/.installed
 	$(BIN)/python train.py -C demo
 	$(BIN)/python infer.py --images $(DEMO)/test --bundles outputs/demo/best.safetensors \
 		--labels $(DEMO)/test/labels.tsv --out outputs/demo/submission.csv --samples outputs/demo/samples.png
+	@if [ -f weights/release/ensemble.json ]; then echo "The same lines, read by the released ensemble:"; \
+		$(BIN)/python infer.py --images $(DEMO)/test --ensemble weights/release/ensemble.json \
+		--labels $(DEMO)/test/labels.tsv --out outputs/demo/released.csv; fi
 
 # Two test processes of one thread each: more threads would only wait for one another.
 test: lint types

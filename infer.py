@@ -1,4 +1,4 @@
-"""Read a folder of line images: python infer.py --images DIR --bundles A.safetensors [B ...] or --ensemble FILE."""
+"""Read a folder of line images: python infer.py --images DIR, with the released ensemble or --bundles or --ensemble."""
 
 import argparse
 import time
@@ -12,18 +12,19 @@ from netchu.decode import DECODERS
 from netchu.errors import NetchuError, run_main
 from netchu.metrics import score
 from netchu.predict import processes
+from netchu.release import default_recipe
 from netchu.submission import draw_answers, open_ensemble, read_folder, read_labels, write_details, write_submission
 
 
 def main() -> None:
     """Check the size, read every image, write the submission, print scores when labels are given."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--images", type=Path, required=True, metavar="DIR", help="folder of line images, nested ones too"
-    )
-    members = parser.add_mutually_exclusive_group(required=True)
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="line images, nested folders too")
+    members = parser.add_mutually_exclusive_group()
     members.add_argument("--bundles", type=Path, nargs="+", metavar="FILE", help="members of equal weight")
-    members.add_argument("--ensemble", type=Path, metavar="FILE.json", help="what netchu.ensemble select wrote")
+    members.add_argument(
+        "--ensemble", type=Path, metavar="FILE.json", help="of netchu.ensemble select; default: released"
+    )
     parser.add_argument("--out", type=Path, default=Path("submission.csv"), metavar="FILE")
     parser.add_argument(
         "--budget-mb", type=float, default=budget.BUDGET_MB, help="limit on all files opened, 10^6 bytes each"
@@ -43,8 +44,9 @@ def main() -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     rank, ranks = processes()
+    recipe = args.ensemble if args.bundles or args.ensemble else default_recipe(Path(__file__).resolve().parent)
     ensemble = open_ensemble(
-        args.bundles or [], args.ensemble, budget_mb=args.budget_mb, decoder=args.decoder, precision=args.precision,
+        args.bundles or [], recipe, budget_mb=args.budget_mb, decoder=args.decoder, precision=args.precision,
         batch_size=args.batch_size,
     )  # fmt: skip
     labels = read_labels(args.labels, args.images) if args.labels else {}

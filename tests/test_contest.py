@@ -11,6 +11,7 @@ import torch
 
 from netchu.charset import Charset
 from netchu.checkpoint import save_bundle
+from netchu.choices import read_choices
 from netchu.config import Config
 from netchu.errors import NetchuError
 from netchu.manifest import read_manifest
@@ -66,6 +67,10 @@ def test_from_runs_to_answers(runs: Path, lines_folder: Path, tmp_path: Path) ->
     assert recipe.language is not None and len(recipe.files) == len(recipe.bundles) + 3
     assert sum(recipe.weights) == pytest.approx(1)
     assert recipe.measured is not None and "nested" in recipe.measured
+    assert recipe.measured["folds"] == [0] and recipe.measured["command"].startswith("python -m netchu.ensemble select")
+    tried = read_choices(tmp_path / "ensemble_choices.csv")
+    assert {choice.count for choice in tried} == {1, 2} and all(choice.fits for choice in tried)
+    assert [choice.count for choice in tried if choice.chosen] == [len(recipe.bundles)]
 
     images = lines_folder / "images"
     answers, details = tmp_path / "a.csv", tmp_path / "a.jsonl"
@@ -100,7 +105,7 @@ def test_nothing_fits(runs: Path, tmp_path: Path) -> None:
     done = select(runs, tmp_path / "e.json", "--budget-mb", "0.01")
     assert "over the limits" in done.stdout
     assert_refused(done, "no member fits 0.01 MB")
-    assert not (tmp_path / "e.json").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_labels_of_the_measured_fold_are_not_read_twice(runs: Path, tmp_path: Path) -> None:

@@ -94,6 +94,12 @@ def load_bundle(path: Path) -> Bundle:
 
 def read_bundle(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(tensors, metadata) of a bundle, checked against its own hash; int8 weights come back as floats."""
+    tensors, about = read_stored(path)
+    return dequantise(tensors), about
+
+
+def read_stored(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The same with the tensors as they are stored, for writing them again."""
     if not path.is_file():
         raise NetchuError(f"{path}: no such bundle; train one, it is written to outputs/NAME/best.safetensors")
     try:
@@ -112,7 +118,7 @@ def read_bundle(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         )
     if hash_tensors(tensors) != about["hashes"]["weights"]:
         raise NetchuError(f"{path}: its weights do not match the hash inside; copy it again or train it again")
-    return dequantise(tensors), about
+    return tensors, about
 
 
 def warm_start(model: nn.Module, cfg: Config, charset: Charset, texts: Iterable[str]) -> str:

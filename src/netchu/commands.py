@@ -1,6 +1,8 @@
 """Arguments of `python -m netchu.ensemble`: select, compare, oof, int8, soup."""
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 
 from netchu.budget import BUDGET_MB
@@ -60,6 +62,7 @@ def main() -> None:
         hold(
             args.oof, args.out, budget_mb=args.budget_mb, time_s=args.time_s, language=args.language,
             held_out=args.held_out_language, places=args.places, parts=args.parts,
+            command=f"python -m netchu.ensemble {shlex.join(sys.argv[1:])}",
         )  # fmt: skip
     elif args.command == "compare":
         compare(args.oof, language=args.language, held_out=args.held_out_language, places=args.places, parts=args.parts)

@@ -1,6 +1,7 @@
 """Members compete on out-of-fold lines: gather what they say, search within the limits, print, write ensemble.json."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from netchu.budget import MEGABYTE, measure
 from netchu.candidates import Floats, gather
+from netchu.choices import choices_path, list_choices, write_choices
 from netchu.combination import APART, average_frames, spike_offset
 from netchu.confidence import measure_coverage
 from netchu.decodertuning import ScoredLine, evaluate, gain, scored, tune
@@ -25,7 +27,7 @@ from netchu.recipe import Recipe, write_recipe
 from netchu.selection import Choice, Limits, choose, nested, pareto
 
 SHOWN = 12  # rows of the printed table
-RECIPE_BYTES = 4000  # set aside for ensemble.json itself
+RECIPE_BYTES = 10_000  # set aside for ensemble.json itself
 
 
 def gather_lines(
@@ -80,8 +82,12 @@ def hold(
     held_out: Sequence[Path] = (),
     places: Path | None = None,
     parts: int = 5,
+    command: str = "",
 ) -> Recipe:
-    """Choose, print the table and what was chosen, write the recipe. Raises NetchuError when nothing fits."""
+    """Choose, print the table and what was chosen, write the recipe and beside it what was tried (`choices`).
+
+    `command`: what the recipe says that its figures were printed by. Raises NetchuError when nothing fits.
+    """
     members = align([read_member(argument) for argument in arguments])
     oof, settings = members[0].oof, Settings(decoder="beam")
     gazetteer = read_places(places) if places else None
@@ -105,10 +111,13 @@ def hold(
             "or make int8 twins"
         )
     print(table("choices that no cheaper one beats", pareto(found, limits)[-SHOWN:], members, lines, limits, settings))
+    tried = list_choices(found, alone, [m.oof.name for m in members], lines, limits, settings)
     weights = np.array(found[0].weights)
     used = np.flatnonzero(weights > 0).tolist()
     settings = tune(lines, weights, settings)
     settings = _try_frames([members[i] for i in used], lines, weights, settings, scorers, gazetteer)
+    judged = _judge(lines, limits, weights, settings, parts)
+    judged["measured"] |= {**_origin(oof), "seconds_a_line": limits.seconds_of(weights), "command": command}
     recipe = Recipe(
         bundles=tuple(members[i].bundle for i in used),
         stretches=tuple(members[i].oof.geometry.stretch for i in used),
@@ -116,13 +125,20 @@ def hold(
         settings=settings,
         language=language,
         places=places,
-        **_judge(lines, limits, weights, settings, parts),
+        **judged,
     )
     write_recipe(out, recipe)
+    write_choices(choices_path(out), tried)
     total = (limits.bytes_of(weights) - RECIPE_BYTES + out.stat().st_size) / MEGABYTE
     speed = 1e3 * limits.seconds_of(weights)
     print(f"{out}: {len(used)} members, {settings.combination}, {total:.3f} of {budget_mb:g} MB, {speed:.0f} ms a line")
     return recipe
+
+
+def _origin(oof: OutOfFold) -> dict[str, Any]:
+    """Which lines the figures are of: how many of each source, how many writers, which folds."""
+    sources = Counter(name.partition(":")[0] for name in oof.ids)
+    return {"sources": dict(sources), "writers": len(set(oof.writers)), "folds": sorted(set(oof.folds))}
 
 
 def mean_offset(members: Sequence[Member]) -> float:

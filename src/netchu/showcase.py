@@ -1,0 +1,96 @@
+"""`python -m netchu.showcase`: the README's two pictures of a release.
+
+`readings.png`: its test vectors, made lines with what the release reads in them. `pareto.png`: every choice that the
+selection tried, error against size and against time, the best at each cost joined by a line.
+"""
+
+import argparse
+from collections.abc import Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netchu.atomic import atomic_path
+from netchu.choices import TriedChoice, read_choices
+from netchu.errors import run_main
+from netchu.release import CHOICES, VECTORS, default_recipe
+from netchu.releasevectors import load_vectors
+from netchu.samples import draw_samples
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+AXES = (("mb", "MB of all files"), ("ms_a_line", "ms a line, one at a time"))
+COLOURS = ("#4477aa", "#ee7733", "#009988", "#aa3377")  # by members: 1, 2, 3, more
+
+
+def draw_readings(path: Path, vectors: Path) -> None:
+    """Draw the lines of a file of test vectors with what was read, and the label where it differs."""
+    lines = load_vectors(vectors)
+    draw_samples(path, [v.image for v in lines], [v.text for v in lines], [v.label for v in lines])
+
+
+def draw_pareto(path: Path, choices: Sequence[TriedChoice]) -> None:
+    """Draw CER over MB and over ms a line; choices over the limits are hollow, the chosen one is ringed."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axis, (cost, title) in zip(figure.subplots(1, 2, sharey=True), AXES, strict=True):
+        _draw_panel(axis, choices, cost)
+        axis.margins(0.1)
+        axis.set(xlabel=title, xlim=(0, None))
+        axis.grid(alpha=0.3)
+    figure.axes[0].set(ylabel="CER %, lines that no member was trained on")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(COLOURS) + 1)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def frontier(choices: Sequence[TriedChoice], cost: str) -> list[TriedChoice]:
+    """The choices that no cheaper one reads as well as, the cheapest first."""
+    kept: list[TriedChoice] = []
+    for choice in sorted(choices, key=attrgetter(cost, "cer")):
+        if not kept or choice.cer < kept[-1].cer:
+            kept.append(choice)
+    return kept
+
+
+def _draw_panel(axis: "Axes", choices: Sequence[TriedChoice], cost: str) -> None:
+    """Points by number of members, the frontier, and names of the single members on it."""
+    best = frontier([c for c in choices if c.fits], cost)
+    places = [getattr(c, cost) for c in best], [100 * c.cer for c in best]
+    axis.plot(*places, drawstyle="steps-post", color="#bbbbbb", zorder=1)
+    for count, colour in enumerate(COLOURS, 1):
+        for fits in (True, False):
+            shown = [c for c in choices if min(c.count, len(COLOURS)) == count and c.fits == fits]
+            name = f"{count}{' or more' if count == len(COLOURS) else ''} member{'s' * (count > 1)}"
+            axis.scatter(
+                [getattr(c, cost) for c in shown], [100 * c.cer for c in shown], s=26, edgecolors=colour,
+                facecolors=colour if fits else "none", label=name if shown and fits else None, zorder=2,
+            )  # fmt: skip
+    for choice in choices:
+        place = (getattr(choice, cost), 100 * choice.cer)
+        if choice.chosen:
+            name = f"chosen: {place[1]:.2f} %, {choice.mb:.1f} MB, {choice.ms_a_line:.0f} ms"
+            axis.scatter(*place, s=150, facecolors="none", edgecolors="#cc3311", label=name, zorder=3)
+        elif choice.count == 1 and choice in best:
+            name = choice.members.split()[0]
+            axis.annotate(name, place, (7, 3), textcoords="offset points", fontsize=8, color="#555555")
+
+
+def main() -> None:
+    """Read the arguments and draw both pictures."""
+    parser = argparse.ArgumentParser(prog="python -m netchu.showcase", description="The README's pictures of a release")
+    parser.add_argument("--release", type=Path, metavar="DIR", help="released folder; by default weights/release")
+    parser.add_argument("--out", type=Path, default=Path("docs"), metavar="DIR")
+    args = parser.parse_args()
+    folder = args.release or default_recipe().parent
+    draw_readings(args.out / "readings.png", folder / VECTORS)
+    draw_pareto(args.out / "pareto.png", read_choices(folder / CHOICES))
+    print(f"{args.out / 'readings.png'}\n{args.out / 'pareto.png'}")
+
+
+if __name__ == "__main__":
+    run_main(main)

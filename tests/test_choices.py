@@ -1,0 +1,74 @@
+"""What selection tried: one row a set of members, the same after reading it back, and drawn."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from netchu.choices import TriedChoice, choices_path, list_choices, read_choices, write_choices
+from netchu.errors import NetchuError
+from netchu.selection import Choice, Limits, search
+from netchu.showcase import draw_pareto, frontier
+from tests.test_selection import SETTINGS, make_lines
+
+
+def row(members: str, mb: float, ms: float, cer: float, *, fits: bool = True, chosen: bool = False) -> TriedChoice:
+    return TriedChoice(mb, ms, cer, 1 - cer, 1 - cer / 2, fits, chosen, members)
+
+
+ROWS = [
+    row("a 0.50 + b 0.50", 9.0, 60.0, 0.02, chosen=True),
+    row("a 1.00", 5.0, 40.0, 0.03),
+    row("b 1.00", 4.0, 20.0, 0.05),
+    row("c 1.00", 60.0, 10.0, 0.01, fits=False),
+    row("a 0.50 + c 0.50", 8.0, 55.0, 0.04),
+]
+
+
+def test_each_set_of_members_is_one_row_with_its_best_weights() -> None:
+    lines = make_lines(60)
+    limits = Limits(sizes=(1_000_000, 2_000_000, 9_000_000), seconds=(0.01, 0.02, 0.03), max_bytes=4e6, max_seconds=1.0)
+    found = search(lines, limits, SETTINGS)
+    alone = [Choice(tuple(np.eye(3)[i].tolist()), 0.0) for i in range(3)]
+    rows = list_choices(found, alone, ["a", "b", "c"], lines, limits, SETTINGS)
+    names = ["+".join(part.split()[0] for part in r.members.split(" + ")) for r in rows]
+    assert sorted(names) == ["a", "a+b", "b", "c"]
+    by_name = dict(zip(names, rows, strict=True))
+    assert (by_name["a+b"].mb, by_name["a+b"].ms_a_line) == (3.0, 30.0)
+    assert [name for name in names if not by_name[name].fits] == ["c"]
+    chosen = next(r for r in rows if r.chosen)
+    assert chosen.kalapa_score == pytest.approx(found[0].gain, abs=1e-6) == max(r.kalapa_score for r in rows if r.fits)
+
+
+def test_the_table_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    path = choices_path(tmp_path / "best.json")
+    write_choices(path, ROWS)
+    assert path.name == "best_choices.csv" and read_choices(path) == ROWS
+
+
+def test_broken_tables(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    with pytest.raises(NetchuError, match="no such table"):
+        read_choices(path)
+    for content, says in (("mb\n1\n", "is no table of choices"), (",".join(TriedChoice.__slots__), "holds no choice")):
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(NetchuError, match=says):
+            read_choices(path)
+
+
+def test_the_frontier_holds_what_nothing_cheaper_reads_as_well_as() -> None:
+    fitting = [r for r in ROWS if r.fits]
+    assert [r.members for r in frontier(fitting, "mb")] == ["b 1.00", "a 1.00", "a 0.50 + b 0.50"]
+    slow_twin = row("d 1.00", 4.0, 90.0, 0.05)
+    assert slow_twin not in frontier([*fitting, slow_twin], "ms_a_line")
+
+
+def test_the_plot_shows_every_choice(tmp_path: Path) -> None:
+    draw_pareto(tmp_path / "all.png", ROWS)
+    draw_pareto(tmp_path / "fewer.png", ROWS[:-1])
+    every, fewer = (cv2.imread(str(tmp_path / name)) for name in ("all.png", "fewer.png"))
+    assert every is not None and fewer is not None
+    red = (every == (0x11, 0x33, 0xCC)).all(axis=2)
+    assert red.any(), "the chosen one is ringed"
+    assert every.shape != fewer.shape or (every != fewer).any()

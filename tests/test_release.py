@@ -1,0 +1,249 @@
+"""The release in the repository is whole and reads its own vectors; the command that makes one refuses what it must."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from netchu.budget import BUDGET_MB, MEGABYTE
+from netchu.charset import Charset
+from netchu.checkpoint import hash_file, load_bundle, read_stored, save_bundle
+from netchu.config import Config
+from netchu.errors import NetchuError
+from netchu.model import build_model
+from netchu.ngram import save_ngram
+from netchu.reading import Settings
+from netchu.recipe import Recipe, read_recipe, write_recipe
+from netchu.release import CARD, FOLDER, LARGEST_MB, RECIPE, VECTORS, default_recipe, portable, release
+from netchu.releasevectors import COUNT, Vector, differences, load_vectors, make_vectors, open_exact
+from netchu.smoothing import train_ngram
+from tests.conftest import ROOT, TEXTS
+from tests.test_journey import assert_refused
+
+RELEASED = ROOT / FOLDER
+needs_release = pytest.mark.skipif(not RELEASED.is_dir(), reason=f"{FOLDER} is not in this checkout")
+
+
+@needs_release
+def test_the_released_files_are_those_of_the_card() -> None:
+    recipe = read_recipe(RELEASED / RECIPE)  # holds each file to its hash
+    card = (RELEASED / CARD).read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(.+)` \| [\d.]+ \| `([0-9a-f]{64})` \|$", card, re.MULTILINE))
+    assert listed == {path.name: hash_file(path) for path in recipe.files}
+
+
+@needs_release
+def test_the_release_keeps_to_its_sizes() -> None:
+    recipe = read_recipe(RELEASED / RECIPE)
+    assert all(path.stat().st_size < LARGEST_MB * MEGABYTE for path in recipe.bundles)
+    assert sum(path.stat().st_size for path in set(recipe.files)) <= BUDGET_MB * MEGABYTE
+    assert all(path.parent == RELEASED for path in recipe.files)
+
+
+@needs_release
+def test_the_release_reads_its_own_vectors() -> None:
+    vectors = load_vectors(RELEASED / VECTORS)
+    assert len(vectors) == COUNT
+    assert differences(open_exact(read_recipe(RELEASED / RECIPE)), vectors) == []
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
+    """ensemble.json of two members, one untrained, with a language model, places, figures and tried choices."""
+    folder = tmp_path_factory.mktemp("chosen")
+    first = load_bundle(tiny_bundle)
+    other = save_twin(folder / "other.safetensors", first.charset, replace(first.cfg, name="other_f0", width_stride=8))
+    save_ngram(folder / "lm_made.nlm", train_ngram(TEXTS, order=3))
+    (folder / "gazetteer.tsv").write_text("Hà Nội\tĐống Đa\tThổ Quan\n", encoding="utf-8")
+    figures = {"lines": 8, "cer": 0.25, "wer": 0.5, "exact": 0.125, "kalapa_score": 0.4321}
+    recipe = Recipe(
+        bundles=(tiny_bundle, other),
+        weights=(0.75, 0.25),
+        settings=Settings(decoder="beam"),
+        language=folder / "lm_made.nlm",
+        places=folder / "gazetteer.tsv",
+        measured={
+            "nested": figures,
+            "sources": {"kalapa": 8},
+            "folds": [0, 1],
+            "seconds_a_line": 0.1234,
+            "command": f"python -m netchu.ensemble select --oof {folder / 'run'} --language {folder / 'lm_made.nlm'}",
+        },
+    )
+    write_recipe(folder / "ensemble.json", recipe)
+    (folder / "ensemble_choices.csv").write_text("mb\n1\n", encoding="utf-8")
+    return folder / "ensemble.json"
+
+
+def save_twin(path: Path, charset: Charset, cfg: Config) -> Path:
+    """An untrained bundle."""
+    torch.manual_seed(5)
+    save_bundle(path, build_model(cfg, len(charset)), cfg, charset, metrics={}, hashes={})
+    return path
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """File name -> hash."""
+    return {path.name: hash_file(path) for path in folder.iterdir()}
+
+
+def test_a_release_holds_everything_and_reads_as_measured(
+    chosen: Path, lines_folder: Path, manifest: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "weights" / "release"
+    command = [sys.executable, "-m", "netchu.release", "--ensemble", chosen, "--lines", lines_folder,
+               "--manifest", manifest, "--out", out]  # fmt: skip
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert sorted(contents(out)) == [
+        "MODEL_CARD.md", "ensemble.json", "ensemble_choices.csv", "language.nlm", "other_f0.safetensors", "places.tsv",
+        "tiny_f0.safetensors", "vectors.json",
+    ]  # fmt: skip
+    source, copy = read_recipe(chosen), read_recipe(out / RECIPE)
+    assert (copy.weights, copy.settings) == (source.weights, source.settings)
+    assert all(path.parent == out for path in copy.files)
+    assert hash_file(out / "language.nlm") == hash_file(chosen.with_name("lm_made.nlm"))
+    for old, new in zip(source.bundles, copy.bundles, strict=True):
+        assert read_stored(old)[1]["hashes"]["weights"] == read_stored(new)[1]["hashes"]["weights"]
+
+    vectors = load_vectors(out / VECTORS)
+    assert len(vectors) == COUNT and any(v.text for v in vectors)
+    read = open_exact(source).read([v.image for v in vectors])
+    assert [v.text for v in vectors] == [timed.reading.text for timed in read]
+
+    card = (out / CARD).read_text(encoding="utf-8")
+    for path in copy.files:
+        assert f"`{hash_file(path)}`" in card
+    for said in (
+        "| nested over writers | 8 | 25.00 % | 50.00 % | 12.5 % | 0.4321 |", "123 ms a line", "8 of kalapa; folds 0, 1",
+        "for run in tiny_f0 tiny_f1 other_f0 other_f1", "--oof run --language", "Released as measured",
+        "all but fold 0", "| train_folds.csv |", "learnt made-up addresses and no label",
+    ):  # fmt: skip
+        assert said in card
+    for path in out.iterdir():
+        assert str(chosen.parent).encode() not in path.read_bytes(), f"{path.name} names the maker's machine"
+        assert str(manifest.parent).encode() not in path.read_bytes(), f"{path.name} names the maker's machine"
+
+
+def test_twins_are_released_under_the_figures_of_what_was_measured(
+    chosen: Path, tiny_bundle: Path, lines_folder: Path, manifest: Path, tmp_path: Path
+) -> None:
+    measured = load_bundle(tiny_bundle)
+    whole = save_twin(
+        tmp_path / "whole.safetensors", measured.charset, replace(measured.cfg, name="tiny_f5", fold=5, epochs=9)
+    )
+    out = tmp_path / "release"
+    recipe = release(chosen, out, lines=lines_folder, manifests=[manifest], replaced={tiny_bundle: whole})
+    assert [path.name for path in recipe.bundles] == ["tiny_f5.safetensors", "other_f0.safetensors"]
+    assert read_stored(recipe.bundles[0])[1]["hashes"]["weights"] == read_stored(whole)[1]["hashes"]["weights"]
+    assert recipe.measured is not None
+    assert recipe.measured["measured_with"]["tiny_f5.safetensors"] == hash_file(tiny_bundle)
+    card = (out / CARD).read_text(encoding="utf-8")
+    assert "not figures of `tiny_f5.safetensors` (measured: tiny_f0, other epochs)" in card
+    assert "learnt from for `tiny_f5.safetensors`" in card and "train_folds.csv, every line" not in card
+    assert "for run in tiny_f0 tiny_f1" in card
+
+
+def test_what_is_no_twin_is_refused(chosen: Path, tiny_bundle: Path, lines_folder: Path, tmp_path: Path) -> None:
+    first = load_bundle(tiny_bundle)
+    other = tmp_path / "other.safetensors"
+    for cfg, charset, says in (
+        (replace(first.cfg, width_stride=8), first.charset, "width_stride differs"),
+        (replace(first.cfg, height=48), first.charset, "height differs"),
+        (first.cfg, Charset(first.charset.characters + "€"), "charset differs"),
+    ):
+        save_twin(other, charset, cfg)
+        with pytest.raises(NetchuError, match=says):
+            release(chosen, tmp_path / "out", lines=lines_folder, manifests=[], replaced={tiny_bundle: other})
+    with pytest.raises(NetchuError, match=r"other\.safetensors: is no bundle of"):
+        release(chosen, tmp_path / "out", lines=lines_folder, manifests=[], replaced={other: tiny_bundle})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.safetensors"]
+
+
+def test_a_refused_release_leaves_the_old_one(
+    chosen: Path, lines_folder: Path, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, few = tmp_path / "release", tmp_path / "few"
+    release(chosen, out, lines=lines_folder, manifests=[manifest])
+    before = contents(out)
+    few.mkdir()
+    shutil.copytree(lines_folder / "images" / "0", few / "images" / "0")
+    rows = (lines_folder / "labels.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (few / "labels.tsv").write_text("".join(rows[:3]), encoding="utf-8")
+
+    def refused(says: str, lines: Path = lines_folder, budget_mb: float = BUDGET_MB) -> None:
+        with pytest.raises(NetchuError, match=says):
+            release(chosen, out, lines=lines, manifests=[manifest], budget_mb=budget_mb)
+        assert contents(out) == before
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["few", "release"]
+
+    refused("over budget", budget_mb=0.01)
+    refused(f"3 lines, {COUNT} are needed", lines=few)
+    refused("labels.tsv: ", lines=tmp_path / "none")
+
+    def misread(*arguments: object) -> list[Vector]:
+        return [replace(v, text=v.text + "?") for v in make_vectors(*arguments)]  # type: ignore[arg-type]
+
+    monkeypatch.setattr("netchu.release.make_vectors", misread)
+    refused("does not read its own vectors .line 1: reads")
+    monkeypatch.setattr("netchu.release.LARGEST_MB", 0.01)
+    refused("tiny_f0.safetensors: .* stays under 0.01 MB")
+
+
+def test_vectors_tell_what_differs(chosen: Path, lines_folder: Path) -> None:
+    ensemble = open_exact(read_recipe(chosen))
+    vectors = make_vectors(lines_folder, ensemble)
+    assert differences(ensemble, vectors) == []
+    spoilt = [replace(vectors[0], confidence=vectors[0].confidence + 0.1), replace(vectors[1], text="Huế?")]
+    unsure, misread = differences(ensemble, spoilt)
+    assert unsure.startswith("line 1: confidence")
+    assert misread == f"line 2: reads {vectors[1].text!r}, the vectors say 'Huế?'"
+
+
+def test_broken_vectors(tmp_path: Path) -> None:
+    path = tmp_path / "v.json"
+    with pytest.raises(NetchuError, match="no test vectors"):
+        load_vectors(path)
+    for content, says in (("{", "is no file of test vectors"), ('{"format": 9}', "format 9"), ("{}", "is no file")):
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(NetchuError, match=says):
+            load_vectors(path)
+
+
+def test_reading_without_naming_a_model(
+    chosen: Path, lines_folder: Path, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`infer.py --images DIR` reads with the release that stands beside it."""
+    out = tmp_path / FOLDER
+    release(chosen, out, lines=lines_folder, manifests=[manifest])
+    shutil.copy(ROOT / "infer.py", tmp_path)
+    command = [sys.executable, str(tmp_path / "infer.py"), "--images", str(lines_folder / "images"), "--out"]
+    done = subprocess.run([*command, str(tmp_path / "s.csv")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "tiny_f0.safetensors" in done.stdout and "48 lines in" in done.stdout
+
+    about = json.loads((out / RECIPE).read_text(encoding="utf-8"))
+    about["members"][0]["sha256"] = "0" * 64
+    (out / RECIPE).write_text(json.dumps(about), encoding="utf-8")
+    done = subprocess.run([*command, str(tmp_path / "t.csv")], capture_output=True, text=True, check=False)
+    assert_refused(done, "has changed since")
+
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.setattr("netchu.release.ROOT", tmp_path)
+    assert default_recipe(empty) == out / RECIPE
+    monkeypatch.setattr("netchu.release.ROOT", empty)
+    monkeypatch.chdir(empty)
+    with pytest.raises(NetchuError, match=r"ensemble\.json: no released ensemble; copy weights/release .* --bundles"):
+        default_recipe()
+
+
+def test_paths_of_the_makers_machine_are_cut() -> None:
+    said = "select --oof /a/b/run=/c/oof.npz,'/c d/x.npz' --out x/y.json ../z.tsv /a/b/run2"
+    assert portable(said) == "select --oof run=c/oof.npz,'c d/x.npz' --out x/y.json ../z.tsv run2"
