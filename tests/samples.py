@@ -53,6 +53,20 @@ def make_labels_tsv(folder: Path, lines: Sequence[Sample]) -> Path:
     return folder
 
 
+def make_answers(folder: Path, lines: Sequence[Sample]) -> Path:
+    """What infer.py writes, with a doubtful answer, an empty one and an image that could not be read."""
+    rows: list[dict[str, object]] = []
+    for number, (image, text, writer) in enumerate(lines):
+        copy(image, folder / f"{writer}/{number}.jpg")
+        rows.append({"id": f"{writer}/{number}.jpg", "text": text, "confidence": 0.999, "accept": True})
+    copy(lines[0][0], folder / "9/0.jpg")
+    rows.insert(1, {"id": "9/0.jpg", "text": "H", "confidence": 0.4, "accept": False})
+    rows.append({"id": "9/0.jpg", "text": "", "confidence": 1.0, "accept": True})
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (folder / "details.jsonl").write_text(text, encoding="utf-8")
+    return folder
+
+
 def annotation(text: str, choice: str, **fields: object) -> dict[str, object]:
     """An annotation of Label Studio with one choice and one text."""
     return {
@@ -231,5 +245,6 @@ MAKERS: dict[str, Callable[[Path, Sequence[Sample]], Path]] = {
     "iam": make_iam,
     "parquet": make_parquet,
     "lmdb": make_lmdb,
+    "answers": make_answers,
     "synthetic": make_labels_tsv,
 }

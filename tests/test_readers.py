@@ -19,6 +19,7 @@ from netchu.readers import READERS, detect_layout, find_sets
 from netchu.readers_mcocr import cut_polygon
 from tests.samples import MAKERS, annotation, make_label_studio, make_lmdb, make_mcocr, make_parquet
 
+MADE = {"synthetic", "answers"}
 NO_WRITERS = {"labels-json", "path-text"}
 LABELS = ["Hà Nội", "Huế", "Số 12 Huế"]
 
@@ -43,7 +44,7 @@ def test_every_reader(name: str, tmp_path: Path, three: list[tuple[Path, str, st
     before = sorted(tmp_path.rglob("*"))
     lines = READERS[name](path, images=tmp_path / "images")
     assert [line.text for line in lines] == LABELS
-    assert all(line.source and line.fold == -1 and line.is_real == (name != "synthetic") for line in lines)
+    assert all(line.source and line.fold == -1 and line.is_real == (name not in MADE) for line in lines)
     if name == "mcocr":
         assert [line.writer_id for line in lines] == ["mcocr_public_00000"] * 2 + ["mcocr_public_00002"]
     else:

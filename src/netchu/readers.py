@@ -11,6 +11,7 @@ from pathlib import Path
 from netchu.charset import normalise
 from netchu.errors import NetchuError
 from netchu.manifest import Line
+from netchu.readers_answers import is_answers, read_answers
 from netchu.readers_challenge import is_iam, is_kalapa, is_labels_json, read_iam, read_kalapa, read_labels_json
 from netchu.readers_mcocr import is_mcocr, read_mcocr
 from netchu.readers_review import is_label_studio, is_sidecars, read_label_studio, read_sidecars
@@ -102,5 +103,6 @@ READERS: dict[str, Reader] = {
     "iam": Reader(read_iam, is_iam),
     "parquet": Reader(read_parquet, is_parquet, takes=("images", "columns")),
     "lmdb": Reader(read_lmdb, is_lmdb, takes=("images",)),
+    "answers": Reader(read_answers, is_answers),
     "synthetic": Reader(read_synthetic, lambda path: False, takes=("images",)),  # looks like labels-tsv: must be said
 }
