@@ -1,4 +1,4 @@
-"""A model's own answers as labels (pseudo-labels): what `infer.py --details DIR/details.jsonl` wrote of unlabelled lines.
+"""A model's own answers as labels (pseudo-labels), as `infer.py --details DIR/details.jsonl` wrote them.
 
 Source: Lee 2013, "Pseudo-Label: the simple and efficient semi-supervised learning method". Rules of competitions differ
 on whether test images may be used so; nothing does it unasked.
