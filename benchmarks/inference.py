@@ -71,7 +71,7 @@ def build_netchu(path: Path, threads: int, *, alone: bool, greedy: bool) -> Cont
     recipe = read_recipe(path)
     if alone:
         first = max(range(len(recipe.bundles)), key=lambda i: recipe.weights[i])
-        recipe = replace(recipe, bundles=(recipe.bundles[first],), weights=(1.0,))
+        recipe = replace(recipe, bundles=(recipe.bundles[first],), weights=(1.0,), stretches=(recipe.all_stretches[first],))
     if greedy:
         settings = Settings(decoder="greedy", combination=recipe.settings.combination)
         recipe = replace(recipe, settings=settings, language=None, places=None)
