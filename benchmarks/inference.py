@@ -31,6 +31,7 @@ import numpy as np
 
 from benchmarks.peers import PEERS, install_peers
 from netchu.budget import MEGABYTE
+from netchu.budget import measure as sizes
 from netchu.errors import NetchuError, run_main
 from netchu.preprocess import read_image
 
@@ -71,7 +72,8 @@ def build_netchu(path: Path, threads: int, *, alone: bool, greedy: bool) -> Cont
     recipe = read_recipe(path)
     if alone:
         first = max(range(len(recipe.bundles)), key=lambda i: recipe.weights[i])
-        recipe = replace(recipe, bundles=(recipe.bundles[first],), weights=(1.0,), stretches=(recipe.all_stretches[first],))
+        stretch = recipe.all_stretches[first]
+        recipe = replace(recipe, bundles=(recipe.bundles[first],), weights=(1.0,), stretches=(stretch,))
     if greedy:
         settings = Settings(decoder="greedy", combination=recipe.settings.combination)
         recipe = replace(recipe, settings=settings, language=None, places=None)
@@ -171,7 +173,7 @@ def measure(name: str, recipe: Path, paths: Sequence[Path], threads: int) -> dic
         "ms_a_line": 1e3 * statistics.median(seconds),
         "lines_a_s": len(images) / together,
         "peak_mb": peak * 1024 / MEGABYTE,
-        "model_mb": sum(path.stat().st_size for path in contestant.files) / MEGABYTE if contestant.files else None,
+        "model_mb": sum(sizes(contestant.files).values()) / MEGABYTE if contestant.files else None,
         "texts": None if contestant.speed_only else texts,
     }
 
@@ -212,7 +214,9 @@ def main() -> None:
              "vietocr seq2seq", "vietocr transformer"]  # fmt: skip
     figures: dict[str, dict[str, Any]] = {}
     print(f"{len(lines)} lines of source {args.source}, fold {args.fold}, {args.threads} threads")
-    print(f"{'':26}{'ms/line':>9}{'lines/s':>9}{'peak MB':>9}{'model MB':>10}{'CER %':>8}")
+    print(
+        f"{'':26}{'ms/line':>9}{'lines/s':>9}{'peak MB':>9}{'model MB':>10}{'CER %':>8}{'WER %':>8}{'exact %':>9}{'kalapa':>8}"
+    )
     for name in names:
         try:
             row = run(name, args.ensemble, [line.path.resolve() for line in lines], args.threads)
@@ -220,12 +224,16 @@ def main() -> None:
             print(f"{name:26}could not run: {error}", flush=True)
             continue
         texts = row.pop("texts")
-        row["cer"] = score(texts, [line.text for line in lines]).cer if texts else None
-        figures[name] = row
+        scores = score(texts, [line.text for line in lines]) if texts else None
+        figures[name] = {**row, "scores": scores.to_dict() if scores else None}
         size = f"{row['model_mb']:10.1f}" if row["model_mb"] is not None else f"{'-':>10}"
-        error_rate = f"{100 * row['cer']:8.2f}" if texts else f"{'-':>8}"
+        quality = f"{'-':>8}{'-':>8}{'-':>9}{'-':>8}"
+        if scores:
+            quality = (
+                f"{100 * scores.cer:8.2f}{100 * scores.wer:8.2f}{100 * scores.exact:9.1f}{scores.kalapa_score:8.4f}"
+            )
         print(
-            f"{name:26}{row['ms_a_line']:9.1f}{row['lines_a_s']:9.1f}{row['peak_mb']:9.0f}{size}{error_rate}",
+            f"{name:26}{row['ms_a_line']:9.1f}{row['lines_a_s']:9.1f}{row['peak_mb']:9.0f}{size}{quality}",
             flush=True,
         )
     if args.out:
