@@ -214,9 +214,16 @@ def main() -> None:
              "vietocr seq2seq", "vietocr transformer"]  # fmt: skip
     figures: dict[str, dict[str, Any]] = {}
     print(f"{len(lines)} lines of source {args.source}, fold {args.fold}, {args.threads} threads")
-    print(
-        f"{'':26}{'ms/line':>9}{'lines/s':>9}{'peak MB':>9}{'model MB':>10}{'CER %':>8}{'WER %':>8}{'exact %':>9}{'kalapa':>8}"
+    columns = (
+        ("ms/line", 9),
+        ("lines/s", 9),
+        ("peak MB", 9),
+        ("model MB", 10),
+        ("CER %", 8),
+        ("WER %", 8),
+        ("exact %", 9),
     )
+    print(f"{'':26}" + "".join(f"{title:>{width}}" for title, width in columns) + f"{'kalapa':>8}")
     for name in names:
         try:
             row = run(name, args.ensemble, [line.path.resolve() for line in lines], args.threads)
