@@ -223,7 +223,7 @@ def main() -> None:
         ("WER %", 8),
         ("exact %", 9),
     )
-    print(f"{'':26}" + "".join(f"{title:>{width}}" for title, width in columns) + f"{'kalapa':>8}")
+    print(f"{'':26}" + "".join(f"{title:>{width}}" for title, width in columns) + f"{'exact %':>9}{'kalapa':>8}")
     for name in names:
         try:
             row = run(name, args.ensemble, [line.path.resolve() for line in lines], args.threads)
