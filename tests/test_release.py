@@ -122,7 +122,7 @@ def test_a_release_holds_everything_and_reads_as_measured(
         assert f"`{hash_file(path)}`" in card
     for said in (
         "| nested over writers | 8 | 25.00 % | 50.00 % | 12.5 % | 0.4321 |", "123 ms a line", "8 of kalapa; folds 0, 1",
-        "for run in tiny_f0 tiny_f1 other_f0 other_f1", "--oof run --language", "Released as measured",
+        "ensemble oof outputs/tiny_f0/best.safetensors", "--out outputs/other_f1/oof_1.npz", "--oof run --language", "Released as measured",
         "all but fold 0", "| train_folds.csv |", "learnt made-up addresses and no label",
     ):  # fmt: skip
         assert said in card

@@ -86,7 +86,7 @@ def test_nested_figures_are_of_lines_that_did_not_choose() -> None:
     lines = make_lines(120, skill=(1 / 3,) * 12)
     free = Limits(sizes=(1,) * 12, seconds=(0.0,) * 12, max_bytes=50, max_seconds=1)
     seen = search(lines, free, SETTINGS)[0].gain
-    honest, sure, right = nested(lines, free, SETTINGS, parts=4)
+    honest, sure, right, _ = nested(lines, free, SETTINGS, parts=4)
     assert honest.kalapa_score < seen
     assert len(sure) == len(right) == 120 and all(0 <= p <= 1 for p in sure)
     assert honest.exact == pytest.approx(np.mean(right))

@@ -24,7 +24,7 @@ from netchu.ngram import NGram, load_ngram
 from netchu.oof import OutOfFold
 from netchu.reading import Settings, build_scorer
 from netchu.recipe import Recipe, write_recipe
-from netchu.selection import Choice, Limits, choose, nested, pareto
+from netchu.selection import Choice, Limits, choose, nested, pareto, score_by_source
 
 SHOWN = 12  # rows of the printed table
 RECIPE_BYTES = 10_000  # set aside for ensemble.json itself
@@ -198,10 +198,14 @@ def _judge(
 ) -> dict[str, Any]:
     """What the recipe says of itself: figures on the lines that chose it, and honest ones; prints them."""
     scores = evaluate(lines, weights, settings)
-    honest, sure, right = nested(lines, limits, settings, parts)
-    coverage = measure_coverage(sure, right)
+    honest = nested(lines, limits, settings, parts)
+    coverage = measure_coverage(honest.sure, honest.right)
+    by_source = score_by_source(lines, honest.answers)
     accept, share = coverage.accept()
-    print(f"on the lines that chose it: {scores}\nnested over writers:        {honest}")
+    print(f"on the lines that chose it: {scores}\nnested over writers:        {honest.scores}")
+    for source, part in by_source.items() if len(by_source) > 1 else ():
+        print(f"{'  of them ' + source:28}{part}")
     print(f"{coverage.table()}\naccepting 99 % exact: confidence {accept:.4f} and above, {100 * share:.1f} % of lines")
-    measured = {"chosen_on": scores.to_dict(), "nested": honest.to_dict(), "accepted_share": share}
+    measured = {"chosen_on": scores.to_dict(), "nested": honest.scores.to_dict(), "accepted_share": share}
+    measured["nested_by_source"] = {source: part.to_dict() for source, part in by_source.items()}
     return {"accept": accept if np.isfinite(accept) else None, "measured": measured}

@@ -82,7 +82,11 @@ def release(
         if choices_path(recipe).is_file():
             shutil.copyfile(choices_path(recipe), folder / CHOICES)
         pairs = dict(zip(copied.bundles, measured.bundles, strict=True))
-        bundles = [ReleasedBundle(file, read_stored(file)[1], read_stored(twin)[1]) for file, twin in pairs.items()]
+        members = list(zip(copied.bundles, copied.all_stretches, strict=True))
+        bundles = [
+            ReleasedBundle(file, read_stored(file)[1], read_stored(twin)[1], tuple(s for b, s in members if b == file))
+            for file, twin in pairs.items()
+        ]
         write_card(folder / CARD, copied, bundles, vectors, manifests)
     print(f"{out}: {len(bundles)} bundles, {sum(sizes.values()) / MEGABYTE:.3f} MB, {len(vectors)} test vectors")
     return read_recipe(out / RECIPE)

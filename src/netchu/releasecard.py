@@ -44,8 +44,8 @@ this card are never opened.
 
 ## Training
 
-| bundle | network | height / stride, pixels | started from | epochs | made lines | trained on |
-|---|---|---|---|---|---|---|
+| bundle | network | height / stride, pixels | reads lines at | started from | epochs | made lines | trained on |
+|---|---|---|---|---|---|---|---|
 {training}
 
 The whole config of a run, its seed included, and a hash of its weights travel inside its bundle.
@@ -128,6 +128,7 @@ def _training_row(bundle: ReleasedBundle, manifests: dict[str, str]) -> str:
         f"`{bundle.file.name}`",
         f"{config['backbone']}, {config['neck']} {config['hidden']}",
         f"{config['height']} / {config['width_stride']}",
+        ", ".join(f"{stretch:g}" for stretch in bundle.stretches) + " x their width",
         config.get("load_weight") or ("timm's ImageNet weights" if config.get("pretrained") else "random weights"),
         str(config["epochs"]),
         f"{source}, share {config['synthetic_share']:g}" if source else "as in the manifest",

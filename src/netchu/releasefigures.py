@@ -23,7 +23,7 @@ FIGURES = """Out of fold: every line was read by bundles that were trained witho
 Nested: each part of the writers is read with the members and settings that the other parts chose; it is the figure to
 expect on new writers. The other row is a little too good. {whose}
 
-Printed by (for every run first what it says of the lines that it held out):
+Printed by (first what every run says of the lines that it held out):
 
 ```
 {commands}
@@ -32,11 +32,13 @@ Printed by (for every run first what it says of the lines that it held out):
 
 @dataclass(frozen=True, slots=True)
 class ReleasedBundle:
-    """A bundle of a release: its file, its metadata, and those of the bundle that the figures were measured with."""
+    """A bundle of a release: its file, its metadata, those of the bundle that the figures were measured with, and the
+    stretches that it reads lines at."""
 
     file: Path
     about: dict[str, Any]
     measured: dict[str, Any]
+    stretches: tuple[float, ...] = (1.0,)
 
     @property
     def is_twin(self) -> bool:
@@ -49,11 +51,11 @@ def describe_figures(measured: dict[str, Any], bundles: Sequence[ReleasedBundle]
     rows = []
     for key, title in NAMED.items():
         if key in measured:
-            s = Scores(**measured[key])
-            cells = f"{100 * s.cer:.2f} % | {100 * s.wer:.2f} % | {100 * s.exact:.1f} % | {s.kalapa_score:.4f}"
-            rows.append(f"| {title} | {s.lines} | {cells} |")
+            rows.append(_row(title, Scores(**measured[key])))
     if not rows:
         return "Not measured."
+    for source, values in measured.get("nested_by_source", {}).items():
+        rows.append(_row(f"nested, {source} alone", Scores(**values)))
     said = []
     if "sources" in measured:
         counts = ", ".join(f"{count} of {name}" for name, count in measured["sources"].items())
@@ -63,16 +65,25 @@ def describe_figures(measured: dict[str, Any], bundles: Sequence[ReleasedBundle]
     if "accepted_share" in measured:
         said.append(f"{100 * measured['accepted_share']:.1f} % of the lines are so sure that 99 % of them are exact.")
     folds = measured.get("folds") or [bundle.measured["config"]["fold"] for bundle in bundles[:1]]
-    names = [bundle.measured["config"]["name"] for bundle in bundles]
-    runs = dict.fromkeys(re.sub(r"_f\d$", f"_f{fold}", name) for name in names for fold in folds)
     commands = [
-        f"for run in {' '.join(runs)}; do python -m netchu.ensemble oof outputs/$run/best.safetensors \\",
-        "  --manifest data/train_folds.csv --out outputs/$run/oof.npz; done",
+        *dict.fromkeys(
+            f"python -m netchu.ensemble oof outputs/{run}/best.safetensors --manifest data/train_folds.csv "
+            f"--stretch {stretch:g} --out outputs/{run}/oof_{stretch:g}.npz"
+            for bundle in bundles
+            for fold in folds
+            for run in [re.sub(r"_f\d$", f"_f{fold}", bundle.measured["config"]["name"])]
+            for stretch in bundle.stretches
+        ),
         measured.get("command") or "python -m netchu.ensemble select --oof RUN [RUN ...] --language FILE --places FILE",
     ]
     return FIGURES.format(
         lines=" ".join(said), rows="\n".join(rows), whose=_whose(bundles, len(folds)), commands="\n".join(commands)
     )
+
+
+def _row(title: str, s: Scores) -> str:
+    cells = f"{100 * s.cer:.2f} % | {100 * s.wer:.2f} % | {100 * s.exact:.1f} % | {s.kalapa_score:.4f}"
+    return f"| {title} | {s.lines} | {cells} |"
 
 
 def _whose(bundles: Sequence[ReleasedBundle], folds: int) -> str:

@@ -8,6 +8,7 @@ The gain is reported by nested cross-validation over writers: what some writers'
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,7 +126,14 @@ def choose(lines: Sequence[ScoredLine], limits: Limits, settings: Settings) -> t
     return search(lines, limits, rough), rough
 
 
-Judged = tuple[Scores, list[float], list[bool]]  # all lines; each one's confidence; whether it was right
+class Judged(NamedTuple):
+    """What lines were read as by settings that they had no part in: all scores, and each line's confidence, whether it
+    was right, and its answer."""
+
+    scores: Scores
+    sure: list[float]
+    right: list[bool]
+    answers: list[str]
 
 
 def nested(lines: Sequence[ScoredLine], limits: Limits, settings: Settings, parts: int = 2) -> Judged:
@@ -165,4 +173,14 @@ def _in_parts(
                 probabilities = posteriors(scores(line.candidates, weights, tuned), tuned.temperature)
                 answers[i], sure[i] = line.candidates.texts[chosen], float(probabilities[chosen])
                 right[i] = answers[i] == line.label
-    return score(answers, [line.label for line in lines]), sure, right
+    return Judged(score(answers, [line.label for line in lines]), sure, right, answers)
+
+
+def score_by_source(lines: Sequence[ScoredLine], answers: Sequence[str]) -> dict[str, Scores]:
+    """Scores of each data set's lines; a writer is named `source/writer`."""
+    sources = [line.writer.partition("/")[0] for line in lines]
+    found = {}
+    for source in sorted(set(sources)):
+        own = [i for i, name in enumerate(sources) if name == source]
+        found[source] = score([answers[i] for i in own], [lines[i].label for i in own])
+    return found
