@@ -174,6 +174,7 @@ def _line(answer: Answer, image: Image) -> dict[str, Any]:
     return {
         "text": reading.text,
         "confidence": round(reading.confidence, 4),
+        "accept": reading.accept,
         "characters": [asdict(character) for character in reading.characters],
         "alternatives": [asdict(guess) for guess in reading.lines],
         "version": answer.version,
