@@ -404,6 +404,10 @@ def test_a_full_house_answers_503_with_a_time(settings: Settings) -> None:
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) >= 1
         assert recognise(client, png()).status_code == 200
+        service.batcher.capacity = 0
+        unread = recognise(client, b"no image: who has no time to read does not unpack either")
+        assert unread.status_code == 503
+        service.batcher.capacity = 3
         shut = TestClient(gated(service, most=0), base_url=HOST)
         busy = recognise(shut, png())
         assert busy.status_code == 503
