@@ -1,8 +1,8 @@
-"""The service under twice the load that it can bear: python benchmarks/service.py --bundles FILE [--images DIR].
+"""The service under twice the load that it can bear: python benchmarks/service.py --ensemble FILE [--images DIR].
 
 Starts `python -m netchu.serve` on this machine, finds its capacity with a few patient clients, then sends requests at
-twice that rate for a minute whether answers come or not, with a hot swap in the middle. Prints how many were answered,
-turned away with 503, or lost; the latency of the answered; the memory of the service.
+twice that rate for a minute whether answers come or not, with a hot swap to another version in the middle. Prints how
+many were answered, turned away with 503, or lost; the latency of the answered; the memory of the service.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,9 @@ import httpx2
 import numpy as np
 
 from netchu.errors import NetchuError, run_main
+from netchu.recipe import Recipe, read_recipe
+from netchu.serve.store import Store
+from netchu.serve.versions import Versions, plain_recipe
 
 PATIENT = 8  # clients that wait for each answer while the capacity is measured
 SAMPLE = 1.0  # seconds between two looks at the memory
@@ -103,6 +107,15 @@ async def watch(process: int, memory: list[float]) -> None:
         await asyncio.sleep(SAMPLE)
 
 
+def register_two(data: Path, recipe: Recipe) -> None:
+    """Versions 1 and 2 of a service's folder, of the same cost; 1 is to serve first."""
+    store = Store(data / "service.sqlite")
+    versions = Versions(data / "versions", store)
+    versions.note_promotion(versions.register(recipe).id)
+    versions.register(replace(recipe, settings=replace(recipe.settings, shortest=recipe.settings.shortest + 1)))
+    store.close()
+
+
 async def run(url: str, process: int, args: argparse.Namespace) -> None:
     """Measure and print."""
     files = read_files(args.images)
@@ -118,7 +131,7 @@ async def run(url: str, process: int, args: argparse.Namespace) -> None:
         offering = asyncio.create_task(offer(load, 2 * capacity, args.seconds))
         await asyncio.sleep(args.seconds / 2)
         began = time.perf_counter()
-        swap = await client.post("/api/models/1/promote")
+        swap = await client.post("/api/models/2/promote")
         print(f"hot swap in the middle: status {swap.status_code}, {time.perf_counter() - began:.2f} s")
         await offering
         watching.cancel()
@@ -129,18 +142,17 @@ async def run(url: str, process: int, args: argparse.Namespace) -> None:
         f"{answered} answered ({answered * args.lines / args.seconds:.1f} lines/s), {refused} turned away with 503, "
         f"other: {dict(load.statuses) or 'none'}, lost: {load.sent - answered - refused - load.statuses.total()}"
     )
-    print(f"answered in {half:.2f} s (median), {p99:.2f} s (99 %)")
-    tenth = max(1, len(memory) // 10)
-    print(
-        f"memory of the service: {np.mean(memory[:tenth]):.0f} MB in the first tenth, "
-        f"{np.mean(memory[-tenth:]):.0f} MB in the last, {max(memory):.0f} MB at most"
-    )
+    print(f"answered in {half:.2f} s (median), {p99:.2f} s (99 %); by version: {dict(load.versions)}")
+    quarters = ", ".join(f"{np.mean(part):.0f}" for part in np.array_split(memory, 4))
+    print(f"memory of the service in MB, mean of each quarter: {quarters}; at most {max(memory):.0f}")
 
 
 def main() -> None:
     """Start the service, load it, end it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bundles", type=Path, nargs="+", required=True, metavar="FILE")
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--ensemble", type=Path, metavar="FILE", help="recipe")
+    model.add_argument("--bundles", type=Path, nargs="+", metavar="FILE", help="members, read greedily")
     parser.add_argument("--images", type=Path, metavar="DIR", help="line images; without it, noise")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--lines", type=int, default=4, help="a request")
@@ -151,7 +163,8 @@ def main() -> None:
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as data:
         command = [sys.executable, "-m", "netchu.serve", "--port", str(port), "--data", data]
-        command += ["--threads", str(args.threads), "--bundles", *map(str, args.bundles)]
+        command += ["--threads", str(args.threads)]
+        register_two(Path(data), read_recipe(args.ensemble) if args.ensemble else plain_recipe(args.bundles))
         service = subprocess.Popen(command)
         try:
             while service.poll() is None:

@@ -74,6 +74,25 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Pat
     return cfg.run_dir / "last.safetensors"
 
 
+@pytest.fixture(scope="session")
+def tiny_recipe(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
+    """An `ensemble.json`: the tiny bundle and its int8 twin, beam search, a language model, places, a threshold."""
+    from netchu.ngram import save_ngram
+    from netchu.packing import pack_int8
+    from netchu.reading import Settings
+    from netchu.recipe import Recipe, write_recipe
+    from netchu.smoothing import train_ngram
+
+    folder = tmp_path_factory.mktemp("recipe")
+    twin, language, places, path = (folder / name for name in ("twin.safetensors", "a.nlm", "a.tsv", "ensemble.json"))
+    pack_int8(tiny_bundle, twin)
+    save_ngram(language, train_ngram(TEXTS * 3, order=4))
+    places.write_text("Hà Nội\tĐống Đa\tThổ Quan\n", encoding="utf-8")
+    settings = Settings(decoder="beam", width=8, language_weight=0.1)
+    write_recipe(path, Recipe((tiny_bundle, twin), (0.4, 0.6), settings, language, places, accept=0.5))
+    return path
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained bundle of some kilobytes."""

@@ -13,10 +13,18 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from netchu.ensemble import Ensemble
+from netchu.errors import NetchuError
+from netchu.preprocess import read_image
+from netchu.reading import Settings as ReadingSettings
+from netchu.recipe import read_recipe
+from netchu.registry import Registry
 from netchu.serve.api import build_app
 from netchu.serve.gate import Gate
 from netchu.serve.service import Service, Settings
 from netchu.serve.uploads import Limits
+from netchu.serve.versions import plain_recipe
+from tests.test_uploads import FILES
 
 TOKEN = "a token of many letters"
 HOST = "http://127.0.0.1:8000"
@@ -142,24 +150,125 @@ def test_statistics_count_what_was_read_wrong(client: TestClient) -> None:
 
 
 def test_versions_are_promoted_and_rolled_back(client: TestClient, service: Service, tiny_bundle: Path) -> None:
-    second = service.versions.register([tiny_bundle, tiny_bundle])
+    second = service.versions.register(plain_recipe([tiny_bundle, tiny_bundle]))
     assert [(v["id"], v["active"]) for v in client.get("/api/models").json()] == [(2, False), (1, True)]
     assert client.post(f"/api/models/{second.id}/promote").json() == {"version": 2}
     assert recognise(client, png()).json()["version"] == 2
     assert client.post("/api/models/1/promote").json() == {"version": 1}
     missing = client.post("/api/models/7/promote")
     assert (missing.status_code, missing.json()["error"]) == (404, "version 7: there is none of that number")
-    assert service.versions.register([tiny_bundle]).id == 1
+    assert service.versions.register(plain_recipe([tiny_bundle])).id == 1
 
 
 def test_the_promoted_version_serves_after_a_restart(settings: Settings, tiny_bundle: Path) -> None:
     service = Service(settings)
-    service.promote(service.versions.register([tiny_bundle, tiny_bundle]).id)
+    service.promote(service.versions.register(plain_recipe([tiny_bundle, tiny_bundle])).id)
     service.close()
     for again in (settings, replace(settings, bundles=())):
         service = Service(again)
         assert service.active == 2
         service.close()
+
+
+class TestRecipe:
+    """A service that reads with a whole recipe: members, language model, places, settings, threshold."""
+
+    @pytest.fixture
+    def settings(self, tmp_path: Path, tiny_recipe: Path) -> Settings:
+        return Settings(data=tmp_path / "service", ensemble=tiny_recipe)
+
+    def test_it_reads_as_the_recipe_does(self, client: TestClient, lines_folder: Path, tiny_recipe: Path) -> None:
+        images = [read_image(path) for path in sorted((lines_folder / "images" / "1").glob("*.jpg"))]
+        lines = recognise(client, *map(png, images)).json()["lines"]
+        recipe = read_recipe(tiny_recipe)
+        for line, timed in zip(lines, Ensemble.from_recipe(recipe).read(images), strict=True):
+            reading = timed.reading
+            assert line["text"] == reading.text
+            assert line["confidence"] == pytest.approx(reading.confidence, abs=1e-3)
+            assert line["accept"] is (reading.confidence >= 0.5)
+            sure = [character["confidence"] for character in line["characters"]]
+            assert sure == pytest.approx(reading.characters, abs=1e-3)
+            for character in line["characters"]:
+                said = character["confidence"] + sum(guess["confidence"] for guess in character["alternatives"])
+                assert said <= 1.001
+        assert {line["accept"] for line in lines} == {True, False}, "the threshold must part these lines"
+
+    def test_versions_hold_all_files_and_one_of_each(self, service: Service, tiny_recipe: Path) -> None:
+        recipe = read_recipe(tiny_recipe)
+        assert service.versions.register(recipe).id == 1
+        other = service.versions.register(replace(recipe, settings=ReadingSettings(decoder="beam", width=4)))
+        rows = service.describe_versions()
+        assert [(r["id"], r["members"], r["language"], r["places"]) for r in rows] == [
+            (2, 2, True, True),
+            (1, 2, True, True),
+        ]
+        kept = service.versions.recipe(other.id)
+        assert (kept.weights, kept.accept, kept.settings.width) == (recipe.weights, 0.5, 4)
+        folder = service.settings.data / "versions"
+        assert all(path.parent == folder for path in kept.files)
+        assert len(list(folder.glob("*.safetensors"))) == 2 and len(list(folder.glob("language-*"))) == 1
+        entries = Registry(folder).entries()
+        assert [e.file for e in entries] == [path.name for path in kept.bundles]
+        assert {e.note for e in entries} == {"ensemble.json"}
+
+    def test_recipes_and_bundles_follow_one_another(
+        self, service: Service, settings: Settings, tiny_bundle: Path
+    ) -> None:
+        """Swapped while it runs, swapped at a start, and the one that served last comes back."""
+        service.promote(service.versions.register(plain_recipe([tiny_bundle])).id)
+        client = TestClient(gated(service), base_url=HOST)
+        body = recognise(client, png()).json()
+        assert (body["version"], body["lines"][0]["accept"]) == (2, None)
+        service.promote(1)
+        assert recognise(client, png()).json()["lines"][0]["accept"] is not None
+        service.promote(2)
+        service.close()
+        for again in (
+            settings,
+            replace(settings, ensemble=None),
+            replace(settings, ensemble=None, release=Path("none")),
+        ):
+            other = Service(again)
+            assert other.active == 2
+            other.close()
+
+    def test_a_changed_file_is_found_before_it_serves(
+        self, service: Service, settings: Settings, tiny_bundle: Path
+    ) -> None:
+        client = TestClient(gated(service), base_url=HOST)
+        second = service.versions.register(plain_recipe([tiny_bundle, tiny_bundle])).id
+        service.promote(second)
+        language = next((settings.data / "versions").glob("language-*"))
+        content = language.read_bytes()
+        language.write_bytes(content[:-1])
+        refused = client.post("/api/models/1/promote")
+        assert refused.status_code == 500
+        assert f"{language.name} has changed since" in refused.json()["error"]
+        assert recognise(client, png()).json()["version"] == second
+        language.write_bytes(content)
+        assert client.post("/api/models/1/promote").status_code == 200
+
+
+def test_the_release_serves_when_nothing_is_named(tmp_path: Path, tiny_recipe: Path) -> None:
+    settings = Settings(data=tmp_path / "service", release=tmp_path / "none.json")
+    with pytest.raises(
+        NetchuError, match=r"none.json: no such recipe; name one with --ensemble, or bundles with --bundles"
+    ):
+        Service(settings)
+    service = Service(replace(settings, release=tiny_recipe))
+    assert service.describe_versions()[0]["language"] is True
+    service.close()
+
+
+def test_hostile_uploads_are_answered_and_reading_goes_on(client: TestClient) -> None:
+    """The files of test_uploads over HTTP: a 4xx with one sentence for each of them, as image and as page."""
+    for name, data in FILES:
+        if len(data) < 390_000:
+            answer = recognise(client, data)
+            assert 400 <= answer.status_code < 500, name
+            assert answer.json()["error"].startswith("0.png: "), name
+    assert sum(len(data) < 390_000 for _, data in FILES) >= 200
+    assert recognise(client, png()).status_code == 200
 
 
 def test_health_metrics_about_and_page(client: TestClient) -> None:
@@ -295,6 +404,10 @@ def test_a_full_house_answers_503_with_a_time(settings: Settings) -> None:
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) >= 1
         assert recognise(client, png()).status_code == 200
+        service.batcher.capacity = 0
+        unread = recognise(client, b"no image: who has no time to read does not unpack either")
+        assert unread.status_code == 503
+        service.batcher.capacity = 3
         shut = TestClient(gated(service, most=0), base_url=HOST)
         busy = recognise(shut, png())
         assert busy.status_code == 503

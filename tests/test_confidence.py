@@ -7,7 +7,7 @@ import pytest
 
 from netchu.charset import BLANK, Charset
 from netchu.decode import LogProbs, Reading, greedy
-from netchu.serve.confidence import DetailedReading, Guess, align, best_path_spans, detail
+from netchu.serve.confidence import DetailedReading, Guess, align, best_path_spans, detail, votes
 
 CHARSET = Charset(" abc")
 
@@ -95,3 +95,22 @@ def test_other_lines_are_those_of_the_decoder_where_it_has_some() -> None:
 def test_a_text_that_the_steps_cannot_hold_has_no_characters() -> None:
     log_probs = np.log(np.full((2, len(CHARSET)), 1 / len(CHARSET), np.float32))
     assert detail(Reading("abc", 0.5), log_probs, CHARSET).characters == []
+
+
+def test_other_texts_tell_what_else_a_character_may_be() -> None:
+    """The vote of the whole reading goes before one member's steps; all chances of a place stay within 1."""
+    log_probs = steps({2: 0.9}, {0: 0.9}, {3: 0.6, 4: 0.35})
+    reading = Reading("ab", 0.7, (0.98, 0.75), (("aa", 0.2), ("a", 0.04), ("abc", 0.01)))
+    a, b = detail(reading, log_probs, CHARSET).characters
+    assert (a.confidence, b.confidence) == (0.98, 0.75)
+    assert b.alternatives[:2] == [Guess("a", 0.2), Guess("", 0.04)]
+    for character in (a, b):
+        assert character.confidence + sum(guess.confidence for guess in character.alternatives) <= 1.0001
+    assert votes("ab", reading.alternatives) == [{}, {"a": 0.2, "": 0.04}]
+    assert votes("", [("a", 0.1)]) == []
+
+
+def test_a_threshold_says_which_lines_are_safe() -> None:
+    log_probs = steps({2: 0.9})
+    safe = [detail(Reading("a", 0.5), log_probs, CHARSET, accept=accept).accept for accept in (None, 0.5, 0.51)]
+    assert safe == [None, True, False]

@@ -20,8 +20,8 @@ ORDER = [
     "tuning", "tunereport", "tune", "registry", "page", "lines", "lite", "vectors", "onnxfile", "quantise",
     "program", "parity", "package", "export",
     "serve.uploads", "serve.confidence", "serve.batching", "serve.store", "serve.corrections", "serve.versions",
-    "serve.recipe", "serve.finetune", "serve.jobs", "serve.telemetry", "serve.service", "serve.gate", "serve.replies",
-    "serve.api", "serve.__main__",
+    "serve.retraining", "serve.decision", "serve.finetune", "serve.jobs", "serve.telemetry", "serve.service",
+    "serve.gate", "serve.replies", "serve.api", "serve.__main__",
 ]  # fmt: skip
 HOMES = {
     "timm": {"backbone"},

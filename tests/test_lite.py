@@ -13,6 +13,7 @@ from netchu.lite import KEY, LiteRecogniser
 from netchu.onnxfile import write_onnx
 from netchu.preprocess import read_image
 from tests.conftest import ROOT
+from tests.test_errors import run_unread
 from tests.test_export import sharp_bundle
 
 onnx = pytest.importorskip("onnx")
@@ -66,6 +67,12 @@ def test_the_command_writes_a_file_or_says_in_one_line_why_not(model: Path, line
     done = subprocess.run([*command, str(tmp_path / "none.jpg")], capture_output=True, text=True, check=False)
     assert done.returncode == 2 or "unrecognized" in done.stderr
     assert not out.exists()
+
+
+def test_answers_that_nobody_reads_are_no_error(model: Path, lines_folder: Path) -> None:
+    images = map(str, sorted(lines_folder.glob("images/0/*.jpg")))
+    done = run_unread("-m", "netchu.lite", str(model), *images, "--threads", "1")
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_unusable_models_are_named(model: Path, tmp_path: Path) -> None:

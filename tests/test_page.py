@@ -16,6 +16,7 @@ from netchu.preprocess import read_image
 from netchu.serve.uploads import encode_png
 from tests.browser import CHROMIUM, DRIVER, Browser, wait_until
 from tests.conftest import ROOT, TEXTS
+from tests.forms import make_form
 from tests.test_serve import Running
 
 PAGE = ROOT / "src" / "netchu" / "serve" / "page"
@@ -169,6 +170,30 @@ def test_on_a_phone_in_english_nothing_overflows_and_all_has_a_name(service: Run
         browser.click("[data-language=vi]")
         assert browser.text("#reading-title") == read_words()["vi"]["read"]
         assert browser.run("return document.documentElement.lang") == "vi"
+
+
+@needs_browser
+def test_a_whole_page_becomes_its_lines_named_in_either_language(service: Running, tmp_path: Path) -> None:
+    form = make_form("table", 1, rows=2)
+    photo = tmp_path / "form.png"
+    photo.write_bytes(encode_png(form.photo))
+    words = read_words()
+    with Browser(language="en") as browser:
+        browser.open(service.url)
+        wait_until(lambda: browser.run("return document.getElementById('whole-page').offsetParent !== null"))
+        browser.click("#whole-page")
+        assert browser.text("#drop-hint") == words["en"]["drop_page"]
+        browser.choose_files("#files", photo)
+        left = words["en"]["left"].replace("{count}", str(len(form.texts)))
+        wait_until(lambda: browser.text("#left") == left)
+        names = "return [...document.querySelectorAll('.name')].map(e => e.textContent)"
+        assert browser.run(names) == [f"form.png, line {i + 1}" for i in range(len(form.texts))]
+        shown = "return [...document.querySelectorAll('.picture img')].every(i => i.naturalWidth > 100)"
+        wait_until(lambda: browser.run(shown))
+        browser.click("[data-language=vi]")
+        assert browser.run(names)[0] == words["vi"]["line_of_page"].format(name="form.png", number=1)
+        assert browser.text("#drop-hint") == words["vi"]["drop_page"]
+        assert browser.complaints() == []
 
 
 @needs_browser

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,22 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from netchu.checkpoint import read_bundle
+from netchu.decode import Reading
 from netchu.errors import NetchuError
 from netchu.lines import find_lines
 from netchu.manifest import read_manifest, split
 from netchu.preprocess import read_image
+from netchu.recipe import Recipe, read_recipe
+from netchu.registry import Registry
 from netchu.serve.__main__ import build, parse
-from netchu.serve.finetune import lock_file
+from netchu.serve.corrections import Corrections
+from netchu.serve.decision import keep_threshold
+from netchu.serve.finetune import lock_file, run_job
+from netchu.serve.retraining import Plan, choose_members, read_progress
+from netchu.serve.store import Store
 from netchu.serve.uploads import encode_png
+from netchu.serve.versions import Versions
+from netchu.tracking import write_json
 from tests.conftest import TEXTS
 from tests.forms import make_form
 
@@ -38,6 +48,7 @@ KILLS = int(os.environ.get("NETCHU_KILLS", "2"))  # of a retraining; each costs 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["netchu.serve.api", "netchu.serve.gate", "netchu.serve.service", "tests.test_serve"])
 EPOCHS, RATE = 8, 3e-3
+BUNDLE = "a bundle"  # in arguments, stands for one
 
 
 def run_service(socket_: socket.socket, arguments: list[str]) -> None:
@@ -85,6 +96,10 @@ class Running:
 
     def job(self, key: int = 1) -> dict[str, Any]:
         return dict(self.client.get(f"/api/retrain/{key}").json())
+
+    def recipe(self, version: dict[str, Any]) -> Recipe:
+        """What a version, as /api/models tells of it, reads with."""
+        return read_recipe(self.data / "versions" / f"{version['digest'][:16]}.json")
 
     def correct(self, image: bytes, text: str, read_text: str = "") -> httpx2.Response:
         return self.client.post(
@@ -146,13 +161,92 @@ def test_corrections_become_a_better_version(service: Running, lines_folder: Pat
     models = service.client.get("/api/models").json()
     assert [(m["id"], m["parent"], m["active"]) for m in models] == [(2, 1, True), (1, None, False)]
     _, old = read_bundle(tiny_bundle)
-    _, new = read_bundle(next((service.data / "versions").glob(f"{models[0]['digest'][:16]}/*")))
+    _, new = read_bundle(service.recipe(models[0]).bundles[0])
     assert new["charset"] == old["charset"]
     assert not list((service.data / "jobs").glob("*/*/state.pt"))
     assert service.client.post("/api/models/1/promote").json() == {"version": 1}
     manifest = read_manifest(service.data / "jobs" / "1" / "manifest.csv")
     trained_on, held_out = split(manifest, 0)
     assert not {line.path for line in trained_on} & {line.path for line in held_out}
+
+
+def test_one_member_of_a_recipe_learns(tmp_path: Path, lines_folder: Path, tiny_recipe: Path) -> None:
+    """The one that weighs most is replaced, all else stays; a character new to the others waits for `--member all`."""
+    service = Running(tmp_path / "service", "--ensemble", str(tiny_recipe))
+    try:
+        assert service.correct(noise(0), "1 €").status_code == 201
+        count = send_corrections(service, lines_folder)
+        service.client.post("/api/retrain", json={"epochs": EPOCHS, "lr": RATE})
+        wait_for(lambda: service.job()["state"] != "running")
+        job = service.job()
+        assert (job["state"], job["message"], job["done"]) == ("done", "promoted", 1.0)
+        report = job["report"]
+        assert report["members"] == [2]
+        assert report["left_out"] == {"lines": 1, "characters": "€"}
+        assert (report["corrections"], report["before"]["all"]["lines"]) == (count, (count + 1) // 5)
+        new, old = service.client.get("/api/models").json()
+        assert (new["parent"], new["active"], new["members"]) == (1, True, 2)
+        before, after = service.recipe(old), service.recipe(new)
+        assert after.bundles[0] == before.bundles[0] and after.bundles[1] != before.bundles[1]
+        assert (after.weights, after.settings) == (before.weights, before.settings)
+        assert (after.language, after.places) == (before.language, before.places)
+        assert after.accept is None or after.accept >= 0.5
+        entries = Registry(service.data / "versions").entries()
+        assert [entry.file for entry in entries] == [path.name for path in (*before.bundles, after.bundles[1])]
+        assert entries[2].parent == entries[1].id
+        assert entries[2].note.startswith("retraining 1 of version 1: CER ")
+        for version in (1, 2):
+            assert service.client.post(f"/api/models/{version}/promote").json() == {"version": version}
+            answer = service.client.post("/api/recognise", files=[("images", noise(1))]).json()
+            assert {line["version"] for line in answer["lines"]} == {version}
+    finally:
+        service.stop()
+
+
+def test_all_members_learn_a_new_character_together(tmp_path: Path, lines_folder: Path, tiny_recipe: Path) -> None:
+    store = Store(tmp_path / "a.sqlite")
+    corrections = Corrections(tmp_path / "samples", store)
+    for number in range(6):
+        corrections.add(read_image(lines_folder / "images" / "2" / f"{number}.jpg"), f"{TEXTS[number]} €")
+    recipe = read_recipe(tiny_recipe)
+    plan = Plan(recipe=str(tiny_recipe), members=choose_members(recipe, "all"), samples=str(tmp_path / "samples"))
+    job = tmp_path / "job"
+    write_json(job / "job.json", asdict(replace(plan, epochs=1, threads=1)))
+    report = run_job(job)
+    assert (report["members"], report["left_out"]) == ([1, 2], {"lines": 0, "characters": ""})
+    version = Versions(tmp_path / "versions", store).register(read_recipe(job / "ensemble.json"))
+    new = Versions(tmp_path / "versions", store).load(version.id).ensemble
+    assert [set(bundle.charset.characters) - set("".join(TEXTS)) for bundle in new.bundles] == [{"€"}] * 2
+    assert read_progress(job)["done"] == 1.0
+    store.close()
+
+
+@pytest.mark.parametrize(("wanted", "members"), [("", [1]), ("1", [0]), ("2", [1]), ("all", [0, 1])])
+def test_the_member_that_learns(wanted: str, members: list[int], tiny_recipe: Path) -> None:
+    assert choose_members(read_recipe(tiny_recipe), wanted) == members
+
+
+@pytest.mark.parametrize("wanted", ["0", "3", "-1", "one"])
+def test_a_member_that_is_not_there(wanted: str, tiny_recipe: Path) -> None:
+    with pytest.raises(NetchuError, match=f"--member {wanted}: expected a number from 1 to 2, or all"):
+        choose_members(read_recipe(tiny_recipe), wanted)
+
+
+@pytest.mark.parametrize(
+    ("confidences", "right", "kept"),
+    [
+        ((0.99, 0.7, 0.3), (True, True, False), 0.9),  # what is sure is right: the old threshold stands
+        ((0.99, 0.97, 0.95, 0.3), (True, True, False, True), 0.97),  # raised over a sure mistake
+        ((0.99, 0.97), (False, True), None),  # the surest is wrong: no line is safe
+    ],
+)
+def test_a_threshold_survives_retraining_only_as_far_as_held_out_lines_bear_it(
+    confidences: tuple[float, ...], right: tuple[bool, ...], kept: float | None
+) -> None:
+    readings = [Reading("a", confidence) for confidence in confidences]
+    labels = ["a" if good else "b" for good in right]
+    assert keep_threshold(0.9, readings, labels) == kept
+    assert keep_threshold(None, readings, labels) is None
 
 
 def test_a_worse_version_is_not_promoted(service: Running, lines_folder: Path) -> None:
@@ -183,7 +277,7 @@ def test_a_base_manifest_is_mixed_in_and_guards(
         rows = read_manifest(service.data / "jobs" / "1" / "manifest.csv")
         assert sum(line.source == "corrections" for line in rows) == 12, "four, repeated to a quarter of all"
         new = service.client.get("/api/models").json()[0]
-        _, about = read_bundle(next((service.data / "versions").glob(f"{new['digest'][:16]}/*")))
+        _, about = read_bundle(service.recipe(new).bundles[0])
         assert set("Xyz€") < set(about["charset"])
     finally:
         service.stop()
@@ -326,13 +420,17 @@ def test_two_services_do_not_share_a_folder(service: Running) -> None:
         (["--manifest", "missing.csv"], "missing.csv: no such manifest"),
         (["--token-file", "missing"], "missing: cannot be read"),
         (["--bundles", "missing.safetensors"], "missing.safetensors: no such bundle"),
-        ([], "holds no model version yet; name a bundle with --bundles"),
+        (["--ensemble", "missing.json"], "missing.json: no such recipe"),
+        (["--bundles", BUNDLE, "--member", "2"], "--member 2: expected a number from 1 to 1, or all"),
+        ([], "release.json: no such recipe; name one with --ensemble, or bundles with --bundles"),
     ],
 )
 def test_mistakes_are_one_line(
-    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], said: str, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("netchu.serve.__main__.RELEASE", tmp_path / "release.json")
+    arguments = [str(tiny_bundle) if word == BUNDLE else word for word in arguments]
     monkeypatch.delenv("NETCHU_TOKEN", raising=False)
     with pytest.raises(NetchuError, match=said):
         build(parse([*arguments, "--data", "service"]))

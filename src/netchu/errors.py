@@ -5,6 +5,8 @@ Everything that a person can put right (a missing folder, a misspelt key, a trun
 `run_main`, which prints that line without a traceback and exits with status 2. A bug still shows its traceback.
 """
 
+import os
+import select
 import sys
 from collections.abc import Callable
 
@@ -14,13 +16,31 @@ class NetchuError(Exception):
 
 
 def run_main(main: Callable[[], int | None]) -> None:
-    """Run `main` and exit: 0 or its own status, 2 for a `NetchuError`, 130 for Ctrl-C."""
+    """Run `main` and exit: 0 or its own status, 2 for a `NetchuError`, 130 for Ctrl-C, and, as shells say it, 141 when
+    whoever read the output has gone (`| head`)."""
     try:
         status = main()
+        sys.stdout.flush()
     except NetchuError as error:
         print(f"error: {error}", file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = 130
+    except BrokenPipeError:
+        if not _output_has_no_reader():
+            raise
+        status = 141
     sys.exit(status or 0)
+
+
+def _output_has_no_reader() -> bool:
+    """Whether standard output is a pipe that nobody reads any more; what it still holds is then dropped."""
+    if not hasattr(select, "poll"):
+        return False
+    poller = select.poll()
+    poller.register(sys.stdout.fileno(), 0)
+    broken = any(event & (select.POLLERR | select.POLLHUP) for _, event in poller.poll(0))
+    if broken:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return broken

@@ -90,7 +90,7 @@ def _about(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read the images; print or write `id,answer,confidence`."""
+    """Read the images; print `id,answer,confidence` as they are read, or write them to a file."""
     parser = argparse.ArgumentParser(prog="netchu-lite", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
@@ -104,8 +104,9 @@ def main() -> None:
     for path in args.images:
         reading = recogniser.read([read_image(path)])[0]
         rows.append((path.as_posix(), reading.text, f"{reading.confidence:.4f}"))
+        if args.out is None:
+            csv.writer(sys.stdout, lineterminator="\n").writerow(rows[-1])
     if args.out is None:
-        csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
         return
     with atomic_path(args.out) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""The service's command line: python -m netchu.serve --bundles A.safetensors [B ...] --data service."""
+"""The service's command line: python -m netchu.serve --ensemble ensemble.json --data service."""
 
 import argparse
 import os
@@ -13,17 +13,27 @@ from netchu.lines import find_lines
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 TOKEN = "NETCHU_TOKEN"  # environment variable
+RELEASE = Path(__file__).resolve().parents[3] / "weights" / "release" / "ensemble.json"  # of this repository
 MOST_REQUESTS = 128  # open at once
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; raises NetchuError for values that no service could use."""
     parser = argparse.ArgumentParser(prog="python -m netchu.serve", description=__doc__)
-    parser.add_argument(
-        "--bundles", type=Path, nargs="+", default=[], metavar="FILE", help="members; not needed on later starts"
+    model = parser.add_mutually_exclusive_group()
+    model.add_argument(
+        "--ensemble",
+        type=Path,
+        metavar="FILE",
+        help="recipe, as python -m netchu.ensemble select writes it; not needed"
+        f" on later starts; without it and --bundles the first start takes {RELEASE}",
     )
+    model.add_argument("--bundles", type=Path, nargs="+", default=[], metavar="FILE", help="members, read greedily")
     parser.add_argument("--data", type=Path, default=Path("service"), metavar="DIR", help="samples, jobs, versions")
     parser.add_argument("--manifest", type=Path, metavar="FILE", help="lines mixed into retraining, against forgetting")
+    parser.add_argument(
+        "--member", default="", metavar="N|all", help="that a retraining fine-tunes; default: the one that weighs most"
+    )
     parser.add_argument("--host", default="127.0.0.1", help=f"another one than this machine needs {TOKEN}")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--token-file", type=Path, metavar="FILE", help=f"holds the token, instead of {TOKEN}")
@@ -83,7 +93,10 @@ def build(args: argparse.Namespace) -> Any:
     service = Service(
         Settings(
             data=args.data,
+            ensemble=args.ensemble,
             bundles=args.bundles,
+            release=RELEASE,
+            member=args.member,
             base_manifest=args.manifest,
             batch_size=args.batch_size,
             queue=args.queue,

@@ -52,6 +52,7 @@ def build_app(service: Service, *, cut_page: CutPage | None = None) -> FastAPI:
     @app.post("/api/recognise")
     async def recognise(request: Request, page: bool = False) -> dict[str, Any]:
         """Text, confidence and alternatives of every line: in order of the files."""
+        service.batcher.refuse_overload()  # before the work of unpacking images that nobody has time to read
         if page and cut_page is None:
             raise RefusalError(422, "page=true: this service reads single lines only; cut the page into lines first")
         async with request.form(max_files=limits.files, max_fields=FIELDS, max_part_size=FIELD_BYTES) as form:
@@ -174,6 +175,7 @@ def _line(answer: Answer, image: Image) -> dict[str, Any]:
     return {
         "text": reading.text,
         "confidence": round(reading.confidence, 4),
+        "accept": reading.accept,
         "characters": [asdict(character) for character in reading.characters],
         "alternatives": [asdict(guess) for guess in reading.lines],
         "version": answer.version,

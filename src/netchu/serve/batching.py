@@ -93,13 +93,17 @@ class Batcher:
         deadline, recogniser = time.monotonic() + timeout, self.recogniser
         lines = [Waiting(image, deadline, recogniser.input_width(image)) for image in images]
         with self._changed:
-            waiting = len(self._queue)
-            full = waiting + len(lines) > self.capacity or waiting * self._seconds_per_line > self.patience
-            if self._closed or full:
-                raise OverloadError(self.retry_after())
+            self.refuse_overload(len(lines))
             self._queue.extend(lines)
             self._changed.notify_all()
         return [line.future for line in lines]
+
+    def refuse_overload(self, lines: int = 1) -> None:
+        """Raise OverloadError when so many more lines would find no place, or would wait longer than `patience`."""
+        waiting = len(self._queue)
+        full = waiting + lines > self.capacity or waiting * self._seconds_per_line > self.patience
+        if self._closed or full:
+            raise OverloadError(self.retry_after())
 
     def retry_after(self) -> int:
         """Seconds until the lines that wait now should have been read."""

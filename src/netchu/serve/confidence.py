@@ -1,11 +1,14 @@
 """How sure a reading is, character by character, and what else might stand there.
 
 `detail` works on any reading, however its text was found: the text is laid over the time steps of one member's output
-by its most probable CTC path, and each character is judged at its own steps.
+by its most probable CTC path. A character is as sure as the reading says, and where it says nothing, as its own steps
+are; what else might stand there comes from the reading's other texts first, then from the steps.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 from netchu.align import best_path
 from netchu.charset import BLANK, Charset, normalise
 from netchu.decode import LogProbs, Reading
+from netchu.metrics import align as align_texts
 
 MOST = 3  # alternatives of a character
 MOST_LINES = 4  # alternatives of a line
@@ -40,19 +44,21 @@ class Character:
 
 @dataclass(frozen=True, slots=True)
 class DetailedReading:
-    """A reading with its characters (their texts joined are `text`) and other readings of the line."""
+    """A reading with its characters (their texts joined are `text`) and other readings of the line. `accept`: whether
+    nobody need look at it (None: not known)."""
 
     text: str
     confidence: float
     characters: list[Character]
     lines: list[Guess]
+    accept: bool | None = None
 
 
-def detail(reading: Reading, log_probs: LogProbs, charset: Charset) -> DetailedReading:
+def detail(reading: Reading, log_probs: LogProbs, charset: Charset, *, accept: float | None = None) -> DetailedReading:
     """A reading in detail, from the log_probs (T, C) of the member that is asked for other characters.
 
     Other lines are the reading's own alternatives where it has some. A text that the time steps cannot hold has no
-    characters.
+    characters. `accept`: from which confidence on a reading is safe (None: not known).
     """
     text = normalise(reading.text)
     try:
@@ -60,8 +66,40 @@ def detail(reading: Reading, log_probs: LogProbs, charset: Charset) -> DetailedR
     except ValueError:
         spans = []
     characters = [_character(np.exp(log_probs), span, charset) for span in spans]
+    if len(characters) == len(reading.characters) == len(text):
+        voted = votes(text, reading.alternatives)
+        triples = zip(characters, reading.characters, voted, strict=True)
+        characters = [_agreed(character, sure, votes_here) for character, sure, votes_here in triples]
     lines = [Guess(other, round(value, 4)) for other, value in reading.alternatives[:MOST_LINES] if value >= LEAST]
-    return DetailedReading(text, reading.confidence, characters, lines or other_lines(characters, reading.confidence))
+    lines = lines or other_lines(characters, reading.confidence)
+    safe = None if accept is None else reading.confidence >= accept
+    return DetailedReading(text, reading.confidence, characters, lines, safe)
+
+
+def votes(text: str, others: Sequence[tuple[str, float]]) -> list[Counter[str]]:
+    """For each character of `text`, what other texts of the line have in its place ("": nothing) and how probable
+    that is."""
+    found: list[Counter[str]] = [Counter() for _ in text]
+    for other, probability in others:
+        start = len(commonprefix([other, text]))  # noqa: RUF071 (of strings, indeed)
+        end = len(commonprefix([other[start:][::-1], text[start:][::-1]]))  # noqa: RUF071
+        pairs = align_texts(other[start : len(other) - end], text[start : len(text) - end])
+        for here, (character, instead) in zip(found[start:], pairs, strict=False):
+            if instead != character:
+                here[instead] += probability  # type: ignore[assignment]  # a Counter adds floats as well
+    return found
+
+
+def _agreed(character: Character, sure: float, voted: Mapping[str, float]) -> Character:
+    """A character as sure as the whole reading says; its alternatives share what is left, the voted ones first."""
+    left = max(0.0, 1 - sure)
+    shares = {text: min(left, value) for text, value in voted.items()}
+    rest = [guess for guess in character.alternatives if guess.text not in shares]
+    scale = min(1.0, (left - min(left, sum(shares.values()))) / max(1e-9, sum(guess.confidence for guess in rest)))
+    shares |= {guess.text: guess.confidence * scale for guess in rest}
+    best = sorted(shares.items(), key=lambda item: -item[1])[:MOST]
+    others = [Guess(text, round(value, 4)) for text, value in best if value >= LEAST]
+    return Character(character.text, round(min(1.0, sure), 4), others)
 
 
 def best_path_spans(log_probs: LogProbs, charset: Charset, text: str) -> list[Span]:

@@ -1,9 +1,9 @@
 """A retraining job in its own process: `python -m netchu.serve.finetune FOLDER`.
 
-FOLDER/job.json says what to do (see `recipe.Plan`). The process fine-tunes each member of the version with
-`engine.fit`, reads the held-out lines with the old and the new members, and writes FOLDER/report.json. Started again
-after any end, it goes on where it was. It stops, with its state saved, when its standard input closes: so it never
-outlives the service that started it. Exit status 3: stopped on request.
+FOLDER/job.json says what to do (see `retraining.Plan`). The process fine-tunes the chosen members of the version with
+`engine.fit`, reads the held-out lines with the old and the new recipe, and writes FOLDER/ensemble.json, the new one,
+and FOLDER/report.json. Started again after any end, it goes on where it was. It stops, with its state saved, when its
+standard input closes: so it never outlives the service that started it. Exit status 3: stopped on request.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,9 +23,19 @@ from netchu.checkpoint import read_bundle
 from netchu.config import from_dict
 from netchu.engine import fit
 from netchu.errors import NetchuError, run_main
+from netchu.labelfiles import read_json
 from netchu.manifest import read_manifest
+from netchu.recipe import read_recipe, write_recipe
 from netchu.resume import has_state
-from netchu.serve.recipe import SOURCE, compare, freeze_manifest, held_out_fold, member_config, read_plan
+from netchu.serve.decision import compare
+from netchu.serve.retraining import (
+    SOURCE,
+    freeze_manifest,
+    held_out_fold,
+    member_config,
+    read_plan,
+    replace_members,
+)
 from netchu.tracking import write_json
 
 STOPPED = 3  # exit status
@@ -35,21 +45,27 @@ BUSY = 60  # seconds to wait for an earlier process of the same job
 def run_job(folder: Path) -> dict[str, Any]:
     """Do the job, or what is left of it; returns what `report.json` says."""
     began, plan = time.time(), read_plan(folder)
-    _, about = read_bundle(Path(plan.bundles[0]))
-    fold = held_out_fold(from_dict(about["config"], plan.bundles[0]))
+    old = read_recipe(Path(plan.recipe))
+    first = old.bundles[plan.members[0]]
+    _, about = read_bundle(first)
+    fold = held_out_fold(from_dict(about["config"], str(first)))
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
-        freeze_manifest(manifest, plan, Charset(about["charset"]), fold)
-    runs, new = [], []
-    for member in range(len(plan.bundles)):
-        cfg = member_config(folder, plan, member, fold)
+        grows = len(plan.members) == len(old.bundles)
+        freeze_manifest(folder, plan, Charset(about["charset"]), fold, grows=grows)
+    runs, bundles = [], {}
+    for member in plan.members:
+        cfg = member_config(folder, plan, member, old.bundles[member], fold)
         steps = cfg.epochs * math.ceil(cfg.epoch_lines / cfg.batch_size)
         write_json(folder / f"member{member}.json", {"steps": steps})
         runs.append(fit(cfg, resume=has_state(cfg.run_dir)))
-        new.append(cfg.run_dir / "last.safetensors")  # not the best epoch: that one was chosen on the held-out lines
+        # not the best epoch: that one was chosen on the held-out lines
+        bundles[member] = cfg.run_dir / "last.safetensors"
+    new = replace_members(old, bundles)
     report = {
-        **compare(folder, plan, new, fold),
-        "bundles": [path.relative_to(folder).as_posix() for path in new],
+        **compare(folder, old, new, fold),
+        "members": [member + 1 for member in plan.members],
+        "left_out": read_json(folder / "left_out.json"),
         "corrections": len({line.path for line in read_manifest(manifest) if line.source == SOURCE}),
         "lines": runs[0]["lines"] | {"excluded": len(runs[0]["lines"]["excluded"])},
         "training_seconds": round(sum(run["training_seconds"] for run in runs), 1),
@@ -57,6 +73,8 @@ def run_job(folder: Path) -> dict[str, Any]:
         "finished": time.time(),
         "seconds": round(time.time() - began, 1),
     }
+    measured = {"held_out": report["after"]["all"]}
+    write_recipe(folder / "ensemble.json", replace(new, accept=report["accept"], measured=measured))
     write_json(folder / "report.json", report)
     return report
 

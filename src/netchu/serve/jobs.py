@@ -15,8 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from netchu.recipe import read_recipe
 from netchu.serve.finetune import STOPPED
-from netchu.serve.recipe import Plan, read_progress
+from netchu.serve.retraining import Plan, read_progress
 from netchu.serve.store import CANCELLED, DONE, FAILED, INTERRUPTED, RUNNING, Job, Store
 from netchu.serve.uploads import RefusalError
 from netchu.serve.versions import Versions
@@ -146,14 +147,22 @@ class Jobs:
     def _finish(self, job: Job, report: dict[str, Any]) -> None:
         """Register the new version; promote it when it is not worse."""
         folder = self.folder / str(job.id)
+        before, after = (100 * report[side]["all"]["cer"] for side in ("before", "after"))
         version = self.versions.register(
-            [folder / name for name in report["bundles"]], parent=job.base, job=job.id, note=f"retraining {job.id}"
+            read_recipe(folder / "ensemble.json"),
+            parent=job.base,
+            job=job.id,
+            note=f"retraining {job.id} of version {job.base}: CER {before:.2f} -> {after:.2f} %",
         )
         job.version, job.report = version.id, report
         if report["better"]:
             self.promote(version.id)
         self._close(job, DONE, "promoted" if report["better"] else "not promoted: worse on the held-out lines")
-        for path in (*folder.glob("member*/state*.pt"), *folder.glob("member*/*.safetensors")):
+        for path in (
+            *folder.glob("member*/state*.pt"),
+            *folder.glob("member*/*.safetensors"),
+            folder / "ensemble.json",
+        ):
             path.unlink()  # the versions folder has its own copy
 
     def _close(self, job: Job, state: str, message: str) -> None:

@@ -13,15 +13,16 @@ from typing import IO, Any
 
 from netchu.errors import NetchuError
 from netchu.metrics import accuracy_by_character, score
+from netchu.recipe import read_recipe
 from netchu.serve.batching import Batcher
 from netchu.serve.corrections import Corrections
 from netchu.serve.finetune import lock_file
 from netchu.serve.jobs import Jobs
-from netchu.serve.recipe import Plan
+from netchu.serve.retraining import Plan, choose_members
 from netchu.serve.store import Job, Store
 from netchu.serve.telemetry import Telemetry
 from netchu.serve.uploads import Limits, RefusalError
-from netchu.serve.versions import Versions
+from netchu.serve.versions import Versions, describe_parts, plain_recipe
 
 RECENT = 500  # corrections that the statistics look at
 HARDEST = 8  # characters
@@ -30,12 +31,14 @@ LEAST_SEEN = 3  # times that a character must have occurred to count among the h
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What the command line decides."""
+    """What the command line decides. `release`: the recipe to serve when none is named and none has served yet."""
 
     data: Path
+    ensemble: Path | None = None
     bundles: Sequence[Path] = ()
+    release: Path | None = None
     base_manifest: Path | None = None
-    decoder: str = "greedy"
+    member: str = ""  # that a retraining fine-tunes, see `retraining.choose_members`
     batch_size: int = 16
     queue: int = 256  # lines that may wait
     patience: float = 5.0  # seconds that a new line may be expected to wait
@@ -58,9 +61,11 @@ class Service:
         self.store = Store(settings.data / "service.sqlite")
         self.corrections = Corrections(settings.data / "samples", self.store)
         self.corrections.recover()
-        self.versions = Versions(settings.data / "versions", self.store, decoder=settings.decoder)
+        self.versions = Versions(settings.data / "versions", self.store)
+        first = self._first_version()
+        choose_members(self.versions.recipe(first), settings.member)
         self.batcher = Batcher(
-            self.versions.load(self._first_version()),
+            self.versions.load(first),
             batch_size=settings.batch_size,
             capacity=settings.queue,
             patience=settings.patience,
@@ -73,16 +78,22 @@ class Service:
         )
 
     def _first_version(self) -> int:
-        """The version to serve at the start: new bundles of the command line, else the one that served last."""
+        """The version to serve at the start: what the command line names when it is new, else the one that served
+        last, else the release."""
         settings, active = self.settings, self.store.active_version()
-        if settings.bundles:
-            known = {version.id for version in self.store.versions()}
-            version = self.versions.register(settings.bundles, note=", ".join(path.name for path in settings.bundles))
-            if version.id not in known or active is None:
-                self.versions.note_promotion(version.id)
-                return version.id
-        if active is None:
-            raise NetchuError(f"{settings.data}: holds no model version yet; name a bundle with --bundles")
+        path = settings.ensemble
+        if path is None and not settings.bundles:
+            if active is not None:
+                return active
+            path = settings.release
+            if path is None or not path.is_file():
+                raise NetchuError(f"{path}: no such recipe; name one with --ensemble, or bundles with --bundles")
+        recipe = read_recipe(path) if path else plain_recipe(settings.bundles)
+        known = {version.id for version in self.store.versions()}
+        version = self.versions.register(recipe, note=", ".join(p.name for p in ([path] if path else settings.bundles)))
+        if version.id not in known or active is None:
+            self.versions.note_promotion(version.id)
+            return version.id
         return active
 
     @property
@@ -106,8 +117,14 @@ class Service:
         if every == held_out or (held_out == 0 and self.settings.base_manifest is None):
             raise RefusalError(409, f"{every} corrections are too few to learn from; correct 5 lines or more first")
         base = self.active
+        recipe = self.versions.recipe(base)
+        try:
+            members = choose_members(recipe, self.settings.member)
+        except NetchuError as error:  # the version of the start had more members
+            raise RefusalError(409, f"version {base}: {error}") from error
         plan = Plan(
-            bundles=[str(path.resolve()) for path in self.versions.paths(base)],
+            recipe=str(recipe.files[-1].resolve()),
+            members=members,
             samples=str(self.corrections.folder.resolve()),
             base=str(self.settings.base_manifest.resolve()) if self.settings.base_manifest else "",
             epochs=epochs,
@@ -118,14 +135,14 @@ class Service:
 
     def describe_versions(self) -> list[dict[str, Any]]:
         """All versions, the newest first, with what their retraining measured."""
-        rows = []
+        rows: list[dict[str, Any]] = []
         for version in self.store.versions():
             job = self.store.job(version.job) if version.job else None
             report = job.report if job is not None and job.report else {}
             measured = {side: report[side]["all"] for side in ("before", "after") if side in report}
             facts = version.to_dict()
-            rows.append({k: facts[k] for k in ("id", "parent", "job", "note", "created", "digest")} | measured)
-            rows[-1]["active"] = version.id == self.active
+            row = {key: facts[key] for key in ("id", "parent", "job", "note", "created", "digest")}
+            rows.append(row | measured | describe_parts(version) | {"active": version.id == self.active})
         return rows
 
     def statistics(self) -> dict[str, Any]:

@@ -1,11 +1,14 @@
-"""Model versions: immutable copies of bundles, and the ensembles that are served from them.
+"""Model versions: immutable copies of recipes, and the ensembles that are served from them.
 
-A version is named by a number and known by the hash of its files, so the same bundles are never registered twice.
+A version is named by a number and known by the hash of what it reads with, so the same recipe is never registered
+twice. The folder is a `netchu.registry` too: every bundle of any version is an entry of it, once by its weights.
 """
 
 import hashlib
+import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from netchu.atomic import atomic_path
@@ -13,67 +16,111 @@ from netchu.checkpoint import hash_file
 from netchu.ensemble import Ensemble
 from netchu.errors import NetchuError
 from netchu.preprocess import Geometry, Image
+from netchu.reading import Settings
+from netchu.recipe import Recipe, read_recipe, write_recipe
+from netchu.registry import Registry
 from netchu.serve.confidence import DetailedReading, detail
+from netchu.serve.corrections import sync_folder
 from netchu.serve.store import Promotion, Store, Version
 
 
 class ServedEnsemble:
     """An ensemble as the batching queue wants it (see `batching.Recogniser`)."""
 
-    def __init__(self, version: int, paths: Sequence[Path], decoder: str) -> None:
+    def __init__(self, version: int, recipe: Recipe) -> None:
         self.version = version
-        self.ensemble = Ensemble.load(paths, decoder=decoder)
+        self.ensemble = Ensemble.from_recipe(recipe)
         self.geometry = Geometry.of(self.ensemble.bundles[0].cfg)
+        self.heaviest = recipe.weights.index(max(recipe.weights))
 
     def read(self, images: Sequence[Image]) -> list[DetailedReading]:
-        """Readings of grey images, in order."""
-        timed = self.ensemble.read(images, keep_outputs=True)
-        return [detail(line.reading, line.outputs[0], self.ensemble.charset) for line in timed]
+        """Readings of grey images, in order; the member with the largest weight says where characters stand."""
+        ensemble = self.ensemble
+        timed = ensemble.read(images, keep_outputs=True)
+        return [
+            detail(line.reading, line.outputs[self.heaviest], ensemble.charset, accept=ensemble.accept)
+            for line in timed
+        ]
 
     def input_width(self, image: Image) -> int:
         """Input width of the first member."""
         return self.geometry.input_width(self.geometry.resized_width(*image.shape))
 
 
+def plain_recipe(bundles: Sequence[Path]) -> Recipe:
+    """Bundles that vote with equal weights, each read greedily."""
+    return Recipe(tuple(bundles), (1.0,) * len(bundles), Settings())
+
+
+def digest_of(recipe: Recipe) -> str:
+    """SHA-256 over the files, weights and settings of a recipe, wherever its files lie."""
+    extras = [hash_file(path) if path else "" for path in (recipe.language, recipe.places)]
+    content = [*map(hash_file, recipe.bundles), recipe.weights, recipe.settings.to_dict(), *extras, recipe.accept]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 class Versions:
     """The versions folder and its table."""
 
-    def __init__(self, folder: Path, store: Store, *, decoder: str = "greedy") -> None:
-        self.folder, self.store, self.decoder = folder, store, decoder
+    def __init__(self, folder: Path, store: Store) -> None:
+        self.folder, self.store = folder, store
+        self.registry = Registry(folder)
 
-    def register(
-        self, bundles: Sequence[Path], *, parent: int | None = None, job: int | None = None, note: str = ""
-    ) -> Version:
-        """Copy bundles to a new version; the one that has the same content already is returned instead.
+    def register(self, recipe: Recipe, *, parent: int | None = None, job: int | None = None, note: str = "") -> Version:
+        """Copy a recipe with all its files to a new version; the one that reads alike already is returned instead.
 
-        Raises NetchuError for a missing or damaged bundle, or for bundles that do not fit together.
+        `note` is kept with the version and with the bundles that are new to the registry. Raises NetchuError for a
+        missing or damaged file, or for bundles that do not fit together.
         """
-        Ensemble.load(bundles)
-        hashes = [hash_file(path) for path in bundles]
-        digest = hashlib.sha256("".join(hashes).encode()).hexdigest()
+        Ensemble.from_recipe(recipe)
+        digest = digest_of(recipe)
         known = self.store.version_by_digest(digest)
         if known is not None:
             return known
-        files = []
-        for member, path in enumerate(bundles):
-            files.append(f"{digest[:16]}/{member}.safetensors")
-            with atomic_path(self.folder / files[-1]) as temporary:
-                shutil.copyfile(path, temporary)
-        version = Version(digest=digest, files=files, parent=parent, job=job, note=note)
+        path = self.folder / f"{digest[:16]}.json"
+        kept = replace(
+            recipe,
+            bundles=tuple(self.folder / self.registry.add(bundle, note=note).file for bundle in recipe.bundles),
+            language=self._keep("language", recipe.language),
+            places=self._keep("places", recipe.places),
+            path=path,
+        )
+        write_recipe(path, kept)
+        sync_folder(self.folder)
+        version = Version(digest=digest, files=[file.name for file in kept.files], parent=parent, job=job, note=note)
         self.store.insert(version)
         return version
 
-    def paths(self, version: int) -> list[Path]:
-        """Bundles of a version; raises NetchuError when there is none of that number."""
+    def recipe(self, version: int) -> Recipe:
+        """Recipe of a version; raises NetchuError when there is none of that number, or a file of it has changed."""
         row = self.store.version(version)
         if row is None:
             raise NetchuError(f"version {version}: there is none of that number")
-        return [self.folder / name for name in row.files]
+        return read_recipe(self.folder / row.files[-1])
 
     def load(self, version: int) -> ServedEnsemble:
         """The version's ensemble, ready to read."""
-        return ServedEnsemble(version, self.paths(version), self.decoder)
+        return ServedEnsemble(version, self.recipe(version))
 
     def note_promotion(self, version: int) -> None:
         """Record that a version serves from now on."""
         self.store.insert(Promotion(version=version))
+
+    def _keep(self, kind: str, path: Path | None) -> Path | None:
+        """A copy of a file that decoding opens, named by its content; None for none."""
+        if path is None:
+            return None
+        kept = self.folder / f"{kind}-{hash_file(path)[:12]}{path.suffix}"
+        if not kept.is_file():
+            with atomic_path(kept) as temporary:
+                shutil.copyfile(path, temporary)
+        return kept
+
+
+def describe_parts(version: Version) -> dict[str, int | bool]:
+    """What a version reads with: how many members, whether with a language model, whether with places."""
+    return {
+        "members": sum(name.endswith(".safetensors") for name in version.files),
+        "language": any(name.startswith("language-") for name in version.files),
+        "places": any(name.startswith("places-") for name in version.files),
+    }

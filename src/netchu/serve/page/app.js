@@ -7,11 +7,12 @@ import { say, speak } from "./words.js";
 
 const drop = document.getElementById("drop");
 const files = document.getElementById("files");
+const wholePage = document.getElementById("whole-page");
 let about = null;
 
 function take(list) {
   const images = [...list].filter((file) => file instanceof File);
-  if (images.length) add(images, document.getElementById("whole-page").checked);
+  if (images.length) add(images, wholePage.checked);
 }
 
 files.addEventListener("change", () => {
@@ -38,12 +39,14 @@ for (const button of document.querySelectorAll("[data-language]"))
 document.getElementById("token-open").addEventListener("click", askToken);
 
 function describe() {
+  document.getElementById("drop-hint").textContent = wholePage.checked ? say("drop_page") : say("drop");
   if (!about) return;
   document.getElementById("formats").textContent = say("formats", { mb: Math.round(about.limits.file_bytes / 1e6) });
   document.getElementById("token-open").hidden = !about.token;
   document.getElementById("whole-page-label").hidden = !about.page;
 }
 document.addEventListener("spoken", describe);
+wholePage.addEventListener("change", describe);
 
 onSaved(refresh);
 speak();

@@ -72,7 +72,6 @@ function drawStatistics() {
       ? [made("p", { className: "muted small", textContent: say("hardest") }), made("ul", { className: "hard" }, ...hard)]
       : []),
   );
-  for (const list of place("hardest").querySelectorAll("ul")) list.style.listStyle = "none";
 }
 
 function drawJob() {
@@ -85,7 +84,8 @@ function drawJob() {
     place("job").replaceChildren();
     return;
   }
-  const state = job.state === "running" && job.done === 0 ? "starting" : job.state;
+  const phase = job.done === 0 ? "starting" : job.done >= 1 ? "comparing" : "running";
+  const state = job.state === "running" ? phase : job.state;
   const parts = [
     made(
       "p",
@@ -116,7 +116,7 @@ function drawJob() {
 }
 
 function outcome() {
-  const { before, after, better, lines } = job.report;
+  const { before, after, better, lines, left_out: out } = job.report;
   const values = { before: percent(before.all.cer, 1), after: percent(after.all.cer, 1), lines: lines.held_out };
   return [
     made("p", {
@@ -124,6 +124,7 @@ function outcome() {
       textContent: say(better ? "promoted" : "not_promoted", { version: job.version }),
     }),
     made("p", { className: "small", textContent: say("result", values) }),
+    ...(out.lines ? [made("p", { className: "small", textContent: say("left_out", out) })] : []),
   ];
 }
 
@@ -166,6 +167,11 @@ function drawVersions() {
             after: percent(after.cer, 1),
           })
         : version.note;
+      const parts = [
+        version.members > 1 && say("members", { count: version.members }),
+        version.language && say("with_language"),
+        version.places && say("with_places"),
+      ].filter(Boolean);
       const promote = button(say(version.id < active ? "roll_back" : "use"), async () => {
         await act(`api/models/${version.id}/promote`);
         if (versions.find((v) => v.id === version.id)?.active) notice(say("now_active", { id: version.id }));
@@ -179,6 +185,7 @@ function drawVersions() {
           {},
           made("strong", { textContent: say("version", { id: version.id }) }),
           made("p", { className: "muted small", textContent: about }),
+          ...(parts.length ? [made("p", { className: "muted small", textContent: parts.join(", ") })] : []),
           made("p", { className: "muted small", textContent: when(version.created) }),
         ),
         version.active ? made("span", { className: "badge", textContent: say("active") }) : promote,

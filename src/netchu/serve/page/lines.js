@@ -19,7 +19,7 @@ export function onSaved(action) {
 
 export function add(files, wholePages) {
   for (const file of files) {
-    waiting.push(new Card(file, file.name || say("pasted"), wholePages));
+    waiting.push(new Card(file, file.name, { wholePage: wholePages }));
   }
   next();
 }
@@ -53,8 +53,9 @@ function pictureOf(url) {
 }
 
 class Card {
-  constructor(file, name, wholePage = false) {
-    Object.assign(this, { file, name, wholePage, reading: null, saved: "", failed: "", at: -1 });
+  // `number`: of the line on the page of that name; 0 for an image of its own.
+  constructor(file, fileName, { wholePage = false, number = 0 } = {}) {
+    Object.assign(this, { file, fileName, wholePage, number, reading: null, saved: "", failed: "", at: -1 });
     this.root = template.content.firstElementChild.cloneNode(true);
     this.part = (selector) => this.root.querySelector(selector);
     this.input = this.part("textarea");
@@ -69,6 +70,11 @@ class Card {
     list.append(this.root);
     cards.push(this);
     this.draw();
+  }
+
+  get name() {
+    const name = this.fileName || say("pasted");
+    return this.number ? say("line_of_page", { name, number: this.number }) : name;
   }
 
   async read() {
@@ -93,7 +99,7 @@ class Card {
   // A page becomes a card for each of its lines, in its own place.
   split(lines) {
     lines.forEach((line, i) => {
-      const card = new Card(pictureOf(line.image), say("line_of_page", { name: this.name, number: i + 1 }));
+      const card = new Card(pictureOf(line.image), this.fileName, { number: i + 1 });
       this.root.before(card.root);
       card.show(line);
       card.draw();
@@ -164,7 +170,9 @@ class Card {
     );
     const doubtful = this.doubts().length;
     const values = { percent: percent(this.reading.confidence), count: doubtful };
-    this.part(".sure").textContent = say(doubtful ? "doubts" : "sure", values);
+    const safe = Boolean(this.reading.accept) && this.input.value === this.reading.text;
+    this.part(".sure").classList.toggle("safe", safe);
+    this.part(".sure").textContent = say(safe ? "safe" : doubtful ? "doubts" : "sure", values);
     this.part(".doubt").disabled = !doubtful;
     this.drawCharacter(characters);
     this.drawOthers();

@@ -61,3 +61,6 @@ export function notice(text) {
   clearTimeout(timer);
   timer = setTimeout(() => place.replaceChildren(), 6000);
 }
+
+// What was said in the other language.
+document.addEventListener("spoken", () => document.getElementById("notice").replaceChildren());

@@ -1,12 +1,12 @@
-"""What a retraining does: its plan, its manifest, the fine-tuning config of a member, the comparison that decides.
+"""What a retraining does: its plan, its manifest, the fine-tuning config of a member, how far it has come.
 
+A retraining fine-tunes one member of the serving recipe, or all of them; the others, the weights and the settings stay.
 The corrections are frozen into the job's own manifest at its first start, so a job that goes on later trains on the
-same lines. Held out are the corrections marked so and, with a base manifest, the fold that the version never saw.
+same lines. Held out are the corrections marked so and, with a base manifest, the fold that the member never saw.
 """
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,27 +14,28 @@ from typing import Any
 from netchu.charset import Charset
 from netchu.checkpoint import read_bundle
 from netchu.config import ALL_DATA_FOLD, Config, from_dict
-from netchu.ensemble import Ensemble
 from netchu.errors import NetchuError
 from netchu.manifest import TRAIN_ONLY, Line, image_hash, read_manifest, split, write_manifest
-from netchu.metrics import Scores, score
-from netchu.preprocess import read_image
-from netchu.tracking import read_log
+from netchu.recipe import Recipe
+from netchu.tracking import read_log, write_json
 
 SOURCE = "corrections"
 MOST_COPIES = 10  # of a correction in the manifest
 CORRECTED_SHARE = 0.25  # of the training lines, as far as MOST_COPIES allows
 MOST_LINES = 4000  # an epoch
-SLOWER = 0.1  # learning rate, as a share of the one that the version was trained with
-READ_AT_ONCE = 256  # lines
+SLOWER = 0.1  # learning rate, as a share of the one that the member was trained with
+LEAST_RATE = 1e-4  # under which no retraining slows down further
 MOST_VALIDATIONS = 12  # of a member
+EVERY_MEMBER = "all"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What a job does. `base` is a manifest that is mixed in against forgetting, or empty; `lr` 0: chosen here."""
+    """What a job does. `recipe`: the version's ensemble.json; `members`: which of it are fine-tuned, from 0 on; `base`:
+    a manifest that is mixed in against forgetting, or empty; `lr` 0: chosen here."""
 
-    bundles: list[str]
+    recipe: str
+    members: list[int]
     samples: str
     base: str = ""
     epochs: int = 6
@@ -47,8 +48,23 @@ def read_plan(folder: Path) -> Plan:
     return Plan(**json.loads((folder / "job.json").read_text(encoding="utf-8")))
 
 
+def choose_members(recipe: Recipe, wanted: str) -> list[int]:
+    """Members to fine-tune, from 0 on: the one with the largest weight, number `wanted` (from 1 on), or all.
+
+    Raises NetchuError when there is none of that number.
+    """
+    count = len(recipe.bundles)
+    if wanted == EVERY_MEMBER:
+        return list(range(count))
+    if not wanted:
+        return [recipe.weights.index(max(recipe.weights))]
+    if not wanted.isdecimal() or not 1 <= int(wanted) <= count:
+        raise NetchuError(f"--member {wanted}: expected a number from 1 to {count}, or {EVERY_MEMBER}")
+    return [int(wanted) - 1]
+
+
 def held_out_fold(cfg: Config) -> int:
-    """The fold that a version never trained on; fold 0 for one that trained on everything."""
+    """The fold that a member never trained on; fold 0 for one that trained on everything."""
     return 0 if cfg.fold == ALL_DATA_FOLD else cfg.fold
 
 
@@ -69,15 +85,21 @@ def read_samples(folder: Path, fold: int) -> list[Line]:
     ]
 
 
-def freeze_manifest(path: Path, plan: Plan, charset: Charset, fold: int) -> None:
+def freeze_manifest(folder: Path, plan: Plan, charset: Charset, fold: int, *, grows: bool) -> None:
     """Write the job's manifest: base lines, and the corrections repeated up to a quarter of the training lines.
 
     A made line that is neither trained on nor held out carries the version's charset, so that no character is
-    forgotten. Raises NetchuError when there is nothing to train on or nothing held out.
+    forgotten. Unless the charset `grows` with the corrections (members must share one), lines with other characters
+    are left out, counted in `left_out.json`. Raises NetchuError when there is nothing to train on or nothing held out.
     """
     base = read_manifest(Path(plan.base)) if plan.base else []
     known = {image_hash(line.path) for line in base}
     corrected = [line for line in read_samples(Path(plan.samples), fold) if image_hash(line.path) not in known]
+    strange = [] if grows else [line for line in corrected if charset.count_unknown([line.text])]
+    characters = "".join(sorted(charset.count_unknown(line.text for line in strange)))
+    write_json(folder / "left_out.json", {"lines": len(strange), "characters": characters})
+    if not grows:
+        base, corrected = ([x for x in lines if not charset.count_unknown([x.text])] for lines in (base, corrected))
     train, held_out = split([*base, *corrected], fold)
     fresh = [line for line in corrected if line.fold != fold]
     if not fresh or not held_out:
@@ -88,23 +110,23 @@ def freeze_manifest(path: Path, plan: Plan, charset: Charset, fold: int) -> None
     copies = max(1, min(MOST_COPIES, round(wanted / len(fresh))))
     anchor = next(c for c in charset.characters if not c.isspace())
     carrier = Line(fresh[0].path, f"{anchor}{charset.characters}{anchor}", fold=fold, source="charset", aug="charset")
-    write_manifest(path, [*base, *corrected, *(fresh * (copies - 1)), carrier])
+    write_manifest(folder / "manifest.csv", [*base, *corrected, *(fresh * (copies - 1)), carrier])
 
 
-def member_config(folder: Path, plan: Plan, member: int, fold: int) -> Config:
+def member_config(folder: Path, plan: Plan, member: int, bundle: Path, fold: int) -> Config:
     """The fine-tuning run of one member, from the config in its bundle."""
-    _, about = read_bundle(Path(plan.bundles[member]))
-    cfg = from_dict(about["config"], plan.bundles[member])
+    _, about = read_bundle(bundle)
+    cfg = from_dict(about["config"], str(bundle))
     train, _ = split(read_manifest(folder / "manifest.csv"), fold)
     return replace(
         cfg,
         name=f"member{member}",
         manifest=str(folder / "manifest.csv"),
         fold=fold,
-        load_weight=plan.bundles[member],
+        load_weight=str(bundle.resolve()),
         pretrained=False,
         epochs=plan.epochs,
-        lr=plan.lr or cfg.lr * SLOWER,
+        lr=plan.lr or min(cfg.lr, max(cfg.lr * SLOWER, LEAST_RATE)),
         schedule="cosine",
         warmup=0.1,
         epoch_lines=min(len(train), MOST_LINES),
@@ -118,25 +140,9 @@ def member_config(folder: Path, plan: Plan, member: int, fold: int) -> Config:
     )
 
 
-def compare(folder: Path, plan: Plan, new: Sequence[Path], fold: int) -> dict[str, Any]:
-    """Scores of the held-out lines before and after, by source too; `better` says that CER has not grown."""
-    _, held_out = split(read_manifest(folder / "manifest.csv"), fold)
-    sides = {}
-    for side, paths in (("before", [Path(p) for p in plan.bundles]), ("after", list(new))):
-        ensemble, texts = Ensemble.load(paths), []
-        for start in range(0, len(held_out), READ_AT_ONCE):
-            images = [read_image(line.path) for line in held_out[start : start + READ_AT_ONCE]]
-            texts += [timed.reading.text for timed in ensemble.read(images)]
-        sides[side] = _by_source(texts, held_out)
-    return {**sides, "better": sides["after"]["all"]["cer"] <= sides["before"]["all"]["cer"]}
-
-
-def _by_source(texts: Sequence[str], lines: Sequence[Line]) -> dict[str, dict[str, float]]:
-    scores: dict[str, Scores] = {"all": score(texts, [line.text for line in lines])}
-    for source in sorted({line.source for line in lines}):
-        chosen = [i for i, line in enumerate(lines) if line.source == source]
-        scores[source or "base"] = score([texts[i] for i in chosen], [lines[i].text for i in chosen])
-    return {name: value.to_dict() for name, value in scores.items()}
+def replace_members(recipe: Recipe, new: dict[int, Path]) -> Recipe:
+    """The recipe with other bundles in some members' places."""
+    return replace(recipe, bundles=tuple(new.get(i, path) for i, path in enumerate(recipe.bundles)), path=None)
 
 
 def read_progress(folder: Path) -> dict[str, Any]:
@@ -148,7 +154,7 @@ def read_progress(folder: Path) -> dict[str, Any]:
     loss: list[list[float]] = []
     scores: list[dict[str, float]] = []
     done = 0.0
-    for member in range(len(plan.bundles)):
+    for member in plan.members:
         length, log = folder / f"member{member}.json", folder / f"member{member}" / "log.jsonl"
         if not length.is_file() or not log.is_file():
             break
@@ -162,4 +168,4 @@ def read_progress(folder: Path) -> dict[str, Any]:
                     {key: record[key] for key in ("epoch", "cer", "exact")} | {"step": offset + record["step"]}
                 )
         done += max((r["step"] for r in records), default=0) / json.loads(length.read_text(encoding="utf-8"))["steps"]
-    return {"done": round(done / len(plan.bundles), 4), "loss": loss[-500:], "scores": scores}
+    return {"done": round(done / len(plan.members), 4), "loss": loss[-500:], "scores": scores}

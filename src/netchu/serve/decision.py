@@ -1,0 +1,53 @@
+"""Whether a retrained recipe may serve: the held-out lines of its job, read with the whole recipe before and after."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from netchu.confidence import measure_coverage
+from netchu.decode import Reading
+from netchu.ensemble import Ensemble
+from netchu.manifest import Line, read_manifest, split
+from netchu.metrics import Scores, score
+from netchu.preprocess import read_image
+from netchu.recipe import Recipe
+
+READ_AT_ONCE = 256  # lines
+
+
+def compare(folder: Path, old: Recipe, new: Recipe, fold: int) -> dict[str, Any]:
+    """Scores of the held-out lines as the two recipes read them, by source too; `better` says that CER has not grown,
+    `accept` is what remains of the old recipe's threshold."""
+    _, held_out = split(read_manifest(folder / "manifest.csv"), fold)
+    readings: list[Reading] = []
+    sides = {}
+    for side, recipe in (("before", old), ("after", new)):
+        ensemble, readings = Ensemble.from_recipe(recipe), []
+        for start in range(0, len(held_out), READ_AT_ONCE):
+            images = [read_image(line.path) for line in held_out[start : start + READ_AT_ONCE]]
+            readings += [timed.reading for timed in ensemble.read(images)]
+        sides[side] = _by_source([reading.text for reading in readings], held_out)
+    return {
+        **sides,
+        "better": sides["after"]["all"]["cer"] <= sides["before"]["all"]["cer"],
+        "accept": keep_threshold(old.accept, readings, [line.text for line in held_out]),
+    }
+
+
+def keep_threshold(accept: float | None, readings: Sequence[Reading], labels: Sequence[str]) -> float | None:
+    """From which confidence on new readings are safe: the old threshold, raised until 99 % of the accepted held-out
+    lines are right; None when no confidence makes them so."""
+    if accept is None:
+        return None
+    right = [reading.text == label for reading, label in zip(readings, labels, strict=True)]
+    needed, _ = measure_coverage([reading.confidence for reading in readings], right).accept()
+    return None if math.isinf(needed) else max(accept, needed)
+
+
+def _by_source(texts: Sequence[str], lines: Sequence[Line]) -> dict[str, dict[str, float]]:
+    scores: dict[str, Scores] = {"all": score(texts, [line.text for line in lines])}
+    for source in sorted({line.source for line in lines}):
+        chosen = [i for i, line in enumerate(lines) if line.source == source]
+        scores[source or "base"] = score([texts[i] for i in chosen], [lines[i].text for i in chosen])
+    return {name: value.to_dict() for name, value in scores.items()}
