@@ -199,6 +199,7 @@ def main() -> None:
     parser.add_argument("--ensemble", type=Path, required=True, metavar="FILE.json")
     parser.add_argument("--count", type=int, default=100, help="lines")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="contestants whose names begin so")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures")
     args = parser.parse_args()
     from netchu.manifest import read_manifest, split
@@ -212,6 +213,9 @@ def main() -> None:
     kinds = [f"netchu {what}, {how}" for what in ("member", "ensemble") for how in ("greedy", "full")]
     names = [*kinds, "asterocr", "rapidocr", *(["tesseract"] if shutil.which("tesseract") else []),
              "vietocr seq2seq", "vietocr transformer"]  # fmt: skip
+    names = [name for name in names if name.startswith(tuple(args.only))]
+    if not names:
+        raise NetchuError(f"--only {' '.join(args.only)}: no contestant's name begins so")
     figures: dict[str, dict[str, Any]] = {}
     print(f"{len(lines)} lines of source {args.source}, fold {args.fold}, {args.threads} threads")
     columns = (
