@@ -23,14 +23,17 @@ sys.path[:0] = [str(ROOT)]
 import cv2
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 
 from benchmarks.peers import install_peers
 from netchu.config import Config, load_config
+from netchu.dataset import BucketSampler, Collate
 from netchu.engine import LOG_EVERY, fit
 from netchu.errors import NetchuError, run_main
 from netchu.manifest import Line, write_manifest
 from netchu.model import build_model
 from netchu.precision import autocast, choose_precision
+from netchu.rundata import load_run_data
 from netchu.tracking import read_log
 from synthetic_data.fontfolder import PACKAGED, find_fonts
 from synthetic_data.renderer import Renderer
@@ -84,6 +87,26 @@ def measure_forward(cfg: Config, seconds: float = 3.0) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize()
     return 8 * passes / (time.perf_counter() - began)
+
+
+def measure_input(cfg: Config) -> float:
+    """Lines a second of the input pipeline alone: decoding, augmentation, batches, with the workers of the config."""
+    data = load_run_data(cfg, None)
+    batches = DataLoader(
+        data.train_set,
+        batch_sampler=BucketSampler(data.train_set, cfg),
+        collate_fn=Collate(data.charset),
+        num_workers=cfg.workers,
+        prefetch_factor=8 if cfg.workers else None,
+    )
+    began = 0.0
+    lines = 0
+    for i, batch in enumerate(batches):
+        if i == 0:  # the workers have started
+            began = time.perf_counter()
+        else:
+            lines += len(batch.images)
+    return lines / (time.perf_counter() - began)
 
 
 def build_vietocr(kind: str) -> torch.nn.Module:
@@ -142,7 +165,7 @@ def main() -> None:
     images = render_images(64, pad=8)
     peers = {f"vietocr vgg_{kind}": build_peer(kind, images) for kind in ("seq2seq", "transformer")}
     rates: dict[str, list[float]] = {"netchu b0_192": [], **{name: [] for name in peers}}
-    waits, forwards = [], []
+    waits, forwards, inputs = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         cfg = prepare_ours(images, Path(folder), args.steps)
         for _ in range(args.rounds):
@@ -150,6 +173,7 @@ def main() -> None:
             rates["netchu b0_192"].append(rate)
             waits.append(wait)
             forwards.append(measure_forward(cfg))
+            inputs.append(measure_input(cfg))
             for name, step in peers.items():
                 rates[name] += [step() for _ in range(args.peer_steps)]
 
@@ -162,6 +186,8 @@ def main() -> None:
         print(f"{name:26}{median:9.2f}{min(measured):8.2f}{max(measured):8.2f}{ours / median:9.1f}x")
     forward = statistics.median(forwards)
     print(f"forward alone, batch 8: {forward:.1f} lines/s; a whole training step runs at {ours / forward:.2f} of it")
+    pipeline = statistics.median(inputs)
+    print(f"input pipeline alone: {pipeline:.1f} lines/s, {pipeline / ours:.1f} times what training takes")
     print(f"share of our time spent waiting for data: {100 * statistics.median(waits):.1f} %")
 
 
