@@ -30,16 +30,17 @@ from netchu.errors import NetchuError
 from netchu.lines import find_lines
 from netchu.manifest import read_manifest, split
 from netchu.preprocess import read_image
+from netchu.reading import Settings
 from netchu.recipe import Recipe, read_recipe
 from netchu.registry import Registry
 from netchu.serve.__main__ import build, parse
 from netchu.serve.corrections import Corrections
 from netchu.serve.decision import keep_threshold
 from netchu.serve.finetune import lock_file, run_job
-from netchu.serve.retraining import Plan, choose_members, read_progress
+from netchu.serve.retraining import Plan, choose_members, read_progress, replace_members
 from netchu.serve.store import Store
 from netchu.serve.uploads import encode_png
-from netchu.serve.versions import Versions
+from netchu.serve.versions import Versions, digest_of
 from netchu.tracking import write_json
 from tests.conftest import TEXTS
 from tests.forms import make_form
@@ -224,6 +225,17 @@ def test_all_members_learn_a_new_character_together(tmp_path: Path, lines_folder
 @pytest.mark.parametrize(("wanted", "members"), [("", [1]), ("1", [0]), ("2", [1]), ("all", [0, 1])])
 def test_the_member_that_learns(wanted: str, members: list[int], tiny_recipe: Path) -> None:
     assert choose_members(read_recipe(tiny_recipe), wanted) == members
+
+
+def test_a_bundle_that_reads_twice_learns_once(tmp_path: Path) -> None:
+    one, two, new = (tmp_path / name for name in ("one", "two", "new"))
+    recipe = Recipe((one, two, one), (0.3, 0.4, 0.3), Settings(), (1.0, 1.0, 1.15))
+    assert choose_members(recipe, "") == [0], "its members weigh more together"
+    assert choose_members(recipe, "all") == [0, 1]
+    assert replace_members(recipe, {0: new}).bundles == (new, two, new)
+    for path in (one, two):
+        path.write_text(path.name)
+    assert digest_of(recipe) != digest_of(replace(recipe, stretches=())), "it reads otherwise"
 
 
 @pytest.mark.parametrize("wanted", ["0", "3", "-1", "one"])

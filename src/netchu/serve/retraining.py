@@ -51,13 +51,16 @@ def read_plan(folder: Path) -> Plan:
 def choose_members(recipe: Recipe, wanted: str) -> list[int]:
     """Members to fine-tune, from 0 on: the one with the largest weight, number `wanted` (from 1 on), or all.
 
-    Raises NetchuError when there is none of that number.
+    A bundle that reads at several stretches is fine-tuned once. Raises NetchuError when there is none of that number.
     """
     count = len(recipe.bundles)
     if wanted == EVERY_MEMBER:
-        return list(range(count))
+        return [i for i, path in enumerate(recipe.bundles) if path not in recipe.bundles[:i]]
     if not wanted:
-        return [recipe.weights.index(max(recipe.weights))]
+        weights = [
+            sum(w for w, b in zip(recipe.weights, recipe.bundles, strict=True) if b == x) for x in recipe.bundles
+        ]
+        return [weights.index(max(weights))]
     if not wanted.isdecimal() or not 1 <= int(wanted) <= count:
         raise NetchuError(f"--member {wanted}: expected a number from 1 to {count}, or {EVERY_MEMBER}")
     return [int(wanted) - 1]
@@ -141,8 +144,9 @@ def member_config(folder: Path, plan: Plan, member: int, bundle: Path, fold: int
 
 
 def replace_members(recipe: Recipe, new: dict[int, Path]) -> Recipe:
-    """The recipe with other bundles in some members' places."""
-    return replace(recipe, bundles=tuple(new.get(i, path) for i, path in enumerate(recipe.bundles)), path=None)
+    """The recipe with other bundles for those of some members, wherever these bundles stand."""
+    by_path = {recipe.bundles[i]: path for i, path in new.items()}
+    return replace(recipe, bundles=tuple(by_path.get(path, path) for path in recipe.bundles), path=None)
 
 
 def read_progress(folder: Path) -> dict[str, Any]:

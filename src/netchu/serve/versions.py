@@ -15,7 +15,7 @@ from netchu.atomic import atomic_path
 from netchu.checkpoint import hash_file
 from netchu.ensemble import Ensemble
 from netchu.errors import NetchuError
-from netchu.preprocess import Geometry, Image
+from netchu.preprocess import Image
 from netchu.reading import Settings
 from netchu.recipe import Recipe, read_recipe, write_recipe
 from netchu.registry import Registry
@@ -30,7 +30,7 @@ class ServedEnsemble:
     def __init__(self, version: int, recipe: Recipe) -> None:
         self.version = version
         self.ensemble = Ensemble.from_recipe(recipe)
-        self.geometry = Geometry.of(self.ensemble.bundles[0].cfg)
+        self.geometry = self.ensemble.geometries[0]
         self.heaviest = recipe.weights.index(max(recipe.weights))
 
     def read(self, images: Sequence[Image]) -> list[DetailedReading]:
@@ -53,9 +53,10 @@ def plain_recipe(bundles: Sequence[Path]) -> Recipe:
 
 
 def digest_of(recipe: Recipe) -> str:
-    """SHA-256 over the files, weights and settings of a recipe, wherever its files lie."""
+    """SHA-256 over the files, weights, stretches and settings of a recipe, wherever its files lie."""
     extras = [hash_file(path) if path else "" for path in (recipe.language, recipe.places)]
-    content = [*map(hash_file, recipe.bundles), recipe.weights, recipe.settings.to_dict(), *extras, recipe.accept]
+    content = [*map(hash_file, recipe.bundles), recipe.weights, recipe.all_stretches, *extras, recipe.accept]
+    content.append(recipe.settings.to_dict())
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
