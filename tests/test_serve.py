@@ -229,7 +229,7 @@ def test_the_member_that_learns(wanted: str, members: list[int], tiny_recipe: Pa
 
 def test_a_bundle_that_reads_twice_learns_once(tmp_path: Path) -> None:
     one, two, new = (tmp_path / name for name in ("one", "two", "new"))
-    recipe = Recipe((one, two, one), (0.3, 0.4, 0.3), Settings(), (1.0, 1.0, 1.15))
+    recipe = Recipe((one, two, one), (0.3, 0.4, 0.3), Settings(), stretches=(1.0, 1.0, 1.15))
     assert choose_members(recipe, "") == [0], "its members weigh more together"
     assert choose_members(recipe, "all") == [0, 1]
     assert replace_members(recipe, {0: new}).bundles == (new, two, new)

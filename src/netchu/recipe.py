@@ -27,12 +27,12 @@ class Recipe:
     bundles: tuple[Path, ...]
     weights: tuple[float, ...]
     settings: Settings
-    stretches: tuple[float, ...] = ()
     language: Path | None = None
     places: Path | None = None
     accept: float | None = None
     measured: dict[str, Any] | None = None
     path: Path | None = None
+    stretches: tuple[float, ...] = ()
 
     @property
     def all_stretches(self) -> tuple[float, ...]:

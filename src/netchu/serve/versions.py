@@ -55,8 +55,8 @@ def plain_recipe(bundles: Sequence[Path]) -> Recipe:
 def digest_of(recipe: Recipe) -> str:
     """SHA-256 over the files, weights, stretches and settings of a recipe, wherever its files lie."""
     extras = [hash_file(path) if path else "" for path in (recipe.language, recipe.places)]
-    content = [*map(hash_file, recipe.bundles), recipe.weights, recipe.all_stretches, *extras, recipe.accept]
-    content.append(recipe.settings.to_dict())
+    numbers = [recipe.weights, recipe.all_stretches, recipe.settings.to_dict(), recipe.accept]
+    content = [*map(hash_file, recipe.bundles), *extras, *numbers]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
