@@ -226,8 +226,9 @@ def main() -> None:
         ("CER %", 8),
         ("WER %", 8),
         ("exact %", 9),
+        ("kalapa", 8),
     )
-    print(f"{'':26}" + "".join(f"{title:>{width}}" for title, width in columns) + f"{'exact %':>9}{'kalapa':>8}")
+    print(f"{'':26}" + "".join(f"{title:>{width}}" for title, width in columns))
     for name in names:
         try:
             row = run(name, args.ensemble, [line.path.resolve() for line in lines], args.threads)
