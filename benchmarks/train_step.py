@@ -23,18 +23,16 @@ sys.path[:0] = [str(ROOT)]
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from benchmarks.peers import install_peers
 from netchu.config import Config, load_config
-from netchu.dataset import BucketSampler, Collate
 from netchu.engine import LOG_EVERY, fit
 from netchu.errors import NetchuError, run_main
 from netchu.manifest import Line, write_manifest
 from netchu.model import build_model
 from netchu.precision import autocast, choose_precision
-from netchu.rundata import load_run_data
 from netchu.tracking import read_log
+from netchu.trial import data_rate
 from synthetic_data.fontfolder import PACKAGED, find_fonts
 from synthetic_data.renderer import Renderer
 
@@ -87,26 +85,6 @@ def measure_forward(cfg: Config, seconds: float = 3.0) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize()
     return 8 * passes / (time.perf_counter() - began)
-
-
-def measure_input(cfg: Config) -> float:
-    """Lines a second of the input pipeline alone: decoding, augmentation, batches, with the workers of the config."""
-    data = load_run_data(cfg, None)
-    batches = DataLoader(
-        data.train_set,
-        batch_sampler=BucketSampler(data.train_set, cfg),
-        collate_fn=Collate(data.charset),
-        num_workers=cfg.workers,
-        prefetch_factor=8 if cfg.workers else None,
-    )
-    began = 0.0
-    lines = 0
-    for i, batch in enumerate(batches):
-        if i == 0:  # the workers have started
-            began = time.perf_counter()
-        else:
-            lines += len(batch.images)
-    return lines / (time.perf_counter() - began)
 
 
 def build_vietocr(kind: str) -> torch.nn.Module:
@@ -173,7 +151,7 @@ def main() -> None:
             rates["netchu b0_192"].append(rate)
             waits.append(wait)
             forwards.append(measure_forward(cfg))
-            inputs.append(measure_input(cfg))
+            inputs.append(data_rate(cfg, args.steps * BATCH))
             for name, step in peers.items():
                 rates[name] += [step() for _ in range(args.peer_steps)]
 
@@ -187,7 +165,7 @@ def main() -> None:
     forward = statistics.median(forwards)
     print(f"forward alone, batch 8: {forward:.1f} lines/s; a whole training step runs at {ours / forward:.2f} of it")
     pipeline = statistics.median(inputs)
-    print(f"input pipeline alone: {pipeline:.1f} lines/s, {pipeline / ours:.1f} times what training takes")
+    print(f"one data worker alone: {pipeline:.1f} lines/s, {pipeline / ours:.1f} times what training takes")
     print(f"share of our time spent waiting for data: {100 * statistics.median(waits):.1f} %")
 
 

@@ -86,10 +86,10 @@ def propose(
     space: int = BLANK,
 ) -> list[tuple[int, ...]]:
     """The texts that the search ends with, the seemingly likeliest first, not scored again; see `search`."""
-    return list(dict.fromkeys(_trim(s, space) for s in _prefixes(log_probs, scorer, width, floor)))
+    return list(dict.fromkeys(trim(s, space) for s in _prefixes(log_probs, scorer, width, floor)))
 
 
-def _trim(sequence: Sequence[int], space: int) -> tuple[int, ...]:
+def trim(sequence: Sequence[int], space: int) -> tuple[int, ...]:
     """A sequence without spaces at its ends."""
     start, end = 0, len(sequence)
     while start < end and sequence[start] == space:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netchu.beam import FLOOR, WIDTH, propose
+from netchu.beam import FLOOR, WIDTH, propose, trim
 from netchu.charset import BLANK, Charset
 from netchu.fusion import LanguageScorer
 from netchu.gazetteer import Gazetteer
@@ -87,9 +87,4 @@ def best_path(log_probs: LogProbs, space: int) -> tuple[int, ...]:
     """Classes of the best path, repeats merged, without blanks and without spaces at the ends."""
     best = log_probs.argmax(axis=1)
     kept = best[np.r_[True, best[1:] != best[:-1]]] if len(best) else best
-    labels = kept[kept != BLANK].tolist()
-    while labels and labels[0] == space:
-        labels.pop(0)
-    while labels and labels[-1] == space:
-        labels.pop()
-    return tuple(labels)
+    return trim(kept[kept != BLANK].tolist(), space)

@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from netchu.combination import APART
-from netchu.contest import choose_scorers, gather_lines, mean_offset
+from netchu.contest import gather_lines, mean_offset, open_members
 from netchu.decodertuning import ScoredLine
 from netchu.fusion import LanguageScorer
 from netchu.gazetteer import Gazetteer, read_places
-from netchu.members import Member, align, read_member
+from netchu.members import Member
 from netchu.metrics import Scores
-from netchu.ngram import load_ngram
 from netchu.reading import Settings
 from netchu.selection import cross_tuned
 
@@ -31,11 +30,8 @@ def compare(
     parts: int = 2,
 ) -> None:
     """Print the table; members as in `contest.hold`."""
-    members = align([read_member(argument) for argument in arguments])
-    oof, settings = members[0].oof, Settings(decoder="beam")
-    model = load_ngram(language) if language else None
-    scorers = choose_scorers(oof.folds, model, {path: load_ngram(path) for path in held_out}, settings, oof)
-    print(f"{len(oof.ids)} lines, tuned and read on different writers in {parts} parts")
+    members, settings, scorers = open_members(arguments, language, held_out)
+    print(f"{len(members[0].oof.ids)} lines, tuned and read on different writers in {parts} parts")
     print(f"{'':34}{'ms':>7}{'CER %':>8}{'exact %':>9}{'kalapa':>9}")
     teams = [([member], "single") for member in members]
     if len(members) > 1:

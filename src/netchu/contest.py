@@ -20,11 +20,12 @@ from netchu.errors import NetchuError
 from netchu.fusion import LanguageScorer
 from netchu.gazetteer import Gazetteer, read_places
 from netchu.members import Member, align, places_of, read_member, time_member
+from netchu.metrics import score_by_source
 from netchu.ngram import NGram, load_ngram
 from netchu.oof import OutOfFold
 from netchu.reading import Settings, build_scorer
 from netchu.recipe import Recipe, write_recipe
-from netchu.selection import Choice, Limits, choose, nested, pareto, score_by_source
+from netchu.selection import Choice, Limits, choose, nested, pareto
 
 SHOWN = 12  # rows of the printed table
 RECIPE_BYTES = 10_000  # set aside for ensemble.json itself
@@ -72,6 +73,16 @@ def choose_scorers(
     return scorers
 
 
+def open_members(
+    arguments: Sequence[str], language: Path | None, held_out: Sequence[Path]
+) -> tuple[list[Member], Settings, dict[int, LanguageScorer | None]]:
+    """(members with their common lines, settings to begin with, scorers by fold) of the command line's words."""
+    members, settings = align([read_member(argument) for argument in arguments]), Settings(decoder="beam")
+    model = load_ngram(language) if language else None
+    others = {path: load_ngram(path) for path in held_out}
+    return members, settings, choose_scorers(members[0].oof.folds, model, others, settings, members[0].oof)
+
+
 def hold(
     arguments: Sequence[str],
     out: Path,
@@ -88,11 +99,8 @@ def hold(
 
     `command`: what the recipe says that its figures were printed by. Raises NetchuError when nothing fits.
     """
-    members = align([read_member(argument) for argument in arguments])
-    oof, settings = members[0].oof, Settings(decoder="beam")
-    gazetteer = read_places(places) if places else None
-    model = load_ngram(language) if language else None
-    scorers = choose_scorers(oof.folds, model, {path: load_ngram(path) for path in held_out}, settings, oof)
+    members, settings, scorers = open_members(arguments, language, held_out)
+    oof, gazetteer = members[0].oof, read_places(places) if places else None
     lines, decoding = gather_lines(members, settings, scorers, gazetteer)
     limits = Limits(
         sizes=tuple(member.bundle.stat().st_size for member in members),
@@ -200,7 +208,8 @@ def _judge(
     scores = evaluate(lines, weights, settings)
     honest = nested(lines, limits, settings, parts)
     coverage = measure_coverage(honest.sure, honest.right)
-    by_source = score_by_source(lines, honest.answers)
+    sources = [line.writer.partition("/")[0] for line in lines]  # a writer is named source/writer
+    by_source = score_by_source(honest.answers, [line.label for line in lines], sources)
     accept, share = coverage.accept()
     print(f"on the lines that chose it: {scores}\nnested over writers:        {honest.scores}")
     for source, part in by_source.items() if len(by_source) > 1 else ():

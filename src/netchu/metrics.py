@@ -68,6 +68,15 @@ def score(answers: Sequence[str], labels: Sequence[str]) -> Scores:
     )
 
 
+def score_by_source(answers: Sequence[str], labels: Sequence[str], sources: Sequence[str]) -> dict[str, Scores]:
+    """Scores of each data set's lines, by name in order; the three are paired by position."""
+    found = {}
+    for name in sorted(set(sources)):
+        own = [i for i, source in enumerate(sources) if source == name]
+        found[name] = score([answers[i] for i in own], [labels[i] for i in own])
+    return found
+
+
 def accuracy_by_character(answers: Sequence[str], labels: Sequence[str]) -> dict[str, tuple[int, int]]:
     """For each label character: how often it was read right on a best alignment, and how often it occurs."""
     counts: dict[str, list[int]] = {}

@@ -18,7 +18,7 @@ from netchu.atomic import atomic_path
 from netchu.charset import Charset
 from netchu.dataset import LineDataset
 from netchu.decode import LogProbs, greedy
-from netchu.metrics import Scores, score
+from netchu.metrics import Scores, score, score_by_source
 from netchu.precision import autocast, choose_precision
 from netchu.preprocess import Input
 
@@ -111,11 +111,8 @@ def evaluate(
     if ranks > 1:
         rows = gather_object(rows)
     ordered = [row for _, row in sorted(rows)]
-    by_source = {
-        name: score([r[3] for r in ordered if r[1] == name], [r[2] for r in ordered if r[1] == name])
-        for name in sorted({r[1] for r in ordered})
-    }
-    return Evaluation(score([r[3] for r in ordered], [r[2] for r in ordered]), by_source, ordered)
+    sources, labels, answers = ([row[1] for row in ordered], [row[2] for row in ordered], [row[3] for row in ordered])
+    return Evaluation(score(answers, labels), score_by_source(answers, labels, sources), ordered)
 
 
 def write_answers(path: Path, evaluation: Evaluation) -> None:

@@ -174,13 +174,3 @@ def _in_parts(
                 answers[i], sure[i] = line.candidates.texts[chosen], float(probabilities[chosen])
                 right[i] = answers[i] == line.label
     return Judged(score(answers, [line.label for line in lines]), sure, right, answers)
-
-
-def score_by_source(lines: Sequence[ScoredLine], answers: Sequence[str]) -> dict[str, Scores]:
-    """Scores of each data set's lines; a writer is named `source/writer`."""
-    sources = [line.writer.partition("/")[0] for line in lines]
-    found = {}
-    for source in sorted(set(sources)):
-        own = [i for i, name in enumerate(sources) if name == source]
-        found[source] = score([answers[i] for i in own], [lines[i].label for i in own])
-    return found

@@ -10,10 +10,11 @@ import torch
 
 from netchu.errors import NetchuError, run_main
 from netchu.lines import find_lines
+from netchu.release import FOLDER, RECIPE, ROOT
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 TOKEN = "NETCHU_TOKEN"  # environment variable
-RELEASE = Path(__file__).resolve().parents[3] / "weights" / "release" / "ensemble.json"  # of this repository
+RELEASE = ROOT / FOLDER / RECIPE
 MOST_REQUESTS = 128  # open at once
 
 

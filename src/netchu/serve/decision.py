@@ -9,7 +9,7 @@ from netchu.confidence import measure_coverage
 from netchu.decode import Reading
 from netchu.ensemble import Ensemble
 from netchu.manifest import Line, read_manifest, split
-from netchu.metrics import Scores, score
+from netchu.metrics import score, score_by_source
 from netchu.preprocess import read_image
 from netchu.recipe import Recipe
 
@@ -46,8 +46,6 @@ def keep_threshold(accept: float | None, readings: Sequence[Reading], labels: Se
 
 
 def _by_source(texts: Sequence[str], lines: Sequence[Line]) -> dict[str, dict[str, float]]:
-    scores: dict[str, Scores] = {"all": score(texts, [line.text for line in lines])}
-    for source in sorted({line.source for line in lines}):
-        chosen = [i for i, line in enumerate(lines) if line.source == source]
-        scores[source or "base"] = score([texts[i] for i in chosen], [lines[i].text for i in chosen])
-    return {name: value.to_dict() for name, value in scores.items()}
+    labels = [line.text for line in lines]
+    parts = score_by_source(texts, labels, [line.source or "base" for line in lines])
+    return {name: scores.to_dict() for name, scores in {"all": score(texts, labels), **parts}.items()}
