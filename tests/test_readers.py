@@ -91,6 +91,21 @@ def test_folder_of_another_layout(name: str, tmp_path: Path) -> None:
     assert not list((tmp_path / "images").glob("*")), "nothing half-written is left"
 
 
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("Huế", "row 1 is no answer"),
+        ('{"id": 5, "text": "Huế", "accept": true}', "row 1 is no answer"),
+        ('{"id": "0.jpg", "text": "Huế"}', "row 1 is no answer"),
+        ('{"id": "0.jpg", "text": "Huế", "accept": null}', "no answer is marked accept"),
+    ],
+)
+def test_answers_that_cannot_be_taken(row: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "details.jsonl").write_text(row + "\n", encoding="utf-8")
+    with pytest.raises(NetchuError, match=says):
+        READERS["answers"](tmp_path, images=tmp_path)
+
+
 @pytest.mark.parametrize("name", [n for n in READERS if not {"images"} & set(READERS[n].takes) and n != "sidecars"])
 def test_missing_image_is_named(name: str, tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
     path = made(name, tmp_path, three)

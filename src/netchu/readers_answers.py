@@ -6,13 +6,14 @@ on whether test images may be used so; nothing does it unasked.
 
 import json
 from pathlib import Path
+from types import NoneType
 
 from netchu.errors import NetchuError
 from netchu.labelfiles import read_text, source_name
 from netchu.manifest import Line
 
 DETAILS = "details.jsonl"
-KEYS = frozenset({"id", "text", "accept"})
+TYPES: dict[str, tuple[type, ...]] = {"id": (str,), "text": (str,), "accept": (bool, NoneType)}
 
 
 def is_answers(path: Path) -> bool:
@@ -33,7 +34,7 @@ def read_answers(path: Path) -> list[Line]:
             answer = json.loads(row)
         except ValueError:
             answer = None
-        if not isinstance(answer, dict) or not answer.keys() >= KEYS:
+        if not isinstance(answer, dict) or not all(isinstance(answer.get(k, ...), t) for k, t in TYPES.items()):
             raise NetchuError(f"{file}: row {number} is no answer with id, text and accept; write it with infer.py")
         if answer["accept"] and answer["text"]:
             image = file.parent / answer["id"]

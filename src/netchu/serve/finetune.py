@@ -51,7 +51,7 @@ def run_job(folder: Path) -> dict[str, Any]:
     fold = held_out_fold(from_dict(about["config"], str(first)))
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
-        grows = len(plan.members) == len(old.bundles)
+        grows = {old.bundles[member] for member in plan.members} == set(old.bundles)
         freeze_manifest(folder, plan, Charset(about["charset"]), fold, grows=grows)
     runs, bundles = [], {}
     for member in plan.members:
