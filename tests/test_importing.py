@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from netchu.ensemble.recogniser import Ensemble
-from netchu.ensemble.submission import read_folder, write_submission
 from netchu.errors import NetchuError
 from netchu.manifest import read_manifest
 from netchu.readers.importing import read_sources, write_manifests
 from netchu.readers.layouts import READERS
+from netchu.submission import read_folder, write_submission
 from netchu.training.engine import fit
 from tests.conftest import ROOT, TEXTS, TINY
 from tests.samples import MAKERS, Sample

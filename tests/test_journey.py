@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from netchu.charset import Charset
-from netchu.ensemble.submission import read_labels
 from netchu.network.checkpoint import load_bundle, save_bundle
 from netchu.network.model import build_model
+from netchu.submission import read_labels
 from tests.conftest import ROOT, TINY
 
 Result = subprocess.CompletedProcess[str]

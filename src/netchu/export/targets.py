@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from netchu.atomic import atomic_path
-from netchu.ensemble.submission import read_labels
 from netchu.errors import NetchuError
 from netchu.export.onnxfile import write_onnx, write_signed
 from netchu.export.package import write_package
@@ -22,6 +21,7 @@ from netchu.lite import LiteRecogniser
 from netchu.manifest import Line, read_manifest, split
 from netchu.network.checkpoint import Bundle, load_bundle
 from netchu.preprocess import Geometry, preprocess, read_image
+from netchu.submission import read_labels
 
 CALIBRATION = 64  # lines that the ranges of static int8 are measured on; none of them is scored
 MAX_RISE = 0.05  # points of CER (per cent) that int8 may cost

@@ -17,9 +17,9 @@ import numpy as np
 from netchu.atomic import atomic_path
 from netchu.ensemble.recipe import Recipe
 from netchu.ensemble.recogniser import Ensemble
-from netchu.ensemble.submission import read_labels
 from netchu.errors import NetchuError
 from netchu.preprocess import Image
+from netchu.submission import read_labels
 
 FORMAT = 1
 COUNT = 12  # lines
