@@ -8,12 +8,12 @@ import torch
 
 from netchu import budget
 from netchu.charset import describe_counts
-from netchu.decode import DECODERS
+from netchu.decoding.decoders import DECODERS
 from netchu.errors import NetchuError, run_main
 from netchu.metrics import score
-from netchu.predict import processes
-from netchu.release import default_recipe
+from netchu.release.folder import default_recipe
 from netchu.submission import draw_answers, open_ensemble, read_folder, read_labels, write_details, write_submission
+from netchu.training.predict import processes
 
 
 def main() -> None:

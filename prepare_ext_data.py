@@ -9,9 +9,9 @@ import argparse
 from pathlib import Path
 
 from netchu.errors import NetchuError, run_main
-from netchu.importing import parse_columns, read_sources, write_manifests
-from netchu.lmdbfile import write_lmdb
-from netchu.readers import READERS
+from netchu.readers.importing import parse_columns, read_sources, write_manifests
+from netchu.readers.layouts import READERS
+from netchu.readers.lmdbfile import write_lmdb
 
 
 def main() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from netchu.config import Config, load_config
-from netchu.engine import fit
 from netchu.errors import NetchuError, run_main
-from netchu.folds import fold_runs, train_folds
+from netchu.training.engine import fit
+from netchu.training.folds import fold_runs, train_folds
 
 
 def main() -> None:

@@ -25,16 +25,16 @@ import torch
 from tqdm import tqdm
 
 from netchu.charset import Charset
-from netchu.checkpoint import Bundle, load_bundle
 from netchu.config import load_config
-from netchu.ensemble import Ensemble
+from netchu.ensemble.recogniser import Ensemble
 from netchu.errors import NetchuError, run_main
+from netchu.export.onnxfile import write_onnx
+from netchu.export.quantise import SCHEMES
 from netchu.lite import LiteRecogniser
-from netchu.model import build_model
-from netchu.onnxfile import write_onnx
+from netchu.network.checkpoint import Bundle, load_bundle
+from netchu.network.model import build_model
 from netchu.preprocess import Image, read_image
-from netchu.quantise import SCHEMES
-from netchu.readers import find_images
+from netchu.readers.labelfiles import find_images
 from synthetic_data.addresses import AddressGrammar
 from synthetic_data.fontfolder import find_fonts
 from synthetic_data.gazetteer import packaged_gazetteer

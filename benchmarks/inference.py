@@ -64,9 +64,9 @@ def build_netchu(path: Path, threads: int, *, alone: bool, greedy: bool) -> Cont
     """The ensemble or its weightiest member, as the recipe decodes or greedily."""
     import torch
 
-    from netchu.ensemble import Ensemble
-    from netchu.reading import Settings
-    from netchu.recipe import read_recipe
+    from netchu.decoding.reading import Settings
+    from netchu.ensemble.recipe import read_recipe
+    from netchu.ensemble.recogniser import Ensemble
 
     torch.set_num_threads(threads)
     recipe = read_recipe(path)

@@ -26,12 +26,12 @@ import torch
 
 from benchmarks.peers import install_peers
 from netchu.config import Config, load_config
-from netchu.engine import LOG_EVERY, fit
 from netchu.errors import NetchuError, run_main
 from netchu.manifest import Line, write_manifest
-from netchu.model import build_model
+from netchu.network.model import build_model
 from netchu.precision import autocast, choose_precision
-from netchu.tracking import read_log
+from netchu.tracking.runfolder import read_log
+from netchu.training.engine import LOG_EVERY, fit
 from netchu.trial import data_rate
 from synthetic_data.fontfolder import PACKAGED, find_fonts
 from synthetic_data.renderer import Renderer

@@ -14,7 +14,7 @@ from joblib import delayed
 from tqdm import tqdm
 
 from netchu.errors import NetchuError
-from netchu.lmdbfile import STORE, open_lmdb, read_records
+from netchu.readers.lmdbfile import STORE, open_lmdb, read_records
 
 if TYPE_CHECKING:
     from synthetic_data.production import Order, Recipe

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from netchu.align import align
 from netchu.atomic import atomic_path
-from netchu.checkpoint import load_bundle, read_bundle
+from netchu.decoding.align import align
 from netchu.errors import NetchuError
 from netchu.manifest import Line
-from netchu.predict import predict
+from netchu.network.checkpoint import load_bundle, read_bundle
 from netchu.preprocess import Geometry, read_image, resize, to_input
+from netchu.training.predict import predict
 
 CHUNK = 256
 LEAST = -1.0  # mean log-probability per letter below which a label and its line do not fit

@@ -16,7 +16,7 @@ sys.path[:0] = [str(ROOT)]
 from netchu.charset import Charset  # noqa: E402
 from netchu.config import Config  # noqa: E402
 from netchu.manifest import assign_folds, write_manifest  # noqa: E402
-from netchu.readers_table import read_labels_tsv  # noqa: E402
+from netchu.readers.table import read_labels_tsv  # noqa: E402
 from synthetic_data.effects import CLEAN_EFFECTS  # noqa: E402
 from synthetic_data.renderer import Renderer  # noqa: E402
 
@@ -64,7 +64,7 @@ def tiny(manifest: Path, tmp_path: Path) -> Config:
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Path:
     """A bundle that has begun to read the rendered lines and still has much to learn; fold 0 is held out."""
-    from netchu.engine import fit
+    from netchu.training.engine import fit
 
     cfg = replace(
         TINY, manifest=str(manifest), output_dir=str(tmp_path_factory.mktemp("bundle")), epochs=30, validate_every=30,
@@ -77,11 +77,11 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Pat
 @pytest.fixture(scope="session")
 def tiny_recipe(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
     """An `ensemble.json`: the tiny bundle and its int8 twin, beam search, a language model, places, a threshold."""
-    from netchu.ngram import save_ngram
-    from netchu.packing import pack_int8
-    from netchu.reading import Settings
-    from netchu.recipe import Recipe, write_recipe
-    from netchu.smoothing import train_ngram
+    from netchu.decoding.ngram import save_ngram
+    from netchu.decoding.reading import Settings
+    from netchu.decoding.smoothing import train_ngram
+    from netchu.ensemble.recipe import Recipe, write_recipe
+    from netchu.network.packing import pack_int8
 
     folder = tmp_path_factory.mktemp("recipe")
     twin, language, places, path = (folder / name for name in ("twin.safetensors", "a.nlm", "a.tsv", "ensemble.json"))
@@ -98,8 +98,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained bundle of some kilobytes."""
     import torch
 
-    from netchu.checkpoint import save_bundle
-    from netchu.model import build_model
+    from netchu.network.checkpoint import save_bundle
+    from netchu.network.model import build_model
 
     torch.manual_seed(0)
     charset = Charset.from_texts(TEXTS)

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from netchu.ensemble import Ensemble
+from netchu.decoding.reading import Settings as ReadingSettings
+from netchu.ensemble.recipe import read_recipe
+from netchu.ensemble.recogniser import Ensemble
 from netchu.errors import NetchuError
 from netchu.preprocess import read_image
-from netchu.reading import Settings as ReadingSettings
-from netchu.recipe import read_recipe
 from netchu.registry import Registry
 from netchu.serve.api import build_app
 from netchu.serve.gate import Gate

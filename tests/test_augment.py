@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from netchu.augment import AUGMENTS, Augmenter
 from netchu.errors import NetchuError
+from netchu.training.augment import AUGMENTS, Augmenter
 
 LINE = np.random.default_rng(0).integers(0, 255, (48, 300), dtype=np.uint8)
 

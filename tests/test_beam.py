@@ -6,8 +6,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from netchu.beam import search
-from netchu.likelihood import log_likelihoods
+from netchu.decoding.beam import search
+from netchu.decoding.likelihood import log_likelihoods
 
 Sequence = tuple[int, ...]
 

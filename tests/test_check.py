@@ -13,16 +13,16 @@ import cv2
 import numpy as np
 import pytest
 
-from netchu import check
-from netchu.cleaning import clean, clean_label
+from netchu.check import __main__ as check
+from netchu.check.cleaning import clean, clean_label
+from netchu.check.findings import KINDS, check_readings, find_all, has_errors
+from netchu.check.looks import look_at
+from netchu.check.twins import ALIKE, find_twins, sign
 from netchu.config import Config
 from netchu.errors import NetchuError
-from netchu.findings import KINDS, check_readings, find_all, has_errors
-from netchu.looks import look_at
 from netchu.manifest import Line, assign_folds, read_manifest, refuse_leaks, write_manifest
 from netchu.preprocess import Geometry, read_image
-from netchu.readers_table import read_labels_tsv
-from netchu.twins import ALIKE, find_twins, sign
+from netchu.readers.table import read_labels_tsv
 from tests.conftest import ROOT
 
 GEOMETRY, STRIDE = Geometry(height=32, max_width=1024, pad=8), 4
@@ -192,7 +192,7 @@ def test_a_data_set_is_checked_in_its_own_layout_and_against_a_model(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from netchu.engine import fit
+    from netchu.training.engine import fit
 
     fit(replace(tiny, epochs=1))
     bundle = tiny.run_dir / "best.safetensors"

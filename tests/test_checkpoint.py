@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from netchu.charset import Charset
-from netchu.checkpoint import load_bundle, read_bundle, save_bundle, warm_start
 from netchu.config import Config
 from netchu.errors import NetchuError
-from netchu.model import build_model
+from netchu.network.checkpoint import load_bundle, read_bundle, save_bundle, warm_start
+from netchu.network.model import build_model
 
 CHARSET = Charset("abcđ ")
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from netchu.choices import TriedChoice, choices_path, list_choices, read_choices, write_choices
+from netchu.ensemble.choices import TriedChoice, choices_path, list_choices, read_choices, write_choices
+from netchu.ensemble.selection import Choice, Limits, search
 from netchu.errors import NetchuError
-from netchu.selection import Choice, Limits, search
 from netchu.showcase import draw_pareto, frontier
 from tests.test_selection import SETTINGS, make_lines
 

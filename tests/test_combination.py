@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netchu.combination import AVERAGES, average_frames, frame_places, spike_offset
+from netchu.decoding.combination import AVERAGES, average_frames, frame_places, spike_offset
 from netchu.preprocess import Geometry
 
 

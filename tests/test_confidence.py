@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from netchu.charset import BLANK, Charset
-from netchu.decode import LogProbs, Reading, greedy
+from netchu.decoding.decoders import LogProbs, Reading, greedy
 from netchu.serve.confidence import DetailedReading, Guess, align, best_path_spans, detail, votes
 
 CHARSET = Charset(" abc")

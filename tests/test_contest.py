@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from netchu.charset import Charset
-from netchu.checkpoint import save_bundle
-from netchu.choices import read_choices
 from netchu.config import Config
+from netchu.ensemble.choices import read_choices
+from netchu.ensemble.recipe import read_recipe
 from netchu.errors import NetchuError
 from netchu.manifest import read_manifest
-from netchu.model import build_model
-from netchu.recipe import read_recipe
+from netchu.network.checkpoint import save_bundle
+from netchu.network.model import build_model
 from tests.conftest import ROOT, TEXTS
 from tests.test_journey import assert_refused, run
 
@@ -128,7 +128,7 @@ def test_twins_by_command(runs: Path, tmp_path: Path) -> None:
 
 
 def test_a_bundle_that_saw_every_line_has_no_held_out_figures(tiny: Config, manifest: Path, tmp_path: Path) -> None:
-    from netchu.oof import measure_oof
+    from netchu.ensemble.oof import measure_oof
 
     path = tmp_path / "a.safetensors"
     save_bundle(path, build_model(tiny, len(CHARSET)), replace(tiny, fold=5), CHARSET, metrics={}, hashes={})

@@ -9,9 +9,9 @@ import torch
 
 from netchu.charset import Charset
 from netchu.config import Config
-from netchu.dataset import BucketSampler, Collate, LineDataset
 from netchu.errors import NetchuError
 from netchu.manifest import Line, read_manifest
+from netchu.training.dataset import BucketSampler, Collate, LineDataset
 
 
 @pytest.fixture

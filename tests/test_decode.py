@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netchu.charset import Charset
-from netchu.decode import DECODERS, build_decoder
+from netchu.decoding.decoders import DECODERS, build_decoder
 from netchu.errors import NetchuError
 
 CHARSET = Charset("ab ")

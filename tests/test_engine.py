@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 import torch
 
-from netchu.checkpoint import load_bundle, read_bundle
 from netchu.config import Config
-from netchu.dataset import Batch
-from netchu.engine import Trainer, fit
 from netchu.errors import NetchuError
-from netchu.losses import CtcObjective
 from netchu.manifest import read_manifest, write_manifest
-from netchu.resume import load_state, save_state
-from netchu.stepping import Stepper
-from netchu.tracking import read_log
+from netchu.network.checkpoint import load_bundle, read_bundle
+from netchu.network.losses import CtcObjective
+from netchu.tracking.runfolder import read_log
+from netchu.training.dataset import Batch
+from netchu.training.engine import Trainer, fit
+from netchu.training.resume import load_state, save_state
+from netchu.training.stepping import Stepper
 from tests.conftest import ROOT
 
 TIMES = ("lines_per_s", "data_wait", "seconds")
@@ -99,7 +99,7 @@ def test_fold_5_has_no_held_out_figure(tiny: Config) -> None:
 def test_resume_equals_an_uninterrupted_run(stop_after: int, tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped in the middle of an epoch (4 steps each) and at its end, with dropout, augmentation and workers."""
     cfg = replace(tiny, augment="ink", dropout=0.3, workers=1, neck_layers=2, name="whole_f0")
-    monkeypatch.setattr("netchu.engine.LOG_EVERY", 3)
+    monkeypatch.setattr("netchu.training.engine.LOG_EVERY", 3)
     fit(cfg)
     other = replace(cfg, name="parts_f0")
     with monkeypatch.context() as patch:
@@ -182,7 +182,7 @@ def test_sigterm_to_the_whole_process_group_saves(tiny: Config) -> None:
     """As a shell's Ctrl-C or a batch system does it: workers included."""
     settings = {**tiny.to_dict(), "epochs": 4000, "workers": 1}
     code = (
-        "import json; from netchu.config import from_dict; from netchu.engine import fit\n"
+        "import json; from netchu.config import from_dict; from netchu.training.engine import fit\n"
         "from netchu.errors import run_main\n"
         f"run_main(lambda: fit(from_dict(json.loads({json.dumps(settings)!r}), 'test')) and None)"
     )

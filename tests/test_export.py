@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 import torch
 
-from netchu import export as module
-from netchu import onnxfile
 from netchu.charset import Charset
-from netchu.checkpoint import Bundle, load_bundle, save_bundle
-from netchu.decode import greedy
+from netchu.decoding.decoders import greedy
 from netchu.errors import NetchuError
-from netchu.export import TARGETS, Material, choose_lines, export
+from netchu.export import onnxfile
+from netchu.export import targets as module
+from netchu.export.onnxfile import write_onnx
+from netchu.export.parity import compare
+from netchu.export.quantise import quantise_array
+from netchu.export.targets import TARGETS, Material, choose_lines, export
+from netchu.export.vectors import drawn_lines
 from netchu.lite import LiteRecogniser
 from netchu.manifest import Line, read_manifest
-from netchu.model import build_model
-from netchu.neck import NECKS
-from netchu.onnxfile import write_onnx
-from netchu.parity import compare
+from netchu.network.checkpoint import Bundle, load_bundle, save_bundle
+from netchu.network.model import build_model
+from netchu.network.neck import NECKS
 from netchu.preprocess import Geometry, preprocess
-from netchu.quantise import quantise_array
-from netchu.vectors import drawn_lines
 from tests.conftest import TEXTS, TINY
 
 onnx = pytest.importorskip("onnx")

@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from netchu.config import Config, from_dict
-from netchu.engine import fit
 from netchu.errors import NetchuError
 from netchu.preprocess import to_input
-from netchu.resume import load_state
-from netchu.tracking import read_log
+from netchu.tracking.runfolder import read_log
+from netchu.training.engine import fit
+from netchu.training.resume import load_state
 
 KILLS = 20
 
@@ -42,7 +42,7 @@ def run(settings: dict[str, Any], resume: bool, largest_file: int = 0) -> None:
 def context() -> Any:
     """Processes that start quickly: the imports are done once, in a server from which they are forked."""
     forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["netchu.engine", "tests.test_faults"])
+    forks.set_forkserver_preload(["netchu.training.engine", "tests.test_faults"])
     return forks
 
 
@@ -108,7 +108,7 @@ def test_a_disk_that_fills_up_leaves_the_last_state(tiny: Config, context: Any) 
 def test_one_poisoned_image_is_named_and_passed_over(
     tiny: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from netchu import dataset
+    from netchu.training import dataset
 
     seen: list[np.ndarray] = []
 

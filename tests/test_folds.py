@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from netchu import folds
 from netchu.config import Config
-from netchu.engine import fit
 from netchu.errors import NetchuError
-from netchu.folds import fold_runs, is_complete, train_folds
 from netchu.manifest import read_manifest, write_manifest
+from netchu.training import folds
+from netchu.training.engine import fit
+from netchu.training.folds import fold_runs, is_complete, train_folds
 
 
 def no_command(cfg: Config) -> list[str]:

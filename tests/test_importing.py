@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from netchu.engine import fit
-from netchu.ensemble import Ensemble
+from netchu.ensemble.recogniser import Ensemble
 from netchu.errors import NetchuError
-from netchu.importing import read_sources, write_manifests
 from netchu.manifest import read_manifest
-from netchu.readers import READERS
+from netchu.readers.importing import read_sources, write_manifests
+from netchu.readers.layouts import READERS
 from netchu.submission import read_folder, write_submission
+from netchu.training.engine import fit
 from tests.conftest import ROOT, TEXTS, TINY
 from tests.samples import MAKERS, Sample
 from tests.test_journey import run

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from netchu.charset import Charset
-from netchu.checkpoint import load_bundle, save_bundle
-from netchu.model import build_model
+from netchu.network.checkpoint import load_bundle, save_bundle
+from netchu.network.model import build_model
 from netchu.submission import read_labels
 from tests.conftest import ROOT, TINY
 

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netchu.arpa import read_arpa, write_arpa
-from netchu.beam import search
 from netchu.charset import Charset
+from netchu.decoding.arpa import read_arpa, write_arpa
+from netchu.decoding.beam import search
+from netchu.decoding.fusion import LanguageScorer
+from netchu.decoding.ngram import NGram, load_ngram, save_ngram
+from netchu.decoding.smoothing import train_ngram
 from netchu.errors import NetchuError
-from netchu.fusion import LanguageScorer
 from netchu.language import main
 from netchu.manifest import read_manifest
-from netchu.ngram import NGram, load_ngram, save_ngram
-from netchu.smoothing import train_ngram
 
 TEXTS = ["Ấp Bắc Mỹ Tho", "Tổ 5 Ấp Bắc", "Số 12 Mỹ Tho", "Xóm Mới Huế", "Tổ 7 Xóm Mới Huế"] * 4
 

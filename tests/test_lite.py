@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from netchu.ensemble import Ensemble
+from netchu.ensemble.recogniser import Ensemble
 from netchu.errors import NetchuError
+from netchu.export.onnxfile import write_onnx
 from netchu.lite import KEY, LiteRecogniser
-from netchu.onnxfile import write_onnx
 from netchu.preprocess import read_image
 from tests.conftest import ROOT
 from tests.test_errors import run_unread

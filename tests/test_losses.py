@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from netchu.losses import ctc
+from netchu.network.losses import ctc
 
 
 def brute_force(log_probs: torch.Tensor, label: list[int]) -> float:

@@ -21,7 +21,7 @@ from netchu.manifest import (
     summary,
     write_manifest,
 )  # fmt: skip
-from netchu.readers_table import read_labels_tsv
+from netchu.readers.table import read_labels_tsv
 
 HEADER = "img_path,text,writer_id,fold\n"
 

@@ -7,14 +7,14 @@ import pytest
 import timm
 import torch
 
-from netchu.backbone import BACKBONES, TimmBackbone, build_backbone
 from netchu.config import Config
 from netchu.errors import NetchuError
-from netchu.losses import CtcObjective
-from netchu.model import build_model
-from netchu.neck import NECKS
-from netchu.predict import predict
+from netchu.network.backbone import BACKBONES, TimmBackbone, build_backbone
+from netchu.network.losses import CtcObjective
+from netchu.network.model import build_model
+from netchu.network.neck import NECKS
 from netchu.preprocess import preprocess
+from netchu.training.predict import predict
 from tests.conftest import TINY
 
 B0 = Config(backbone="tf_efficientnetv2_b0", pretrained=False, hidden=32, neck_layers=1)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from netchu.charset import Charset
+from netchu.ensemble.oof import load_oof, merge_oof, save_oof
 from netchu.errors import NetchuError
 from netchu.manifest import Line
-from netchu.oof import load_oof, merge_oof, save_oof
 from tests.conftest import TINY
 
 CHARSET = Charset("abc ")

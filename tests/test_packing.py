@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from netchu.charset import Charset
-from netchu.checkpoint import load_bundle, read_bundle, save_bundle
 from netchu.config import Config
 from netchu.errors import NetchuError
-from netchu.model import build_model
-from netchu.packing import average_bundles, pack_int8
-from netchu.quantisation import dequantise, quantise
+from netchu.network.checkpoint import load_bundle, read_bundle, save_bundle
+from netchu.network.model import build_model
+from netchu.network.packing import average_bundles, pack_int8
+from netchu.network.quantisation import dequantise, quantise
 
 CHARSET = Charset("abc ")
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from netchu.config import Config
-from netchu.engine import fit
-from netchu.resume import load_state, save_state
+from netchu.training.engine import fit
+from netchu.training.resume import load_state, save_state
 from tests.conftest import ROOT
 
 TRAIN = """
 import json, sys
 from netchu.config import from_dict
-from netchu.engine import fit
+from netchu.training.engine import fit
 from netchu.errors import run_main
 run_main(lambda: fit(from_dict(json.loads(sys.argv[1]), "test"), resume=len(sys.argv) > 2) and None)
 """
@@ -28,10 +28,10 @@ EVALUATE = """
 import csv, sys
 from pathlib import Path
 from accelerate import PartialState
-from netchu.checkpoint import load_bundle
-from netchu.dataset import LineDataset
+from netchu.network.checkpoint import load_bundle
+from netchu.training.dataset import LineDataset
 from netchu.manifest import read_manifest
-from netchu.predict import evaluate, write_answers
+from netchu.training.predict import evaluate, write_answers
 state, bundle = PartialState(cpu=True), load_bundle(Path(sys.argv[1]))
 lines = LineDataset(read_manifest(Path(bundle.cfg.manifest)), bundle.cfg, bundle.charset, train=False)
 rank, ranks = state.process_index, state.num_processes

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from netchu.bayes import certainties, choose, expected_scores, posteriors
-from netchu.candidates import gather
 from netchu.charset import Charset
-from netchu.decode import greedy
+from netchu.decoding.bayes import certainties, choose, expected_scores, posteriors
+from netchu.decoding.candidates import gather
+from netchu.decoding.decoders import greedy
+from netchu.decoding.gazetteer import Gazetteer
+from netchu.decoding.likelihood import log_likelihoods
+from netchu.decoding.ngram import NGram
+from netchu.decoding.reading import LineReader, Settings, scores, settings_from
+from netchu.decoding.smoothing import train_ngram
 from netchu.errors import NetchuError
-from netchu.gazetteer import Gazetteer
-from netchu.likelihood import log_likelihoods
-from netchu.ngram import NGram
-from netchu.reading import LineReader, Settings, scores, settings_from
-from netchu.smoothing import train_ngram
 
 CHARSET = Charset("".join(sorted(set("Ấp Bắc Mỹ Tho Huế Long An Cần Đước Trạch ạảe 58"))))
 PLACES = Gazetteer([("Long An", "Cần Đước", "Long Trạch"), ("Huế", "", "Mỹ Tho")])

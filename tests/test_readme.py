@@ -67,8 +67,19 @@ def test_commands_run_in_the_order_shown(checkout: Path) -> None:
     assert (checkout / "submission.csv").is_file()
 
 
-def test_the_file_tree_names_every_module() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for path in (ROOT / "src" / "netchu").rglob("*.py"):
-        if path.name != "__init__.py":
-            assert f"  {path.name} " in readme, f"{path.name} is missing in the file tree"
+def test_the_file_tree_names_every_module_in_its_room() -> None:
+    tree = (ROOT / "README.md").read_text(encoding="utf-8").split("\nsrc/netchu/ ")[1].split("\n```")[0]
+    named, room = set(), Path()
+    for row in tree.splitlines()[1:]:
+        names = re.match(r"( +)((?:\w+(?:\.py|/),? )+)", row)
+        assert names, row
+        if len(names[1]) == 2:
+            room = Path()
+        for name in names[2].replace(",", "").split():
+            named.add(room / name)
+            if len(names[1]) == 2 and name.endswith("/"):
+                room = Path(name)
+    source = ROOT / "src" / "netchu"
+    found = {path.relative_to(source) for path in source.rglob("*.py") if path.name != "__init__.py"}
+    assert {name for name in named if name.suffix} == found
+    assert all((source / name).is_dir() for name in named if not name.suffix)

@@ -11,10 +11,10 @@ import torch
 
 from netchu import registry
 from netchu.charset import Charset
-from netchu.checkpoint import hash_file, load_bundle, save_bundle
 from netchu.config import Config
 from netchu.errors import NetchuError
-from netchu.model import build_model
+from netchu.network.checkpoint import hash_file, load_bundle, save_bundle
+from netchu.network.model import build_model
 from netchu.registry import Registry
 from tests.conftest import ROOT, TINY
 

@@ -13,16 +13,16 @@ import torch
 
 from netchu.budget import BUDGET_MB, MEGABYTE
 from netchu.charset import Charset
-from netchu.checkpoint import hash_file, load_bundle, read_stored, save_bundle
 from netchu.config import Config
+from netchu.decoding.ngram import save_ngram
+from netchu.decoding.reading import Settings
+from netchu.decoding.smoothing import train_ngram
+from netchu.ensemble.recipe import Recipe, read_recipe, write_recipe
 from netchu.errors import NetchuError
-from netchu.model import build_model
-from netchu.ngram import save_ngram
-from netchu.reading import Settings
-from netchu.recipe import Recipe, read_recipe, write_recipe
-from netchu.release import CARD, FOLDER, LARGEST_MB, RECIPE, VECTORS, default_recipe, portable, release
-from netchu.releasevectors import COUNT, Vector, differences, load_vectors, make_vectors, open_exact
-from netchu.smoothing import train_ngram
+from netchu.network.checkpoint import hash_file, load_bundle, read_stored, save_bundle
+from netchu.network.model import build_model
+from netchu.release.folder import CARD, FOLDER, LARGEST_MB, RECIPE, VECTORS, default_recipe, portable, release
+from netchu.release.vectors import COUNT, Vector, differences, load_vectors, make_vectors, open_exact
 from tests.conftest import ROOT, TEXTS
 from tests.test_journey import assert_refused
 
@@ -190,9 +190,9 @@ def test_a_refused_release_leaves_the_old_one(
     def misread(*arguments: object) -> list[Vector]:
         return [replace(v, text=v.text + "?") for v in make_vectors(*arguments)]  # type: ignore[arg-type]
 
-    monkeypatch.setattr("netchu.release.make_vectors", misread)
+    monkeypatch.setattr("netchu.release.folder.make_vectors", misread)
     refused("does not read its own vectors .line 1: reads")
-    monkeypatch.setattr("netchu.release.LARGEST_MB", 0.01)
+    monkeypatch.setattr("netchu.release.folder.LARGEST_MB", 0.01)
     refused("tiny_f0.safetensors: .* stays under 0.01 MB")
 
 
@@ -236,9 +236,9 @@ def test_reading_without_naming_a_model(
 
     empty = tmp_path / "empty"
     empty.mkdir()
-    monkeypatch.setattr("netchu.release.ROOT", tmp_path)
+    monkeypatch.setattr("netchu.release.folder.ROOT", tmp_path)
     assert default_recipe(empty) == out / RECIPE
-    monkeypatch.setattr("netchu.release.ROOT", empty)
+    monkeypatch.setattr("netchu.release.folder.ROOT", empty)
     monkeypatch.chdir(empty)
     with pytest.raises(NetchuError, match=r"ensemble\.json: no released ensemble; copy weights/release .* --bundles"):
         default_recipe()

@@ -12,13 +12,13 @@ import torch
 
 from netchu.charset import Charset
 from netchu.config import Config
-from netchu.dataset import BucketSampler, LineDataset
-from netchu.engine import fit
 from netchu.errors import NetchuError
 from netchu.manifest import read_manifest
-from netchu.rendering import RenderAhead
-from netchu.resume import load_state
-from netchu.stepping import Stepper
+from netchu.training.dataset import BucketSampler, LineDataset
+from netchu.training.engine import fit
+from netchu.training.rendering import RenderAhead
+from netchu.training.resume import load_state
+from netchu.training.stepping import Stepper
 from tests.conftest import ROOT
 from tests.test_engine import stopping_after
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from netchu.analysis import Answered, by_length, by_writer, confusions, count_kinds, kind_of, worst
 from netchu.config import Config
-from netchu.engine import fit
 from netchu.errors import NetchuError
 from netchu.report import read_run, write_report
+from netchu.tracking.analysis import Answered, by_length, by_writer, confusions, count_kinds, kind_of, worst
+from netchu.training.engine import fit
 
 
 def answered(text: str, answer: str, writer: str = "") -> Answered:

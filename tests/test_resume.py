@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from netchu.errors import NetchuError
-from netchu.resume import load_state, save_state
+from netchu.training.resume import load_state, save_state
 
 
 def state(step: int) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import pytest
 
 from netchu import runs
 from netchu.config import Config
-from netchu.engine import fit
 from netchu.errors import NetchuError
-from netchu.tracking import Run, write_json
+from netchu.tracking.runfolder import Run, write_json
+from netchu.training.engine import fit
 
 
 def leave_run(folder: Path, kalapa: float | None, **config: object) -> None:

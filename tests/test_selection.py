@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from netchu.candidates import Candidates
-from netchu.decodertuning import ScoredLine, calibrate, evaluate, gain, scored, tune
-from netchu.reading import Settings
-from netchu.selection import Limits, nested, pareto, search, tries
+from netchu.decoding.candidates import Candidates
+from netchu.decoding.reading import Settings
+from netchu.ensemble.decodertuning import ScoredLine, calibrate, evaluate, gain, scored, tune
+from netchu.ensemble.selection import Limits, nested, pareto, search, tries
 
 SETTINGS = Settings(decoder="beam")
 SKILL = (0.5, 0.8, 0.65)  # how often a member prefers the right text

@@ -24,14 +24,14 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
-from netchu.checkpoint import read_bundle
-from netchu.decode import Reading
+from netchu.decoding.decoders import Reading
+from netchu.decoding.reading import Settings
+from netchu.ensemble.recipe import Recipe, read_recipe
 from netchu.errors import NetchuError
 from netchu.lines import find_lines
 from netchu.manifest import read_manifest, split
+from netchu.network.checkpoint import read_bundle
 from netchu.preprocess import read_image
-from netchu.reading import Settings
-from netchu.recipe import Recipe, read_recipe
 from netchu.registry import Registry
 from netchu.serve.__main__ import build, parse
 from netchu.serve.corrections import Corrections
@@ -41,7 +41,7 @@ from netchu.serve.retraining import Plan, choose_members, read_progress, replace
 from netchu.serve.store import Store
 from netchu.serve.uploads import encode_png
 from netchu.serve.versions import Versions, digest_of
-from netchu.tracking import write_json
+from netchu.tracking.runfolder import write_json
 from tests.conftest import TEXTS
 from tests.forms import make_form
 

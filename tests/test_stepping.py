@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from netchu.charset import Charset
-from netchu.checkpoint import load_bundle
 from netchu.config import Config
-from netchu.dataset import Batch, BucketSampler, Collate, LineDataset
-from netchu.engine import Trainer, fit
-from netchu.losses import CtcObjective
 from netchu.manifest import read_manifest
-from netchu.model import build_model
-from netchu.optimizer import build_optimizer, depth_of
-from netchu.schedule import EpochAverage, learning_rate
-from netchu.tracking import read_log
+from netchu.network.checkpoint import load_bundle
+from netchu.network.losses import CtcObjective
+from netchu.network.model import build_model
+from netchu.tracking.runfolder import read_log
+from netchu.training.dataset import Batch, BucketSampler, Collate, LineDataset
+from netchu.training.engine import Trainer, fit
+from netchu.training.optimizer import build_optimizer, depth_of
+from netchu.training.schedule import EpochAverage, learning_rate
 
 
 def test_two_accumulated_batches_step_like_one_of_both(tiny: Config) -> None:

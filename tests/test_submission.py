@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from netchu.checkpoint import load_bundle
-from netchu.decode import Reading
-from netchu.ensemble import Ensemble
+from netchu.decoding.decoders import Reading
+from netchu.ensemble.recogniser import Ensemble
 from netchu.errors import NetchuError
+from netchu.network.checkpoint import load_bundle
 from netchu.submission import Answer, read_folder, write_details
 from tests.conftest import ROOT
 

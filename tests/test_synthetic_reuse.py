@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from netchu.charset import Charset
-from netchu.checkpoint import save_bundle
 from netchu.config import Config
 from netchu.errors import NetchuError
-from netchu.model import build_model
-from netchu.predict import Prediction
+from netchu.network.checkpoint import save_bundle
+from netchu.network.model import build_model
+from netchu.training.predict import Prediction
 from synthetic_data.cuttings import cut_line, lift_ink
 from synthetic_data.effects import CLEAN_EFFECTS, EFFECTS, check_effects
 from synthetic_data.fontfolder import PACKAGED

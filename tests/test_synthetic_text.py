@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netchu.decoding.gazetteer import read_places
 from netchu.errors import NetchuError
-from netchu.gazetteer import read_places
 from synthetic_data.addresses import AddressGrammar
 from synthetic_data.fontfolder import REQUIRED
 from synthetic_data.gazetteer import District, Gazetteer, Unit, packaged_gazetteer, read_gazetteer

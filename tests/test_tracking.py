@@ -12,11 +12,11 @@ from accelerate.tracking import GeneralTracker
 from PIL import Image
 
 from netchu.config import Config
-from netchu.engine import fit
 from netchu.errors import NetchuError
-from netchu.samples import draw_samples
-from netchu.trackers import TRACKERS, parse_names
-from netchu.tracking import Run, observed, read_log
+from netchu.tracking.runfolder import Run, observed, read_log
+from netchu.tracking.samples import draw_samples
+from netchu.tracking.trackers import TRACKERS, parse_names
+from netchu.training.engine import fit
 
 
 def test_log_is_cut_at_the_resumed_step_and_survives_a_torn_line(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from netchu import tune  # noqa: E402
 from netchu.config import Config, load_config  # noqa: E402
 from netchu.errors import NetchuError  # noqa: E402
 from netchu.interruption import StoppedError  # noqa: E402
-from netchu.stepping import Stepper  # noqa: E402
-from netchu.tunereport import write_results  # noqa: E402
-from netchu.tuning import Plan, SharedStudy, fit_or_resume, load_space, training_objective  # noqa: E402
+from netchu.training.stepping import Stepper  # noqa: E402
+from netchu.training.tunereport import write_results  # noqa: E402
+from netchu.training.tuning import Plan, SharedStudy, fit_or_resume, load_space, training_objective  # noqa: E402
 from tests.conftest import ROOT  # noqa: E402
 from tests.test_engine import stopping_after  # noqa: E402
 
@@ -30,7 +30,7 @@ def space(trial):
 WORKER = """
 import os, sys, time
 from pathlib import Path
-from netchu.tuning import Plan, SharedStudy
+from netchu.training.tuning import Plan, SharedStudy
 
 folder = Path(sys.argv[1])
 diary = os.open(folder / "diary.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)

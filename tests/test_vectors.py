@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from netchu.charset import Charset
+from netchu.export.vectors import TOLERANCE, drawn_lines, write_vectors
 from netchu.preprocess import Geometry
-from netchu.vectors import TOLERANCE, drawn_lines, write_vectors
 from tests.conftest import ROOT, TEXTS
 
 CHARSET = Charset.from_texts(TEXTS)

@@ -7,12 +7,12 @@ import argparse
 import gzip
 from pathlib import Path
 
-from netchu.arpa import read_arpa, write_arpa
 from netchu.config import ALL_DATA_FOLD
+from netchu.decoding.arpa import read_arpa, write_arpa
+from netchu.decoding.ngram import load_ngram, save_ngram
+from netchu.decoding.smoothing import CUTOFF, ORDER, train_ngram
 from netchu.errors import NetchuError, run_main
 from netchu.manifest import read_manifest, split
-from netchu.ngram import load_ngram, save_ngram
-from netchu.smoothing import CUTOFF, ORDER, train_ngram
 
 REPEAT = 10  # how often a label counts beside a made-up address
 

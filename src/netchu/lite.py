@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from netchu.atomic import atomic_path
 from netchu.charset import Charset
-from netchu.decode import Reading, build_decoder
+from netchu.decoding.decoders import Reading, build_decoder
 from netchu.errors import NetchuError, run_main
 from netchu.preprocess import FIXED, Geometry, Image, is_blank, preprocess, read_image
 

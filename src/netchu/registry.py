@@ -18,10 +18,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from netchu.atomic import atomic_path
-from netchu.checkpoint import hash_file, read_bundle
 from netchu.errors import NetchuError, run_main
-from netchu.labelfiles import read_json
-from netchu.tracking import write_json
+from netchu.network.checkpoint import hash_file, read_bundle
+from netchu.readers.labelfiles import read_json
+from netchu.tracking.runfolder import write_json
 
 FORMAT = 1
 ID_LENGTH = 12  # hex digits of the weights' hash

@@ -16,12 +16,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from netchu.analysis import KINDS, Answered, by_length, by_writer, confusions, count_kinds, worst
 from netchu.errors import NetchuError, run_main
-from netchu.htmlpage import chart, line_picture, write_html
 from netchu.manifest import read_manifest
 from netchu.metrics import Scores, score
-from netchu.tracking import read_log
+from netchu.tracking.analysis import KINDS, Answered, by_length, by_writer, confusions, count_kinds, worst
+from netchu.tracking.htmlpage import chart, line_picture, write_html
+from netchu.tracking.runfolder import read_log
 
 WORST, CONFUSIONS, WRITERS = 30, 40, 40  # rows shown
 COLOURS = ("#4477aa", "#cc3311", "#009988", "#ee7733", "#aa3377", "#777777")

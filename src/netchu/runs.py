@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from netchu.errors import NetchuError, run_main
-from netchu.tracking import read_log
+from netchu.tracking.runfolder import read_log
 
 LOWER_IS_BETTER = frozenset({"cer", "wer", "training_seconds"})
 FIGURES = ("kalapa_score", "cer", "wer", "exact")

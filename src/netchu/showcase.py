@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netchu.atomic import atomic_path
-from netchu.choices import TriedChoice, read_choices
+from netchu.ensemble.choices import TriedChoice, read_choices
 from netchu.errors import run_main
-from netchu.release import CHOICES, VECTORS, default_recipe
-from netchu.releasevectors import load_vectors
-from netchu.samples import draw_samples
+from netchu.release.folder import CHOICES, VECTORS, default_recipe
+from netchu.release.vectors import load_vectors
+from netchu.tracking.samples import draw_samples
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

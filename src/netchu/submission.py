@@ -15,14 +15,14 @@ from tqdm import tqdm
 
 from netchu import budget
 from netchu.atomic import atomic_path
-from netchu.decode import Reading
-from netchu.ensemble import Ensemble
+from netchu.decoding.decoders import Reading
+from netchu.ensemble.recipe import read_recipe
+from netchu.ensemble.recogniser import Ensemble
 from netchu.errors import NetchuError
-from netchu.labelfiles import find_images, read_table
-from netchu.predict import share
 from netchu.preprocess import Image, read_image
-from netchu.recipe import read_recipe
-from netchu.samples import draw_samples
+from netchu.readers.labelfiles import find_images, read_table
+from netchu.tracking.samples import draw_samples
+from netchu.training.predict import share
 
 CHUNK = 256  # images opened at once; within it, lines of one width share batches
 

@@ -21,13 +21,13 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from netchu.config import Config, load_config
-from netchu.dataset import BucketSampler, Collate
-from netchu.engine import Trainer
 from netchu.errors import NetchuError, run_main
-from netchu.losses import CtcObjective
-from netchu.model import build_model
-from netchu.optimizer import build_optimizer
+from netchu.network.losses import CtcObjective
+from netchu.network.model import build_model
 from netchu.precision import autocast, choose_precision
+from netchu.training.dataset import BucketSampler, Collate
+from netchu.training.engine import Trainer
+from netchu.training.optimizer import build_optimizer
 
 WIDTH, LETTERS, CLASSES = 800, 40, 160  # a usual line, for trials without data
 LARGER = 1.05  # a larger batch must be that much faster to be chosen

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from netchu.config import load_config
 from netchu.errors import NetchuError, run_main
 from netchu.interruption import Interruption
-from netchu.tunereport import write_results
-from netchu.tuning import OBJECTIVES, PRUNERS, Plan, SharedStudy, load_space, training_objective
+from netchu.training.tunereport import write_results
+from netchu.training.tuning import OBJECTIVES, PRUNERS, Plan, SharedStudy, load_space, training_objective
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -10,7 +10,7 @@ import torch
 
 from netchu.errors import NetchuError, run_main
 from netchu.lines import find_lines
-from netchu.release import FOLDER, RECIPE, ROOT
+from netchu.release.folder import FOLDER, RECIPE, ROOT
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 TOKEN = "NETCHU_TOKEN"  # environment variable

@@ -13,9 +13,9 @@ from os.path import commonprefix
 import numpy as np
 from numpy.typing import NDArray
 
-from netchu.align import best_path
 from netchu.charset import BLANK, Charset, normalise
-from netchu.decode import LogProbs, Reading
+from netchu.decoding.align import best_path
+from netchu.decoding.decoders import LogProbs, Reading
 from netchu.metrics import align as align_texts
 
 MOST = 3  # alternatives of a character

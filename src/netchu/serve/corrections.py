@@ -19,7 +19,7 @@ from netchu.errors import NetchuError
 from netchu.preprocess import Image
 from netchu.serve.store import Sample, Store
 from netchu.serve.uploads import RefusalError, content_id, encode_png
-from netchu.tracking import write_json
+from netchu.tracking.runfolder import write_json
 
 HOLD_OUT_EVERY = 5
 MAX_CHARACTERS = 300

@@ -19,14 +19,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from netchu.charset import Charset
-from netchu.checkpoint import read_bundle
 from netchu.config import from_dict
-from netchu.engine import fit
+from netchu.ensemble.recipe import read_recipe, write_recipe
 from netchu.errors import NetchuError, run_main
-from netchu.labelfiles import read_json
 from netchu.manifest import read_manifest
-from netchu.recipe import read_recipe, write_recipe
-from netchu.resume import has_state
+from netchu.network.checkpoint import read_bundle
+from netchu.readers.labelfiles import read_json
 from netchu.serve.decision import compare
 from netchu.serve.retraining import (
     SOURCE,
@@ -36,7 +34,9 @@ from netchu.serve.retraining import (
     read_plan,
     replace_members,
 )
-from netchu.tracking import write_json
+from netchu.tracking.runfolder import write_json
+from netchu.training.engine import fit
+from netchu.training.resume import has_state
 
 STOPPED = 3  # exit status
 BUSY = 60  # seconds to wait for an earlier process of the same job

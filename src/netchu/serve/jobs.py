@@ -15,13 +15,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from netchu.recipe import read_recipe
+from netchu.ensemble.recipe import read_recipe
 from netchu.serve.finetune import STOPPED
 from netchu.serve.retraining import Plan, read_progress
 from netchu.serve.store import CANCELLED, DONE, FAILED, INTERRUPTED, RUNNING, Job, Store
 from netchu.serve.uploads import RefusalError
 from netchu.serve.versions import Versions
-from netchu.tracking import write_json
+from netchu.tracking.runfolder import write_json
 
 GRACE = 30.0  # seconds that a process may take to save its state
 

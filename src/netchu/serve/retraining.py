@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from netchu.charset import Charset
-from netchu.checkpoint import read_bundle
 from netchu.config import ALL_DATA_FOLD, Config, from_dict
+from netchu.ensemble.recipe import Recipe
 from netchu.errors import NetchuError
 from netchu.manifest import TRAIN_ONLY, Line, image_hash, read_manifest, split, write_manifest
-from netchu.recipe import Recipe
-from netchu.tracking import read_log, write_json
+from netchu.network.checkpoint import read_bundle
+from netchu.tracking.runfolder import read_log, write_json
 
 SOURCE = "corrections"
 MOST_COPIES = 10  # of a correction in the manifest

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from netchu.atomic import atomic_path
-from netchu.checkpoint import hash_file
-from netchu.ensemble import Ensemble
+from netchu.decoding.reading import Settings
+from netchu.ensemble.recipe import Recipe, read_recipe, write_recipe
+from netchu.ensemble.recogniser import Ensemble
 from netchu.errors import NetchuError
+from netchu.network.checkpoint import hash_file
 from netchu.preprocess import Image
-from netchu.reading import Settings
-from netchu.recipe import Recipe, read_recipe, write_recipe
 from netchu.registry import Registry
 from netchu.serve.confidence import DetailedReading, detail
 from netchu.serve.corrections import sync_folder

@@ -1,0 +1,64 @@
+"""Members of an ensemble as selection sees them: a bundle, its out-of-fold outputs, its speed on this machine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from netchu.budget import measure
+from netchu.decoding.combination import Places, frame_places
+from netchu.ensemble.oof import OutOfFold, load_oof, merge_oof
+from netchu.errors import NetchuError
+from netchu.network.checkpoint import load_bundle
+from netchu.training.predict import predict
+
+TIMED = 8  # lines that a member's speed is measured on
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A bundle to deploy and what its runs said of lines that they never saw."""
+
+    bundle: Path
+    oof: OutOfFold
+
+
+def read_member(argument: str) -> Member:
+    """The member of `RUN_FOLDER` or `BUNDLE=OOF[,OOF...]`; raises NetchuError for a missing file."""
+    bundle, equals, files = argument.partition("=")
+    folder = Path(argument)
+    path = Path(bundle) if equals else folder / "best.safetensors"
+    parts = [Path(file) for file in files.split(",")] if equals else [folder / "oof.npz"]
+    measure([path])
+    return Member(path, merge_oof([load_oof(part) for part in parts]))
+
+
+def align(members: Sequence[Member]) -> list[Member]:
+    """The members with the lines that all of them have, in one order.
+
+    Raises NetchuError when charsets differ or no line is common.
+    """
+    first = members[0]
+    common = set(first.oof.ids).intersection(*(m.oof.ids for m in members))
+    for member in members:
+        if member.oof.charset != first.oof.charset:
+            raise NetchuError(f"{member.bundle}: its charset differs from that of {first.bundle}; use one manifest")
+    if not common:
+        raise NetchuError(f"{members[-1].bundle}: shares no held-out line with the others; hold out the same folds")
+    order = sorted(common)
+    return [Member(m.bundle, m.oof.at([m.oof.ids.index(name) for name in order])) for m in members]
+
+
+def places_of(oof: OutOfFold, i: int) -> Places:
+    """Where the frames of line i stand."""
+    return frame_places(len(oof.log_probs[i]), oof.width_stride, oof.geometry, oof.widths[i])
+
+
+def time_member(member: Member) -> float:
+    """Seconds a line of a bundle, one line at a time, on blank lines as wide as the held-out ones."""
+    bundle, oof = load_bundle(member.bundle), member.oof
+    widths = sorted(oof.widths)[:: max(1, len(oof.widths) // TIMED)][:TIMED]
+    inputs = [np.zeros((1, oof.geometry.height, oof.geometry.input_width(w)), np.float32) for w in widths]
+    predict(bundle.model, inputs[:1], batch_size=1)
+    return float(np.mean([p.seconds for p in predict(bundle.model, inputs, batch_size=1)]))

@@ -1,0 +1,7 @@
+"""The command: python -m netchu.export, see `targets`."""
+
+from netchu.errors import run_main
+from netchu.export.targets import main
+
+if __name__ == "__main__":
+    run_main(main)

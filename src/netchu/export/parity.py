@@ -1,0 +1,98 @@
+"""Whether an export still reads what its bundle reads: on drawn lines to the last digit, on real lines by CER."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from netchu.charset import Charset
+from netchu.decoding.decoders import LogProbs, greedy
+from netchu.errors import NetchuError
+from netchu.export.program import Run
+from netchu.export.vectors import drawn_lines
+from netchu.manifest import Line
+from netchu.metrics import Scores, score
+from netchu.network.checkpoint import Bundle
+from netchu.preprocess import Geometry, preprocess, read_image
+from netchu.training.predict import predict
+
+MAX_DIFFERENCE = 1e-3  # of log-probabilities
+CHUNK = 128  # lines in memory at once
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """Drawn lines of several widths through both models: the largest difference, the texts, the exported log_probs."""
+
+    widths: list[int]
+    difference: float
+    texts: list[tuple[str, str]]  # (bundle, exported)
+    outputs: list[LogProbs]
+
+    @property
+    def same_text(self) -> bool:
+        """Whether every line is read alike."""
+        return all(a == b for a, b in self.texts)
+
+    def __str__(self) -> str:
+        widths = ", ".join(map(str, self.widths))
+        return f"widths {widths}: largest difference of log_probs {self.difference:.1e}, " + (
+            "same text" if self.same_text else "other text"
+        )
+
+
+def compare(bundle: Bundle, run: Run) -> Parity:
+    """Read the drawn lines with both, one at a time and then two in one batch.
+
+    Raises NetchuError when the export does not run at one of the widths.
+    """
+    geometry = Geometry.of(bundle.cfg)
+    inputs = [preprocess(image, geometry) for image in drawn_lines()]
+    expected = [p.log_probs for p in predict(bundle.model.cpu(), inputs, precision="fp32")]
+    pairs = np.stack([inputs[1], inputs[1][:, :, ::-1]])
+    try:
+        found, batch = [run(image[None])[0] for image in inputs], run(pairs)
+    except Exception as error:  # each runtime has its own class
+        cause = str(error).strip().splitlines()[0][:200]
+        raise NetchuError(
+            f"{bundle.path}: its export was not written, since it does not run at every width ({cause}); "
+            "try another format, such as --to torchscript"
+        ) from error
+    mirrored = predict(bundle.model, [pairs[1]], precision="fp32")[0].log_probs
+    both = [*zip(expected, found, strict=True), *zip((expected[1], mirrored), batch, strict=True)]
+    return Parity(
+        widths=[image.shape[2] for image in inputs],
+        difference=max(float(np.abs(a - b).max()) if a.shape == b.shape else float("inf") for a, b in both),
+        texts=[(greedy(a, bundle.charset).text, greedy(b, bundle.charset).text) for a, b in both],
+        outputs=found,
+    )
+
+
+def refuse_difference(parity: Parity, path: Path) -> None:
+    """Raise NetchuError when an export is further than MAX_DIFFERENCE from its bundle, or reads another text."""
+    if not parity.difference <= MAX_DIFFERENCE or not parity.same_text:
+        raise NetchuError(
+            f"{path}: not written, since it does not read like its bundle ({parity}; {MAX_DIFFERENCE:g} is allowed); "
+            "export to another format and report this network"
+        )
+
+
+def score_both(bundle: Bundle, run: Run, lines: Sequence[Line]) -> tuple[Scores, Scores]:
+    """(bundle's, export's) scores on labelled lines, both greedy and float32 where they have floats."""
+    geometry, labels = Geometry.of(bundle.cfg), [line.text for line in lines]
+    ours: list[str] = []
+    theirs: list[str] = []
+    with tqdm(total=len(lines), unit="line", desc="reading with both") as bar:
+        for start in range(0, len(lines), CHUNK):
+            inputs = [preprocess(read_image(line.path), geometry) for line in lines[start : start + CHUNK]]
+            expected = predict(bundle.model.cpu(), inputs, precision="fp32")
+            ours += [greedy(p.log_probs, bundle.charset).text for p in expected]
+            theirs += [_text(run, image, bundle.charset) for image in inputs]
+            bar.update(len(inputs))
+    return score(ours, labels), score(theirs, labels)
+
+
+def _text(run: Run, image: np.ndarray, charset: Charset) -> str:
+    return greedy(run(image[None])[0], charset).text

@@ -1,0 +1,161 @@
+"""Export a bundle and prove the result: python -m netchu.export BUNDLE --to onnx|int8|torchscript|executorch.
+
+Every export is compared with its bundle on drawn lines of three widths, and with --manifest, or --images and --labels,
+on real lines by CER. What does not read like its bundle is not written.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from netchu.atomic import atomic_path
+from netchu.errors import NetchuError
+from netchu.export.onnxfile import write_onnx, write_signed
+from netchu.export.package import write_package
+from netchu.export.parity import compare, refuse_difference, score_both
+from netchu.export.program import Run, run_executorch, run_torchscript, write_executorch, write_torchscript
+from netchu.export.quantise import SCHEMES
+from netchu.lite import LiteRecogniser
+from netchu.manifest import Line, read_manifest, split
+from netchu.network.checkpoint import Bundle, load_bundle
+from netchu.preprocess import Geometry, preprocess, read_image
+from netchu.submission import read_labels
+
+CALIBRATION = 64  # lines that the ranges of static int8 are measured on; none of them is scored
+MAX_RISE = 0.05  # points of CER (per cent) that int8 may cost
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What an export may use besides the bundle: lines to calibrate on, lines to score, and how to quantise."""
+
+    calibration: list[Line] = field(default_factory=list)
+    scored: list[Line] = field(default_factory=list)
+    scheme: str = "weight-only"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A format: its file suffix, how it is written and run, and whether it must agree to the last digit."""
+
+    suffix: str
+    write: Callable[[Bundle, Path, Material], None]
+    run: Callable[[Path], Run]
+    exact: bool = True
+
+
+def export(bundle: Bundle, to: str, out: Path, material: Material, *, package: Path | None, trained_on: str) -> None:
+    """Write `bundle` to `out` in the format `to`, print what was compared, and pack it when `package` is given.
+
+    Raises NetchuError, and leaves no file, for a network that the format cannot hold, and for an export that reads
+    other text, or as int8 whose CER on `material.scored` rises by more than MAX_RISE points.
+    """
+    target, scores = TARGETS[to], None
+    if not target.exact and not material.scored:
+        raise NetchuError(
+            f"--to {to}: needs labelled lines to measure its CER; give --manifest, or --images and --labels"
+        )
+    with atomic_path(out) as temporary:
+        target.write(bundle, temporary, material)
+        run = target.run(temporary)
+        parity = compare(bundle, run)
+        if target.exact:
+            refuse_difference(parity, out)
+        print(f"{out}: {temporary.stat().st_size / 1e6:.3f} MB; {parity}")
+        if material.scored:
+            scores = score_both(bundle, run, material.scored)
+            print(f"bundle  {scores[0]}\nexport  {scores[1]}")
+            rise = 100 * (scores[1].cer - scores[0].cer)
+            if not target.exact and rise > MAX_RISE:
+                others = ", ".join(scheme for scheme in SCHEMES if scheme != material.scheme)
+                raise NetchuError(
+                    f"{out}: not written, since int8 ({material.scheme}) raises CER by {rise:.3f} points and "
+                    f"{MAX_RISE:g} are allowed; try --scheme {others}, or --to onnx"
+                )
+    if package is not None:
+        write_package(package, out, to, bundle, parity.outputs, scores=scores, trained_on=trained_on)
+        print(f"{package}: {package.stat().st_size / 1e6:.3f} MB with model, charset, test vectors and card")
+
+
+def write_int8(bundle: Bundle, path: Path, material: Material) -> None:
+    """The float32 ONNX export of a bundle, quantised by `material.scheme`."""
+    geometry = Geometry.of(bundle.cfg)
+    inputs = [preprocess(read_image(line.path), geometry) for line in material.calibration]
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+        write_onnx(bundle, source)
+        SCHEMES[material.scheme](source, target, inputs)
+        write_signed(bundle, target, path, f"int8 {material.scheme}")
+
+
+def choose_lines(args: argparse.Namespace, bundle: Bundle) -> Material:
+    """Lines to calibrate on and lines to score, from --manifest or from --images and --labels; never the same line.
+
+    Of a manifest the lines of the bundle's own held-out fold are scored; a bundle that held nothing out is scored on
+    lines that it was trained on, and says so.
+    """
+    if args.manifest and (args.images or args.labels):
+        raise NetchuError("--manifest: holds images and labels already; leave --images and --labels out")
+    if bool(args.images) != bool(args.labels):
+        raise NetchuError("--images and --labels belong together: a folder, and a file of id, tab, text")
+    if args.manifest:
+        others, scored = split(read_manifest(args.manifest), bundle.cfg.fold)
+        others = [line for line in others if line.is_real] or others
+        if not scored:
+            print("note: this bundle held no fold out, so it is scored on lines that it was trained on")
+            return Material(_every(others, CALIBRATION), _apart(others, CALIBRATION), args.scheme)
+        return Material(_every(others, CALIBRATION), scored, args.scheme)
+    if args.images:
+        lines = [Line(args.images / name, text) for name, text in read_labels(args.labels, args.images).items()]
+        if args.to == "int8" and args.scheme == "static":
+            return Material(_every(lines, CALIBRATION), _apart(lines, CALIBRATION), args.scheme)
+        return Material([], lines, args.scheme)
+    return Material(scheme=args.scheme)
+
+
+def _every(lines: Sequence[Line], count: int) -> list[Line]:
+    """`count` lines, or a third of fewer, evenly spread."""
+    return list(lines[:: max(3, -(-len(lines) // count))])
+
+
+def _apart(lines: Sequence[Line], count: int) -> list[Line]:
+    """The lines that `_every` leaves."""
+    step = max(3, -(-len(lines) // count))
+    return [line for i, line in enumerate(lines) if i % step]
+
+
+def main() -> None:
+    """Read the arguments, choose lines, export."""
+    parser = argparse.ArgumentParser(prog="netchu.export", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE.safetensors")
+    parser.add_argument("--to", choices=TARGETS, required=True)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: the bundle's name with another suffix")
+    parser.add_argument("--manifest", type=Path, metavar="FILE.csv", help="score the bundle's held-out fold")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="with --labels: score these lines")
+    parser.add_argument("--labels", type=Path, metavar="FILE.tsv", help="id, tab, text")
+    parser.add_argument("--lines", type=int, default=0, metavar="N", help="score about N of the lines; 0: all")
+    parser.add_argument("--scheme", choices=SCHEMES, default="weight-only", help="of int8")
+    parser.add_argument("--package", type=Path, metavar="FILE.zip", help="also pack model, charset, vectors and card")
+    parser.add_argument("--trained-on", default="", metavar="TEXT", help="for the card: the lines that it learnt from")
+    args = parser.parse_args()
+    if args.lines < 0:
+        raise NetchuError(f"--lines {args.lines}: expected 0 or more")
+    bundle = load_bundle(args.bundle)
+    material = choose_lines(args, bundle)
+    if args.lines:
+        step = max(1, len(material.scored) // args.lines)
+        material = Material(material.calibration, material.scored[::step], material.scheme)
+    out = args.out or args.bundle.with_suffix(TARGETS[args.to].suffix)
+    export(bundle, args.to, out, material, package=args.package, trained_on=args.trained_on)
+
+
+TARGETS: dict[str, Target] = {
+    "onnx": Target(
+        ".onnx", lambda bundle, path, _: write_onnx(bundle, path), lambda path: LiteRecogniser(path).log_probs
+    ),
+    "int8": Target(".int8.onnx", write_int8, lambda path: LiteRecogniser(path).log_probs, exact=False),
+    "torchscript": Target(".pt", lambda bundle, path, _: write_torchscript(bundle, path), run_torchscript),
+    "executorch": Target(".pte", lambda bundle, path, _: write_executorch(bundle, path), run_executorch),
+}

@@ -1,0 +1,57 @@
+"""Bundles made of other bundles: an int8 twin of half the size, and the average of several fine-tunes (a soup).
+
+Source of the average: Wortsman et al. 2022, "Model soups" (arXiv:2203.05482). It needs fine-tunes of one pretrained
+bundle; whether it reads better than its parts is for `python -m netchu.ensemble oof` to say.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from netchu.errors import NetchuError
+from netchu.network.checkpoint import hash_file, read_bundle, write_bundle
+from netchu.network.quantisation import quantise
+
+GEOMETRY = ("height", "max_width", "pad", "backbone", "stages", "width_stride", "neck", "hidden", "neck_layers")
+
+
+def pack_int8(bundle: Path, out: Path) -> None:
+    """Write a bundle's int8 twin."""
+    tensors, about = read_bundle(bundle)
+    write_bundle(out, quantise(tensors), {**about, "hashes": {**about["hashes"], "packed_from": hash_file(bundle)}})
+
+
+def average_bundles(bundles: Sequence[Path], out: Path, weights: Sequence[float] | None = None) -> None:
+    """Write the weighted mean of bundles' weights as one fp16 bundle.
+
+    Raises NetchuError for fewer than two bundles, weights that do not pair, or bundles that differ in geometry, charset
+    or pretraining.
+    """
+    if len(bundles) < 2:
+        raise NetchuError("a soup needs two bundles or more; name them with --bundles")
+    shares = list(weights) if weights is not None else [1.0] * len(bundles)
+    if len(shares) != len(bundles) or min(shares) < 0 or sum(shares) <= 0:
+        raise NetchuError(f"{len(bundles)} bundles need as many weights, 0 or more, not {shares}")
+    first, about = read_bundle(bundles[0])
+    total = {name: torch.zeros_like(tensor, dtype=torch.float32) for name, tensor in first.items()}
+    for path, share in zip(bundles, shares, strict=True):
+        tensors, theirs = read_bundle(path)
+        for key in (*GEOMETRY, "load_weight"):
+            if theirs["config"].get(key) != about["config"].get(key):
+                raise NetchuError(
+                    f"{path}: {key} is {theirs['config'].get(key)!r}, in {bundles[0]} {about['config'].get(key)!r}; "
+                    "average fine-tunes of one pretrained bundle only"
+                )
+        if theirs["charset"] != about["charset"]:
+            raise NetchuError(f"{path}: its charset differs from that of {bundles[0]}; train them on one manifest")
+        for name, tensor in tensors.items():
+            total[name] += tensor.float() * (share / sum(shares))
+    stored = {}
+    for name, tensor in total.items():
+        whole = not first[name].is_floating_point()
+        half = tensor.half()
+        stored[name] = tensor.round().to(first[name].dtype) if whole else half if half.isfinite().all() else tensor
+    sources = {f"averaged_{i}": hash_file(path) for i, path in enumerate(bundles, 1)}
+    about = {**about, "metrics": {}, "hashes": {**about["hashes"], **sources}}
+    write_bundle(out, stored, about)

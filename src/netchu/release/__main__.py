@@ -1,0 +1,7 @@
+"""The command: python -m netchu.release, see `folder`."""
+
+from netchu.errors import run_main
+from netchu.release.folder import main
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,164 @@
+"""MODEL_CARD.md of a release: what it is, what it learnt from and under which terms, how it was measured, its limits.
+
+Everything is taken from the files themselves: the bundles' configs, the manifests, the figures that the selection left
+in the recipe. What nobody measured is said to be not measured.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from netchu.atomic import atomic_path
+from netchu.budget import MEGABYTE
+from netchu.config import ALL_DATA_FOLD
+from netchu.decoding.ngram import load_ngram
+from netchu.ensemble.recipe import Recipe
+from netchu.manifest import Line, read_manifest
+from netchu.metrics import score
+from netchu.network.checkpoint import hash_file
+from netchu.release.figures import ReleasedBundle, describe_figures
+from netchu.release.vectors import Vector
+
+TERMS = {
+    "kalapa": "Kalapa 2023 handwriting challenge: public challenge data without an open licence.",
+    "cinnamon": "Cinnamon AI 2018 address challenge: public challenge data without an open licence.",
+}
+UNKNOWN = "terms not stated here; ask its owner."
+CARD = """# The released ensemble of netchu
+
+Reads handwritten Vietnamese address lines, one line an image: {parts}. It runs without a network, on a processor alone
+or on a GPU.
+
+```
+python infer.py --images DIR
+```
+
+## Files
+
+What reading opens; MB are 10^6 bytes. `vectors.json` (test vectors), `ensemble_choices.csv` (what else was tried) and
+this card are never opened.
+
+| file | MB | SHA-256 |
+|---|---|---|
+{files}
+
+## Training
+
+| bundle | network | height / stride, pixels | reads lines at | started from | epochs | made lines | trained on |
+|---|---|---|---|---|---|---|---|
+{training}
+
+The whole config of a run, its seed included, and a hash of its weights travel inside its bundle.
+
+## Data and its terms
+
+| manifest | source | kind | lines | writers |
+|---|---|---|---|---|
+{data}
+
+{terms}
+- Made lines: drawn by `synthetic_data/` after fonts under the SIL Open Font Licence 1.1, nobody's handwriting. Those of
+  `gendata_aug.py` hold ink of the real lines and stand under their terms.
+
+No image and no label file of a challenge is passed on with these weights. Whether weights that learnt from such data
+may be used for a purpose is for whoever uses them to clear. {language}
+
+## Figures
+
+{figures}
+
+## Test vectors
+
+`vectors.json`: {vectors} `python -m pytest tests/test_release.py` reads them again.
+
+## Intended use
+
+Proposing the text of handwritten Vietnamese addresses, line by line, to a person who checks what matters; research on
+reading handwriting; a start for fine-tuning on one's own lines (`load_weight`).
+
+## Limits
+
+- Characters outside of its charset are never answered. The charset: `{charset}`
+- Lines of addresses only: no printed text, no other scripts, no whole pages (`python -m netchu.lines` cuts those).
+- Places that are rare or new may be read as a near known one; a house number is only as good as its ink.
+- Its writers are those of the sources above, not a sample of all people who write Vietnamese.
+- Not for telling who wrote something, and not for decisions about people unless a person looks at the image.
+"""
+
+
+def write_card(
+    path: Path,
+    recipe: Recipe,
+    bundles: Sequence[ReleasedBundle],
+    vectors: Sequence[Vector],
+    manifests: Iterable[Path],
+) -> None:
+    """Write the card beside the files of a release; `manifests` are what its bundles were trained on."""
+    known = {hash_file(file): (file.name, read_manifest(file)) for file in manifests}
+    held = [("a character n-gram model", recipe.language), ("a gazetteer", recipe.places)]
+    read = score([v.text for v in vectors], [v.label for v in vectors])
+    text = CARD.format(
+        parts=", ".join([f"{len(bundles)} bundle{'s' * (len(bundles) > 1)}", *(name for name, file in held if file)]),
+        files="\n".join(_file_rows(recipe)),
+        training="\n".join(
+            _training_row(bundle, {key: name for key, (name, _) in known.items()}) for bundle in bundles
+        ),
+        data="\n".join(row for name, lines in known.values() for row in _data_rows(name, lines)),
+        terms="\n".join(_terms(line for _, lines in known.values() for line in lines)),
+        language=_language(recipe),
+        figures=describe_figures(recipe.measured or {}, bundles),
+        vectors=f"{read.lines} made lines and what is read in them in float32, {round(read.exact * read.lines)} of "
+        f"them exactly (CER {100 * read.cer:.2f} %; made lines say little about people's hands).",
+        charset=bundles[0].about["charset"],
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _file_rows(recipe: Recipe) -> list[str]:
+    files = {file: file.stat().st_size / MEGABYTE for file in recipe.files}
+    rows = [f"| `{file.name}` | {size:.3f} | `{hash_file(file)}` |" for file, size in files.items()]
+    return [*rows, f"| together | {sum(files.values()):.3f} | |"]
+
+
+def _training_row(bundle: ReleasedBundle, manifests: dict[str, str]) -> str:
+    config, digest = bundle.about["config"], bundle.about["hashes"].get("manifest", "")
+    source = config.get("synthetic_source")
+    cells = [
+        f"`{bundle.file.name}`",
+        f"{config['backbone']}, {config['neck']} {config['hidden']}",
+        f"{config['height']} / {config['width_stride']}",
+        ", ".join(f"{stretch:g}" for stretch in bundle.stretches) + " x their width",
+        config.get("load_weight") or ("timm's ImageNet weights" if config.get("pretrained") else "random weights"),
+        str(config["epochs"]),
+        f"{source}, share {config['synthetic_share']:g}" if source else "as in the manifest",
+        (manifests.get(digest, f"a manifest that is not at hand, {digest[:12]}") if digest else "no manifest")
+        + (", every line" if config["fold"] == ALL_DATA_FOLD else f", all but fold {config['fold']}"),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _data_rows(name: str, lines: Sequence[Line]) -> list[str]:
+    counts = Counter((line.source, line.aug) for line in lines)
+    writers: dict[tuple[str, str], set[str]] = {key: set() for key in counts}
+    for line in lines:
+        writers[line.source, line.aug] |= {line.writer_id} - {""}
+    return [
+        f"| {name} | {key[0] or '-'} | {'made' if key[1] else 'real'} | {count} | {len(writers[key]) or 'unknown'} |"
+        for key, count in sorted(counts.items())
+    ]
+
+
+def _terms(lines: Iterable[Line]) -> list[str]:
+    sources = sorted({line.source for line in lines if line.is_real})
+    return [
+        f"- {source or 'No source'}: {TERMS.get(source, 'terms not stated here; ask its owner.')}" for source in sources
+    ]
+
+
+def _language(recipe: Recipe) -> str:
+    if not recipe.language:
+        return ""
+    folds = ", ".join(map(str, load_ngram(recipe.language).folds))
+    learnt = f"labels of folds {folds}, of which it holds runs of a few characters" if folds else "no label"
+    return f"The n-gram model learnt made-up addresses and {learnt}."

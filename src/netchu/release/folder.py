@@ -1,0 +1,174 @@
+"""`python -m netchu.release`: an ensemble.json and everything that it opens -> `weights/release/`, ready to commit.
+
+The figures of a selection are out of fold: measured with bundles that were trained without the fold that they read.
+What is released may be their twins, trained on every line: `--replace MEASURED.safetensors=RELEASED.safetensors`. The
+folder appears whole, and only after the copy has read its own test vectors; until then an older release stays.
+"""
+
+import argparse
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from netchu.atomic import atomic_folder
+from netchu.budget import BUDGET_MB, MEGABYTE, check, measure, table
+from netchu.ensemble.choices import choices_path
+from netchu.ensemble.recipe import Recipe, read_recipe, write_recipe
+from netchu.errors import NetchuError
+from netchu.network.checkpoint import hash_file, read_stored, write_bundle
+from netchu.network.packing import GEOMETRY
+from netchu.release.card import write_card
+from netchu.release.figures import ReleasedBundle
+from netchu.release.vectors import differences, make_vectors, open_exact, save_vectors
+
+ROOT = Path(__file__).resolve().parents[3]  # of the repository
+FOLDER = Path("weights") / "release"
+RECIPE, VECTORS, CARD, CHOICES = "ensemble.json", "vectors.json", "MODEL_CARD.md", "ensemble_choices.csv"
+LARGEST_MB = 25.0  # a bundle stays under it, 10^6 bytes each
+
+
+def default_recipe(beside: Path | None = None) -> Path:
+    """The released ensemble.json: in the folder `beside` (a script's), else the repository, else where one works.
+
+    Raises NetchuError when there is none.
+    """
+    folders = [folder / FOLDER for folder in (beside, ROOT, Path.cwd()) if folder]
+    for folder in folders:
+        if (folder / RECIPE).is_file():
+            return folder / RECIPE
+    raise NetchuError(
+        f"{folders[0] / RECIPE}: no released ensemble; copy {FOLDER} of the repository there, or name other models "
+        "with --bundles or --ensemble"
+    )
+
+
+def release(
+    recipe: Path,
+    out: Path,
+    *,
+    lines: Path,
+    manifests: Sequence[Path],
+    replaced: Mapping[Path, Path] | None = None,
+    budget_mb: float = BUDGET_MB,
+) -> Recipe:
+    """Write the folder `out` and return the recipe in it.
+
+    `lines`: made lines for the test vectors; `manifests`: what the bundles were trained on, for the card; `replaced`:
+    measured bundle -> the one that is released for it. Raises NetchuError for what cannot be opened, a replacement that
+    is no twin, sizes over the limits, or a copy that does not read its own vectors.
+    """
+    measured = read_recipe(recipe)
+    chosen = swap(measured, replaced or {})
+    with atomic_folder(out) as folder:
+        copied = _copy(chosen, measured, folder)
+        write_recipe(folder / RECIPE, copied)
+        copied = read_recipe(folder / RECIPE)
+        sizes = measure(copied.files)
+        print(table(sizes, budget_mb))
+        for path in copied.bundles:
+            if path.stat().st_size >= LARGEST_MB * MEGABYTE:
+                raise NetchuError(
+                    f"{path.name}: {path.stat().st_size / MEGABYTE:.3f} MB, a released bundle stays under "
+                    f"{LARGEST_MB:g} MB; make its int8 twin or leave it out"
+                )
+        check(sizes, budget_mb)
+        vectors = make_vectors(lines, open_exact(chosen))
+        save_vectors(folder / VECTORS, vectors)
+        if wrong := differences(open_exact(copied), vectors):
+            raise NetchuError(f"{out}: the copy does not read its own vectors ({wrong[0]}); nothing was replaced")
+        if choices_path(recipe).is_file():
+            shutil.copyfile(choices_path(recipe), folder / CHOICES)
+        pairs = dict(zip(copied.bundles, measured.bundles, strict=True))
+        members = list(zip(copied.bundles, copied.all_stretches, strict=True))
+        bundles = [
+            ReleasedBundle(file, read_stored(file)[1], read_stored(twin)[1], tuple(s for b, s in members if b == file))
+            for file, twin in pairs.items()
+        ]
+        write_card(folder / CARD, copied, bundles, vectors, manifests)
+    print(f"{out}: {len(bundles)} bundles, {sum(sizes.values()) / MEGABYTE:.3f} MB, {len(vectors)} test vectors")
+    return read_recipe(out / RECIPE)
+
+
+def swap(recipe: Recipe, replaced: Mapping[Path, Path]) -> Recipe:
+    """The recipe with other bundles; raises NetchuError for one that it does not hold or that is of another kind."""
+    by_path = {old.resolve(): new for old, new in replaced.items()}
+    unknown = by_path.keys() - {path.resolve() for path in recipe.bundles}
+    if unknown:
+        names = ", ".join(map(str, recipe.bundles))
+        raise NetchuError(f"--replace {sorted(unknown)[0]}: is no bundle of {recipe.path}; it holds {names}")
+    for old, new in replaced.items():
+        (_, before), (_, after) = read_stored(old), read_stored(new)
+        wrong = [key for key in GEOMETRY if before["config"].get(key) != after["config"].get(key)]
+        wrong += ["charset"] if before["charset"] != after["charset"] else []
+        if wrong:
+            raise NetchuError(f"{new}: its {wrong[0]} differs from that of {old}; release a twin of what was measured")
+    return replace(recipe, bundles=tuple(by_path.get(path.resolve(), path) for path in recipe.bundles))
+
+
+def portable(text: str) -> str:
+    """The text, absolute paths cut to their last two parts (a folder: one), without the maker's machine."""
+
+    def cut(match: re.Match[str]) -> str:
+        path = PurePosixPath(match[0])
+        return "/".join(path.parts[-2:] if path.suffix else path.parts[-1:])
+
+    return re.sub(r"(?<![\w.~/])/[^\s=,'\"]+", cut, text)
+
+
+def _copy(chosen: Recipe, measured: Recipe, folder: Path) -> Recipe:
+    """Copy all files under their released names; the recipe of the copies."""
+    names: dict[Path, Path] = {}  # one bundle may stand in a recipe more than once
+    for path in chosen.bundles:
+        if path.resolve() not in names:
+            tensors, about = read_stored(path)
+            config: dict[str, Any] = about["config"]
+            stem = config.get("name") or "member"
+            number = sum(copy.stem.rsplit("~", 1)[0] == stem for copy in names.values())
+            names[path.resolve()] = folder / (f"{stem}~{number + 1}.safetensors" if number else f"{stem}.safetensors")
+            config |= {key: portable(config.get(key, "")) for key in ("manifest", "output_dir", "load_weight")}
+            write_bundle(names[path.resolve()], tensors, about)
+    language, places = folder / "language.nlm", folder / "places.tsv"
+    for source, target in ((chosen.language, language), (chosen.places, places)):
+        if source:
+            shutil.copyfile(source, target)
+    figures = dict(measured.measured or {})
+    figures["command"] = portable(figures.get("command", ""))
+    figures["measured_with"] = {
+        names[new.resolve()].name: hash_file(old) for new, old in zip(chosen.bundles, measured.bundles, strict=True)
+    }
+    return replace(
+        chosen,
+        bundles=tuple(names[path.resolve()] for path in chosen.bundles),
+        language=language if chosen.language else None,
+        places=places if chosen.places else None,
+        measured=figures,
+        path=None,
+    )
+
+
+def main() -> None:
+    """Read the arguments and release."""
+    parser = argparse.ArgumentParser(prog="python -m netchu.release", description="Everything that an ensemble opens")
+    parser.add_argument("--ensemble", type=Path, default=Path("ensemble.json"), metavar="FILE.json")
+    parser.add_argument("--lines", type=Path, required=True, metavar="DIR", help="made lines for the test vectors")
+    parser.add_argument(
+        "--manifest", type=Path, nargs="+", required=True, metavar="FILE", help="what the bundles were trained on"
+    )
+    parser.add_argument(
+        "--replace", action="append", default=[], metavar="OLD=NEW", help="release NEW, a twin, for the measured OLD"
+    )
+    parser.add_argument("--budget-mb", type=float, default=BUDGET_MB, help="limit on all files, 10^6 bytes each")
+    parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR")
+    args = parser.parse_args()
+    replaced = {}
+    for pair in args.replace:
+        old, equals, new = pair.partition("=")
+        if not (old and equals and new):
+            raise NetchuError(f"--replace {pair}: expected OLD.safetensors=NEW.safetensors")
+        replaced[Path(old)] = Path(new)
+    release(
+        args.ensemble, args.out, lines=args.lines, manifests=args.manifest, replaced=replaced, budget_mb=args.budget_mb
+    )

@@ -1,0 +1,105 @@
+"""Test vectors of a release: made lines and what the released ensemble reads in them.
+
+A JSON file with `tolerance` (of a confidence) and `lines`: each an image file (`image`, base64 of JPEG or PNG bytes, as
+the generator stored it), its `label`, the `text` that is read and its `confidence`. Readings are made in float32, so
+that a processor with bfloat16 reads the same as one without; a port to another language has `export.vectors` instead.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from netchu.atomic import atomic_path
+from netchu.ensemble.recipe import Recipe
+from netchu.ensemble.recogniser import Ensemble
+from netchu.errors import NetchuError
+from netchu.preprocess import Image
+from netchu.submission import read_labels
+
+FORMAT = 1
+COUNT = 12  # lines
+TOLERANCE = 0.02  # by which a confidence may differ on another machine; a text may not
+MAKE = "python synthetic_data/gendata_address.py --count 12 --out"
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """A line image as stored (`data`), its label, and the reading of a release."""
+
+    data: bytes
+    label: str
+    text: str
+    confidence: float
+
+    @property
+    def image(self) -> Image:
+        """The image, grey (h, w)."""
+        return np.asarray(cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
+
+
+def open_exact(recipe: Recipe) -> Ensemble:
+    """The recipe's ensemble in float32."""
+    return Ensemble.from_recipe(recipe, precision="fp32")
+
+
+def make_vectors(folder: Path, ensemble: Ensemble) -> list[Vector]:
+    """Read the first lines of a folder of made lines, `labels.tsv` and images.
+
+    Raises NetchuError when there are too few, or an image cannot be decoded.
+    """
+    labels = dict(list(read_labels(folder / "labels.tsv", folder).items())[:COUNT])
+    if len(labels) < COUNT:
+        raise NetchuError(f"{folder / 'labels.tsv'}: {len(labels)} lines, {COUNT} are needed; make more: {MAKE} DIR")
+    vectors = []
+    for name, label in labels.items():
+        data = (folder / name).read_bytes()
+        if not data or cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) is None:
+            raise NetchuError(f"{folder / name}: is not an image that can be decoded; make the lines again: {MAKE} DIR")
+        vectors.append(Vector(data, label, "", 0.0))
+    readings = [timed.reading for timed in ensemble.read([vector.image for vector in vectors])]
+    return [Vector(v.data, v.label, r.text, r.confidence) for v, r in zip(vectors, readings, strict=True)]
+
+
+def differences(ensemble: Ensemble, vectors: Sequence[Vector]) -> list[str]:
+    """One sentence for each line that the ensemble does not read as the vectors say; empty when it reads all so."""
+    found = []
+    for number, (vector, timed) in enumerate(zip(vectors, ensemble.read([v.image for v in vectors]), strict=True), 1):
+        reading = timed.reading
+        if reading.text != vector.text:
+            found.append(f"line {number}: reads {reading.text!r}, the vectors say {vector.text!r}")
+        elif abs(reading.confidence - vector.confidence) > TOLERANCE:
+            found.append(f"line {number}: confidence {reading.confidence:.3f}, the vectors say {vector.confidence:.3f}")
+    return found
+
+
+def save_vectors(path: Path, vectors: Sequence[Vector]) -> None:
+    """Write the file, atomically."""
+    rows = [
+        {"image": base64.b64encode(v.data).decode("ascii"), "label": v.label, "text": v.text,
+         "confidence": round(v.confidence, 4)}
+        for v in vectors
+    ]  # fmt: skip
+    about = {"format": FORMAT, "tolerance": TOLERANCE, "lines": rows}
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def load_vectors(path: Path) -> list[Vector]:
+    """Read the file; raises NetchuError when it is missing, damaged or of another format."""
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        if about["format"] != FORMAT:
+            raise NetchuError(f"{path}: format {about['format']}, this version reads {FORMAT}; release again")
+        return [
+            Vector(base64.b64decode(row["image"]), row["label"], row["text"], row["confidence"])
+            for row in about["lines"]
+        ]
+    except FileNotFoundError:
+        raise NetchuError(f"{path}: no test vectors; python -m netchu.release writes them") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NetchuError(f"{path}: is no file of test vectors ({error!r}); release again") from error

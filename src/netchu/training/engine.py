@@ -1,0 +1,284 @@
+"""Training: `fit` builds a run from its config, loops over batches, validates, saves, and resumes exactly.
+
+What a batch is, what is minimised and what is written live in the modules below this one. Where a run stands is
+(epoch, batches done in it), so that epochs may have different numbers of batches.
+"""
+
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from netchu.config import Config
+from netchu.errors import NetchuError
+from netchu.interruption import Interruption, StoppedError, outlive_signals
+from netchu.network.checkpoint import hash_file, warm_start
+from netchu.network.losses import CtcObjective
+from netchu.network.model import build_model
+from netchu.precision import choose_precision
+from netchu.tracking.runfolder import Run
+from netchu.training.dataset import Batch, BucketSampler, Collate
+from netchu.training.rendering import LineSource, OpenSource, RenderAhead
+from netchu.training.resume import Stateful, load_state, random_state, refuse_other_run, save_state, set_random_state
+from netchu.training.rundata import load_run_data
+from netchu.training.schedule import EpochAverage
+from netchu.training.stepping import Stepper
+from netchu.training.validation import Referee
+
+LOG_EVERY = 20  # batches
+SAVE_EVERY = 600  # seconds between two resume states inside a long epoch
+
+
+class Trainer:
+    """One run: builds its parts from a config, trains, validates, saves. Use `fit`."""
+
+    def __init__(self, cfg: Config, *, resume: bool, open_source: OpenSource | None = None) -> None:
+        self.cfg = cfg
+        self.source = _open_source(cfg, open_source)
+        if cfg.threads:
+            torch.set_num_threads(cfg.threads)
+        probe = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.precision = choose_precision(cfg.precision, probe)
+        self.accelerator = Accelerator(
+            mixed_precision={"fp32": "no"}.get(self.precision, self.precision), cpu=probe.type == "cpu"
+        )
+        self.rank, self.ranks = self.accelerator.process_index, self.accelerator.num_processes
+        self.manifest = Path(cfg.manifest)
+        self.data = load_run_data(cfg, self.source)
+        self.say(f"{self.data}\n{self.precision} on {self.accelerator.device}, {self.ranks} process(es)")
+        self.charset, self.train_set = self.data.charset, self.data.train_set
+        self.hashes = {"manifest": hash_file(self.manifest) if cfg.manifest else ""}
+        random.seed(cfg.seed)
+        torch.manual_seed(cfg.seed)
+        model = build_model(cfg, len(self.charset))
+        if cfg.load_weight and not resume:
+            self.say(warm_start(model, cfg, self.charset, (line.text for line in self.train_set.lines)))
+        self.sampler = BucketSampler(self.train_set, cfg, self.rank, self.ranks)
+        self.stepper = Stepper(cfg, CtcObjective(model, cfg.shortcut_weight), self.accelerator, self._note_bad)
+        self.average = EpochAverage()
+        self.epoch, self.done, self.step = 0, 0, 0  # done: batches of this epoch; step: batches of all
+        self.seconds, self.saved = 0.0, time.perf_counter()
+        self.losses: list[float] = []  # since the last record of the log
+        self.referee = Referee(
+            cfg, self.charset, self.data.valid_set, self.precision, self.hashes, self.rank, self.ranks
+        )
+        if resume:
+            self._restore()
+        if self.accelerator.is_main_process:
+            self.run = Run(cfg.run_dir, resume_step=self.step if resume else None, cfg=cfg)
+
+    def say(self, text: str) -> None:
+        """Print on the main process, past the progress bar."""
+        if text and self.accelerator.is_main_process:
+            tqdm.write(text)
+
+    def train(self) -> dict[str, Any]:
+        """Run all remaining epochs; returns the report that is also written to `report.json`."""
+        ahead = None
+        if self.source:
+            ahead = RenderAhead(self.source, self.sampler.made_count, self.cfg.epochs, max(1, self.cfg.workers))
+        loader = DataLoader(
+            self.train_set,
+            batch_sampler=self.sampler,
+            collate_fn=Collate(self.charset),
+            num_workers=self.cfg.workers,
+            persistent_workers=self.cfg.workers > 0 and not ahead,  # rendered lines reach workers when they start
+            pin_memory=self.accelerator.device.type == "cuda",
+            worker_init_fn=outlive_signals,
+            generator=torch.Generator(),
+            prefetch_factor=8 if self.cfg.workers else None,
+        )
+        interruption = Interruption()
+        bar = tqdm(
+            total=self.cfg.epochs * self.sampler.epoch_lines,
+            unit="line",
+            desc=self.cfg.name,
+            smoothing=0.05,
+            disable=not self.accelerator.is_main_process,
+            mininterval=1.0 if sys.stderr.isatty() else 60.0,
+        )
+        try:
+            with interruption.watch(), bar:
+                while self.epoch < self.cfg.epochs and not self.referee.patience_is_over:
+                    self.sampler.epoch, self.sampler.start = self.epoch, self.done
+                    if ahead:
+                        self.train_set.replace_rendered(ahead.take(self.epoch))
+                    stop = self._epoch(loader, bar, interruption)
+                    self._save()
+                    if stop and self.epoch < self.cfg.epochs:
+                        self._stop()
+                self._try_average()
+        except NetchuError as error:  # one raised by a data worker arrives with that worker's traceback in its text
+            raise type(error)(str(error).rpartition("NetchuError: ")[2].strip()) from error
+        finally:
+            if ahead:
+                ahead.close()
+            if self.accelerator.is_main_process:
+                self.run.close()
+            loader._iterator = None  # ends the workers in order, also when an error keeps the loader alive
+        return self._report()
+
+    def _epoch(self, loader: DataLoader[Any], bar: Any, interruption: Interruption) -> bool:
+        """Batches of one epoch (the rest of it after a resume), and the validation at its end.
+
+        Returns whether the run was asked to stop; when that happens before the epoch's end, it stops right here.
+        """
+        self.stepper.train_mode()
+        batches = len(self.sampler.plan())
+        stop, waited, window, lines = False, 0.0, time.perf_counter(), 0
+        asked = time.perf_counter()
+        for batch in loader:
+            waited += time.perf_counter() - asked
+            began = time.perf_counter()
+            last = self.done + 1 == batches
+            closes = last or (self.done + 1) % self.cfg.accumulate == 0
+            progress = (self.epoch + (self.done + 1) / batches) / self.cfg.epochs
+            loss, stop = self.stepper.step(batch, progress=progress, closes=closes, stop=interruption.requested)
+            self.losses.append(loss)
+            self.step, self.done = self.step + 1, self.done + 1
+            self.seconds += time.perf_counter() - began
+            lines += len(batch.texts)
+            bar.update(round(progress * bar.total) - bar.n)
+            if self.step % LOG_EVERY == 0:
+                elapsed = time.perf_counter() - window
+                self._log(bar, lines * self.ranks / elapsed, waited / elapsed)
+                waited, window, lines = 0.0, time.perf_counter(), 0
+            if not last:
+                if self.cfg.validate_steps and self.step % self.cfg.validate_steps == 0:
+                    self._validate()
+                    if self.referee.patience_is_over:
+                        return stop
+                if closes and (stop or time.perf_counter() - self.saved > SAVE_EVERY):
+                    self._save()
+                if closes and stop:
+                    self._stop()
+            asked = time.perf_counter()
+        self.epoch, self.done = self.epoch + 1, 0
+        if self.epoch > self.cfg.epochs - self.cfg.average_epochs:
+            self.average.add(self.stepper.ema.module)
+        every = self.step % self.cfg.validate_steps if self.cfg.validate_steps else self.epoch % self.cfg.validate_every
+        if every == 0 or self.epoch == self.cfg.epochs:
+            self._validate()
+        return stop
+
+    def _log(self, bar: Any, rate: float, data_wait: float) -> None:
+        """Record the batches since the last record: mean loss, lines a second, share of time waiting for data."""
+        if self.accelerator.is_main_process:
+            loss = float(np.mean(self.losses))
+            bar.set_postfix(loss=f"{loss:.3f}", best=f"{max(self.referee.best, 0):.4f}", refresh=False)
+            place = {"step": self.step, "epoch": self.epoch}
+            learnt = {"loss": loss, "norm": self.stepper.norm, "lr": self.stepper.lr}
+            self.run.log({**place, **learnt, "lines_per_s": rate, "data_wait": data_wait})
+        self.losses.clear()
+
+    def _stop(self) -> NoReturn:
+        """End the run after a signal; its state is saved."""
+        raise StoppedError(
+            f"stopped after {self.step} batches, in epoch {self.epoch + 1} of {self.cfg.epochs}, all saved; "
+            "go on with the same command and --resume"
+        )
+
+    def _note_bad(self, loss: float, norm: float, batch: Batch) -> None:
+        """Record a batch that could not be learnt from."""
+        self.say(f"batch {self.step}: loss {loss}, gradient {norm}; skipped; lines {', '.join(batch.names)}")
+        if self.accelerator.is_main_process:
+            self.run.note_bad_batch({"step": self.step, "loss": str(loss), "lines": batch.names})
+
+    def _validate(self) -> None:
+        """Score the averaged weights; write `last`, and `best` when kalapa_score has grown."""
+        figures = {"step": self.step, "epoch": self.epoch, "seconds": round(self.seconds, 1)}
+        record = self.referee.judge(self.stepper.ema.module, figures, self.say)
+        if self.accelerator.is_main_process:
+            if record is not None:
+                self.run.log(record)
+            self.run.draw_pictures()
+            self._report()
+
+    def _try_average(self) -> None:
+        """At the end: the mean of the last epochs' weights becomes `best` if it is better than all before."""
+        if self.average.count < 2:
+            return
+        weights = {name: tensor.clone() for name, tensor in self.stepper.ema.module.state_dict().items()}
+        self.stepper.ema.module.load_state_dict(self.average.mean)
+        self.say(f"mean of the last {self.average.count} epochs:")
+        self._validate()
+        self.stepper.ema.module.load_state_dict(weights)
+
+    def _report(self) -> dict[str, Any]:
+        """Write and return `report.json`."""
+        report = {
+            "name": self.cfg.name,
+            "fold": self.cfg.fold,
+            "step": self.step,
+            "epochs_done": self.epoch,
+            "training_seconds": round(self.seconds, 1),
+            **self.referee.verdict(),
+            "lines": self.data.counts(),
+            "precision": self.precision,
+            "torch": torch.__version__,
+            "hashes": self.hashes,
+            "config": self.cfg.to_dict(),
+        }
+        if self.accelerator.is_main_process:
+            self.run.write_report(report)
+        return report
+
+    def _save(self) -> None:
+        """Write the resume state: everything that the next step depends on."""
+        self.saved = time.perf_counter()
+        if not self.accelerator.is_main_process:
+            return
+        state = {
+            "config": self.cfg.to_dict(),
+            "hashes": self.hashes,
+            "place": [self.epoch, self.done, self.step],
+            "losses": self.losses,
+            "seconds": self.seconds,
+            "parts": {name: part.state_dict() for name, part in self._parts().items()},
+            "rng": random_state(),
+        }
+        save_state(self.cfg.run_dir, state, keep=self.cfg.keep_states)
+
+    def _parts(self) -> dict[str, Stateful]:
+        """Everything with a memory of its own."""
+        return {**self.stepper.parts(), "average": self.average, "referee": self.referee}
+
+    def _restore(self) -> None:
+        """Load the resume state; raises NetchuError when config or data are not those it was made with."""
+        state, warning = load_state(self.cfg.run_dir)
+        self.say(warning)
+        refuse_other_run(state, self.cfg, self.hashes)
+        for name, part in self._parts().items():
+            part.load_state_dict(state["parts"][name])
+        set_random_state(state["rng"])
+        self.epoch, self.done, self.step = state["place"]
+        self.seconds, self.losses = state["seconds"], state["losses"]
+        self.say(f"resumed after {self.step} batches, in epoch {self.epoch + 1} of {self.cfg.epochs}")
+
+
+def _open_source(cfg: Config, open_source: OpenSource | None) -> LineSource | None:
+    """The source of rendered lines that a config asks for, if it does."""
+    if not cfg.synthetic_source:
+        if not cfg.manifest:
+            raise NetchuError("manifest is empty: name one, or a synthetic_source such as address")
+        return None
+    if open_source is None:
+        raise NetchuError(
+            f"synthetic_source={cfg.synthetic_source}: only train.py renders lines while training; start it"
+        )
+    return open_source(cfg)
+
+
+def fit(cfg: Config, *, resume: bool = False, open_source: OpenSource | None = None) -> dict[str, Any]:
+    """Train the run that `cfg` describes, into `cfg.run_dir`; `resume` goes on from its last saved step exactly.
+
+    `open_source` makes the source of rendered lines that `cfg.synthetic_source` names.
+    """
+    return Trainer(cfg, resume=resume, open_source=open_source).train()
