@@ -69,6 +69,8 @@ def test_soup_of_strangers_is_refused(tiny: Config, tmp_path: Path) -> None:
     stranger = make(tmp_path / "3.safetensors", replace(tiny, load_weight="pretrained.safetensors"))
     with pytest.raises(NetchuError, match=r"load_weight is 'pretrained.safetensors'"):
         average_bundles([one, stranger], tmp_path / "soup.safetensors")
+    average_bundles([one, stranger], tmp_path / "related.safetensors", any_start=True)
+    load_bundle(tmp_path / "related.safetensors")
     with pytest.raises(NetchuError, match="its charset differs"):
         average_bundles([one, make(tmp_path / "4.safetensors", tiny, 0, Charset("abd "))], tmp_path / "s.safetensors")
     with pytest.raises(NetchuError, match="two bundles or more"):

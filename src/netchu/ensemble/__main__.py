@@ -57,6 +57,7 @@ def main() -> None:
     command = commands.add_parser("soup", help="the average of fine-tunes of one pretraining")
     command.add_argument("--bundles", type=Path, nargs="+", required=True, metavar="FILE")
     command.add_argument("--weights", type=float, nargs="*", metavar="W")
+    command.add_argument("--any-start", action="store_true", help="their load_weight may differ: they share one before")
     command.add_argument("--out", type=Path, required=True, metavar="FILE")  # fmt: skip
     args = parser.parse_args()
     if args.command == "select":
@@ -73,7 +74,7 @@ def main() -> None:
         pack_int8(args.bundle, args.out)
         print(f"{args.out}: {args.out.stat().st_size / 1e6:.3f} MB, was {args.bundle.stat().st_size / 1e6:.3f} MB")
     else:
-        average_bundles(args.bundles, args.out, args.weights)
+        average_bundles(args.bundles, args.out, args.weights, any_start=args.any_start)
         print(f"{args.out}: average of {len(args.bundles)} bundles")
 
 

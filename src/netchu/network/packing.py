@@ -22,11 +22,14 @@ def pack_int8(bundle: Path, out: Path) -> None:
     write_bundle(out, quantise(tensors), {**about, "hashes": {**about["hashes"], "packed_from": hash_file(bundle)}})
 
 
-def average_bundles(bundles: Sequence[Path], out: Path, weights: Sequence[float] | None = None) -> None:
+def average_bundles(
+    bundles: Sequence[Path], out: Path, weights: Sequence[float] | None = None, *, any_start: bool = False
+) -> None:
     """Write the weighted mean of bundles' weights as one fp16 bundle.
 
+    `any_start`: they need not have started from the same bundle, because they share one further back.
     Raises NetchuError for fewer than two bundles, weights that do not pair, or bundles that differ in geometry, charset
-    or pretraining.
+    or, without `any_start`, in what they started from.
     """
     if len(bundles) < 2:
         raise NetchuError("a soup needs two bundles or more; name them with --bundles")
@@ -37,11 +40,11 @@ def average_bundles(bundles: Sequence[Path], out: Path, weights: Sequence[float]
     total = {name: torch.zeros_like(tensor, dtype=torch.float32) for name, tensor in first.items()}
     for path, share in zip(bundles, shares, strict=True):
         tensors, theirs = read_bundle(path)
-        for key in (*GEOMETRY, "load_weight"):
+        for key in GEOMETRY if any_start else (*GEOMETRY, "load_weight"):
             if theirs["config"].get(key) != about["config"].get(key):
                 raise NetchuError(
                     f"{path}: {key} is {theirs['config'].get(key)!r}, in {bundles[0]} {about['config'].get(key)!r}; "
-                    "average fine-tunes of one pretrained bundle only"
+                    "average fine-tunes of one pretrained bundle, or such as share one further back (--any-start)"
                 )
         if theirs["charset"] != about["charset"]:
             raise NetchuError(f"{path}: its charset differs from that of {bundles[0]}; train them on one manifest")
