@@ -86,7 +86,8 @@ def test_ten_trials_on_two_workers_killed_and_resumed(tmp_path: Path) -> None:
         assert len({row[2] for row in rows if row[1] == number}) == 1, "a trial keeps its parameters"
     for trial in study.trials:
         assert trial.value == pytest.approx(trial.params["x"] ** 2)
-    assert len({row[3] for row in rows}) == 4, "all four processes had a share"
+    assert len({row[3] for row in killed}) == 2, "both workers had a share"
+    assert len({row[3] for row in rows}) >= 3, "who came after went on with it"
 
 
 def test_more_trials_later_and_none_again(tmp_path: Path) -> None:

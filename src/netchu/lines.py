@@ -169,7 +169,7 @@ def _middles(wanted: NDArray[np.bool_]) -> list[int]:
 
 def main() -> None:
     """Cut a page; write the lines and, when asked for, the page with its lines drawn in."""
-    parser = argparse.ArgumentParser(prog="netchu.lines", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m netchu.lines", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("page", type=Path, metavar="PAGE.jpg")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: a folder beside the page, PAGE_lines")
     parser.add_argument("--draw", type=Path, metavar="FILE.png", help="the page with the lines found")

@@ -181,7 +181,9 @@ def describe_entries(entries: list[Entry]) -> str:
 
 def main() -> None:
     """Run one command on the registry."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m netchu.registry", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="folder of the registry")
     commands = parser.add_subparsers(dest="command", required=True)
     add = commands.add_parser("add", help="register a bundle")

@@ -92,7 +92,9 @@ def describe_runs(runs: Sequence[PastRun]) -> str:
 
 def main() -> None:
     """Print the runs of a folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m netchu.runs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, nargs="?", default=Path("outputs"))
     parser.add_argument("--sort", choices=(*FIGURES, "training_seconds"), default="kalapa_score")
     parser.add_argument("--json", action="store_true", help="for other programs")

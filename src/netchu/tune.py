@@ -23,7 +23,9 @@ from netchu.training.tuning import OBJECTIVES, PRUNERS, Plan, SharedStudy, load_
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m netchu.tune", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("-C", "--config", required=True, metavar="NAME", help="a file of configs/, without .py")
     parser.add_argument("--fold", type=int, help="fold to tune by, 0 to 4")
     parser.add_argument("--space", type=Path, metavar="FILE.py", help="default: configs/spaces/NAME.py")

@@ -128,7 +128,7 @@ def _apart(lines: Sequence[Line], count: int) -> list[Line]:
 
 def main() -> None:
     """Read the arguments, choose lines, export."""
-    parser = argparse.ArgumentParser(prog="netchu.export", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m netchu.export", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("bundle", type=Path, metavar="BUNDLE.safetensors")
     parser.add_argument("--to", choices=TARGETS, required=True)
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: the bundle's name with another suffix")
