@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from netchu.errors import NetchuError, run_main
 from netchu.manifest import read_manifest
-from netchu.metrics import Scores, score
+from netchu.metrics import Scores, score_by_source
 from netchu.tracking.analysis import KINDS, Answered, by_length, by_writer, confusions, count_kinds, worst
 from netchu.tracking.htmlpage import chart, line_picture, write_html
 from netchu.tracking.runfolder import read_log
@@ -98,9 +98,8 @@ def _figures(runs: Sequence[RunRecord]) -> str:
             rows.append(f"<tr><td>{html.escape(f'{run.name}: {source}')}</td>{_cells(Scores(**values))}{about}</tr>")
     lines = [line for run in runs for line in run.lines]
     if len(runs) > 1:
-        for source in sorted({line.source for line in lines}):
-            own = [line for line in lines if line.source == source]
-            pooled = score([line.answer for line in own], [line.text for line in own])
+        answers, labels = [line.answer for line in lines], [line.text for line in lines]
+        for source, pooled in score_by_source(answers, labels, [line.source for line in lines]).items():
             rows.append(f"<tr><td><b>all: {html.escape(source)}</b></td>{_cells(pooled)}<td></td><td></td></tr>")
     heads = "".join(f"<th>{head}</th>" for head in ("run: source", *_HEADS, "best epoch", "minutes trained"))
     return f"<table class='figures'><tr>{heads}</tr>{''.join(rows)}</table>"
