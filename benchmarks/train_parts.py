@@ -8,6 +8,7 @@ one run. The unused last stage is what timm computes and stores even when its fe
 
 import argparse
 import statistics
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -15,11 +16,14 @@ from unittest.mock import patch
 
 import torch
 
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT)]
+
+from benchmarks.rates import print_rates
 from netchu.config import Config, load_config
 from netchu.errors import NetchuError, run_main
 from netchu.trial import train_rate
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 BATCH = 16  # lines
 
 
@@ -52,17 +56,14 @@ def main() -> None:
     args = parser.parse_args()
     if args.rounds < 1 or args.seconds <= 0:
         raise NetchuError("--rounds must be at least 1 and --seconds above 0")
-    variants = build_variants(load_config("b0_192_f5", folder=CONFIGS), args.seconds)
+    variants = build_variants(load_config("b0_192_f5", folder=ROOT / "configs"), args.seconds)
     rates: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(args.rounds):
         for name, measure in variants.items():
             rates[name].append(measure())
     shipped = statistics.median(rates["as it ships"])
     print(f"training step, batch {BATCH}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(f"{'':32}{'lines/s':>9}{'min':>8}{'max':>8}{'of shipped':>12}")
-    for name, measured in rates.items():
-        median = statistics.median(measured)
-        print(f"{name:32}{median:9.2f}{min(measured):8.2f}{max(measured):8.2f}{median / shipped:12.2f}")
+    print_rates(rates, "of shipped", lambda median: f"{median / shipped:.2f}")
 
 
 if __name__ == "__main__":

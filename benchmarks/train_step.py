@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from benchmarks.peers import install_peers
+from benchmarks.rates import print_rates
 from netchu.config import Config, load_config
 from netchu.errors import NetchuError, run_main
 from netchu.manifest import Line, write_manifest
@@ -158,10 +159,7 @@ def main() -> None:
     ours = statistics.median(rates["netchu b0_192"])
     machine = f"{torch.get_num_threads()} threads, torch {torch.__version__}"
     print(f"\ntraining step, {HEIGHT} x {WIDTH}, batch {BATCH}, {machine}")
-    print(f"{'':26}{'lines/s':>9}{'min':>8}{'max':>8}{'ours is':>10}")
-    for name, measured in rates.items():
-        median = statistics.median(measured)
-        print(f"{name:26}{median:9.2f}{min(measured):8.2f}{max(measured):8.2f}{ours / median:9.1f}x")
+    print_rates(rates, "ours is", lambda median: f"{ours / median:.1f}x")
     forward = statistics.median(forwards)
     print(f"forward alone, batch 8: {forward:.1f} lines/s; a whole training step runs at {ours / forward:.2f} of it")
     pipeline = statistics.median(inputs)
