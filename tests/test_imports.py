@@ -10,7 +10,7 @@ ORDER = [
     "errors", "atomic", "interruption", "config", "charset", "metrics", "budget", "precision", "manifest", "preprocess",
     "decoding.likelihood", "decoding.beam", "decoding.bayes", "decoding.ngram", "decoding.smoothing", "decoding.arpa",
     "decoding.fusion", "decoding.gazetteer", "decoding.decoders", "decoding.align", "decoding.confidence",
-    "decoding.combination", "decoding.candidates", "decoding.reading",
+    "decoding.combination", "decoding.candidates", "decoding.conventions", "decoding.reading",
     "language", "lite",
     "network.backbone", "network.neck", "network.model", "network.losses", "network.quantisation", "network.checkpoint",
     "network.packing",

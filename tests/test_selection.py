@@ -1,11 +1,14 @@
 """Selection: finds the members that matter, keeps to the limits, and is honest about the gain."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from netchu.decoding.candidates import Candidates
-from netchu.decoding.reading import Settings
-from netchu.ensemble.decodertuning import ScoredLine, calibrate, evaluate, gain, scored, tune
+from netchu.decoding.conventions import CONVENTIONS
+from netchu.decoding.reading import Settings, decide
+from netchu.ensemble.decodertuning import ScoredLine, answer, calibrate, evaluate, gain, scored, tune
 from netchu.ensemble.selection import Limits, nested, pareto, search, tries
 
 SETTINGS = Settings(decoder="beam")
@@ -104,3 +107,29 @@ def test_tuning_finds_a_language_weight_that_helps() -> None:
     assert tuned.language_weight > 0
     assert evaluate(lines, np.ones(1), tuned).exact == 1.0 > evaluate(lines, np.ones(1), start).exact
     assert calibrate(lines, np.ones(1), tuned) < 0.5  # always right: as sure as can be
+
+
+def test_a_convention_of_the_labels_is_found_and_joins_what_it_writes_alike() -> None:
+    """Two spellings of the right text divide its probability, so that a wrong one is the best single text."""
+    texts = ["TP Huế", "tp Huế", "Tp Hué"]
+    likelihoods, zeros = np.log([[0.3, 0.25, 0.35]]), np.zeros(3)
+    made = Candidates(texts, likelihoods, zeros, zeros, zeros, np.ones((1, 3), bool), np.zeros(1, bool))
+    lines = [scored(made, "Tp Huế", f"w{i}") for i in range(4)]
+    plain, one = Settings(decoder="beam", temperature=1.0), np.ones(1)
+    assert answer(lines[0], one, plain) == "Tp Hué"
+    tuned = tune(lines, one, plain)
+    assert tuned.convention == "title" and answer(lines[0], one, tuned) == "Tp Huế"
+    reading = decide(made, one, replace(tuned, temperature=1.0))
+    assert reading.text == "Tp Huế" and reading.confidence == pytest.approx(0.55 / 0.9)
+    assert [text for text, _ in reading.alternatives] == ["Tp Hué"]
+    honest = nested(lines, limits(sizes=(1,), seconds=(0.1,)), plain)
+    assert honest.answers == ["Tp Huế"] * 4 and honest.right == [True] * 4
+    sure = replace(made, likelihoods=np.log([[0.5, 0.2, 0.3]]))
+    kept = [scored(sure, "TP Huế", f"w{i}") for i in range(4)]
+    assert tune(kept, one, plain).convention == "none", "labels that are not written so"
+
+
+def test_title_case_leaves_lines_with_a_comma_alone() -> None:
+    assert CONVENTIONS["title"]("12B tổ dân phố 3 - TP. M'ĐRẮK") == "12b Tổ Dân Phố 3 Tp M'đrắk"
+    assert CONVENTIONS["title"]("12B tổ 3, TP. Huế") == "12B tổ 3, TP. Huế"
+    assert CONVENTIONS["title"]("") == ""

@@ -37,7 +37,7 @@ from netchu.serve.__main__ import build, parse
 from netchu.serve.corrections import Corrections
 from netchu.serve.decision import keep_threshold
 from netchu.serve.finetune import lock_file, run_job
-from netchu.serve.retraining import Plan, choose_members, read_progress, replace_members
+from netchu.serve.retraining import Plan, choose_members, follow_corrections, read_progress, replace_members
 from netchu.serve.store import Store
 from netchu.serve.uploads import encode_png
 from netchu.serve.versions import Versions, digest_of
@@ -225,6 +225,13 @@ def test_all_members_learn_a_new_character_together(tmp_path: Path, lines_folder
 @pytest.mark.parametrize(("wanted", "members"), [("", [1]), ("1", [0]), ("2", [1]), ("all", [0, 1])])
 def test_the_member_that_learns(wanted: str, members: list[int], tiny_recipe: Path) -> None:
     assert choose_members(read_recipe(tiny_recipe), wanted) == members
+
+
+def test_corrections_against_the_convention_end_it(tmp_path: Path) -> None:
+    recipe = Recipe((tmp_path / "one",), (1.0,), Settings(convention="title"))
+    kept = ["Tp Hà Nội", "12b Tổ 3, TP Huế"] * 5
+    assert follow_corrections(recipe, [*kept, "TP Hà Nội"]) == recipe, "one may be a slip"
+    assert follow_corrections(recipe, [*kept, "TP Huế", "p. 3 Huế"]).settings.convention == "none"
 
 
 def test_a_bundle_that_reads_twice_learns_once(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 A text's score is the members' weighted mean log-likelihood + language weight x language log-probability + bonus x its
 characters + place bonus x levels of the gazetteer. Known places that no search came upon are only accepted when their
-likelihood supports them. A line in which the members read nothing stays empty, whatever language would say.
+likelihood supports them. Texts that the labels' convention writes alike are one answer. A line in which the members
+read nothing stays empty, whatever language would say.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from netchu.charset import Charset
 from netchu.decoding.bayes import certainties, choose, posteriors
 from netchu.decoding.candidates import Candidates, Floats, gather
 from netchu.decoding.combination import AVERAGES, Places, average_frames
+from netchu.decoding.conventions import CONVENTIONS, answers
 from netchu.decoding.decoders import DECODERS, Reading
 from netchu.decoding.fusion import LanguageScorer
 from netchu.decoding.gazetteer import Gazetteer
@@ -39,6 +41,7 @@ class Settings:
     language_bonus: float = 0.8
     place_bonus: float = 2.0
     place_drop: float = 8.0  # nats of likelihood that a proposed place may be below the best found text
+    convention: str = "none"  # a key of conventions.CONVENTIONS
     risk: bool = False  # choose by expected kalapa_score rather than by score
     temperature: float = 1.0
     shortest: int = 4  # characters; an answer of fewer that is less sure than `doubtful` is a stain, not writing
@@ -54,6 +57,7 @@ class Settings:
             ("best", self.best >= 1, "1 or more"),
             ("language_weight", self.language_weight >= 0, "0 or more"),
             ("place_drop", self.place_drop >= 0, "0 or more"),
+            ("convention", self.convention in CONVENTIONS, f"one of {', '.join(CONVENTIONS)}"),
             ("temperature", self.temperature > 0, "above 0"),
             ("shortest", self.shortest >= 0, "0 or more"),
             ("doubtful", 0 <= self.doubtful <= 1, "0 to 1"),
@@ -108,7 +112,8 @@ class LineReader:
         if settings.combination == "frame" and len(outputs) > 1:
             outputs = [average_frames(outputs, places, kind=settings.average, weights=list(weights))]
             weights = np.ones(1)
-        if len(outputs) == 1 and not self.scorer and not self.gazetteer and settings.decoder == "greedy":
+        plain = settings.decoder == "greedy" and settings.convention == "none"
+        if len(outputs) == 1 and not self.scorer and not self.gazetteer and plain:
             return DECODERS["greedy"](outputs[0], self.charset)
         candidates = gather(
             outputs,
@@ -145,16 +150,18 @@ def scores(candidates: Candidates, weights: Floats, settings: Settings) -> Float
 
 def decide(candidates: Candidates, weights: Floats, settings: Settings) -> Reading:
     """The reading that the settings choose among the candidates."""
+    found = answers(candidates.texts, settings.convention)
     total = scores(candidates, weights, settings)
-    order = [i for i in np.argsort(-total, kind="stable").tolist() if np.isfinite(total[i])]
+    sums = found.sums(total)
+    order = [i for i in np.argsort(-sums, kind="stable").tolist() if np.isfinite(sums[i])]
     if not order:
         return Reading("", 1.0)
-    texts = [candidates.texts[i] for i in order]
-    probabilities = posteriors(total[order], settings.temperature)
+    texts = [found.texts[i] for i in order]
+    probabilities = posteriors(sums[order], settings.temperature)
     best = choose(texts, probabilities) if settings.risk else 0
     confidence = float(probabilities[best])
     if settings.decoder == "greedy":  # too few texts to tell probabilities from: the answer's own likelihood then
-        confidence = float(np.exp(weights @ candidates.likelihoods[:, order[best]]))
+        confidence = float(np.exp(found.sums(weights @ candidates.likelihoods)[order[best]]))
     sure = certainties(texts[best], texts, probabilities)
     others = [(t, float(p)) for i, (t, p) in enumerate(zip(texts, probabilities, strict=True)) if i != best]
     return Reading(texts[best], confidence, sure, tuple(others[:ALTERNATIVES]))

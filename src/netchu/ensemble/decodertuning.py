@@ -3,7 +3,7 @@
 Candidates are gathered once; a trial then costs microseconds a line, since only their scores are added up anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from netchu.decoding.bayes import choose, posteriors
 from netchu.decoding.candidates import Candidates, Floats
 from netchu.decoding.confidence import fit_temperature
+from netchu.decoding.conventions import CONVENTIONS, Answers, answers
 from netchu.decoding.reading import Settings, scores
 from netchu.metrics import Scores, line_score, score
 
@@ -21,46 +22,58 @@ PLACE_BONUSES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0)
 
 @dataclass(frozen=True, slots=True)
 class ScoredLine:
-    """A held-out line: its candidates, and the kalapa_score of answering each one (H,)."""
+    """A held-out line: its candidates, and for each convention its G answers and their kalapa_scores (G,)."""
 
     candidates: Candidates
-    gains: Floats
+    answers: Mapping[str, tuple[Answers, Floats]]
     label: str
     writer: str
 
 
 def scored(candidates: Candidates, label: str, writer: str) -> ScoredLine:
-    """Compare a line's candidates with its label."""
-    return ScoredLine(candidates, np.array([line_score(t, label) for t in candidates.texts]), label, writer)
+    """Compare what a line's candidates say with its label."""
+    found = {convention: answers(candidates.texts, convention) for convention in CONVENTIONS}
+    gains = {key: np.array([line_score(text, label) for text in made.texts]) for key, made in found.items()}
+    return ScoredLine(candidates, {key: (made, gains[key]) for key, made in found.items()}, label, writer)
+
+
+def sums(line: ScoredLine, weights: Floats, settings: Settings) -> Floats:
+    """The score of each answer of the settings' convention (G,)."""
+    return line.answers[settings.convention][0].sums(scores(line.candidates, weights, settings))
 
 
 def pick(line: ScoredLine, weights: Floats, settings: Settings) -> int:
-    """The candidate that would be answered."""
-    total = scores(line.candidates, weights, settings)
+    """Number of the answer that would be given."""
+    total = sums(line, weights, settings)
     if not settings.risk:
         return int(total.argmax())
     order = [i for i in np.argsort(-total, kind="stable").tolist() if np.isfinite(total[i])]
-    texts = [line.candidates.texts[i] for i in order]
+    texts = [line.answers[settings.convention][0].texts[i] for i in order]
     best: int = order[choose(texts, posteriors(total[order], settings.temperature))]
     return best
 
 
+def answer(line: ScoredLine, weights: Floats, settings: Settings) -> str:
+    """The text that would be given."""
+    return line.answers[settings.convention][0].texts[pick(line, weights, settings)]
+
+
 def gain(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> float:
     """Mean kalapa_score."""
-    return float(np.mean([line.gains[pick(line, weights, settings)] for line in lines]))
+    return float(np.mean([line.answers[settings.convention][1][pick(line, weights, settings)] for line in lines]))
 
 
 def evaluate(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> Scores:
     """All scores."""
-    answers = [line.candidates.texts[pick(line, weights, settings)] for line in lines]
-    return score(answers, [line.label for line in lines])
+    return score([answer(line, weights, settings) for line in lines], [line.label for line in lines])
 
 
 def tune(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> Settings:
-    """The language and place weights that read these lines best, by coordinates, then the temperature."""
+    """The convention and the language and place weights that read these lines best, by coordinates, then the
+    temperature."""
     has_language = any(line.candidates.language.any() for line in lines)
     has_places = any(line.candidates.depths.any() for line in lines)
-    grids: list[tuple[str, tuple[float, ...]]] = []
+    grids: list[tuple[str, tuple[float, ...] | tuple[str, ...]]] = [("convention", tuple(CONVENTIONS))]
     if has_language:
         grids += [("language_weight", LANGUAGE_WEIGHTS), ("language_bonus", LANGUAGE_BONUSES)]
     if has_places:
@@ -78,8 +91,8 @@ def calibrate(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) 
     """The temperature at which confidences of these lines are truest."""
     totals, right = [], []
     for line in lines:
-        total = scores(line.candidates, weights, settings)
+        total = sums(line, weights, settings)
         best = int(total.argmax())
         totals.append(np.concatenate([total[[best]], np.delete(total, best)]))
-        right.append(line.candidates.texts[best] == line.label)
+        right.append(line.answers[settings.convention][0].texts[best] == line.label)
     return fit_temperature(totals, right)

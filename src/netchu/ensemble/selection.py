@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from netchu.decoding.bayes import posteriors
 from netchu.decoding.candidates import Floats
-from netchu.decoding.reading import Settings, scores
-from netchu.ensemble.decodertuning import ScoredLine, gain, pick, tune
+from netchu.decoding.reading import Settings
+from netchu.ensemble.decodertuning import ScoredLine, answer, gain, pick, sums, tune
 from netchu.errors import NetchuError
 from netchu.metrics import Scores, score
 
@@ -170,7 +170,7 @@ def _in_parts(
         for i, line in enumerate(lines):
             if part[line.writer] == held:
                 chosen = pick(line, weights, tuned)
-                probabilities = posteriors(scores(line.candidates, weights, tuned), tuned.temperature)
-                answers[i], sure[i] = line.candidates.texts[chosen], float(probabilities[chosen])
+                probabilities = posteriors(sums(line, weights, tuned), tuned.temperature)
+                answers[i], sure[i] = answer(line, weights, tuned), float(probabilities[chosen])
                 right[i] = answers[i] == line.label
     return Judged(score(answers, [line.label for line in lines]), sure, right, answers)

@@ -28,6 +28,7 @@ from netchu.readers.labelfiles import read_json
 from netchu.serve.decision import compare
 from netchu.serve.retraining import (
     SOURCE,
+    follow_corrections,
     freeze_manifest,
     held_out_fold,
     member_config,
@@ -61,12 +62,13 @@ def run_job(folder: Path) -> dict[str, Any]:
         runs.append(fit(cfg, resume=has_state(cfg.run_dir)))
         # not the best epoch: that one was chosen on the held-out lines
         bundles[member] = cfg.run_dir / "last.safetensors"
-    new = replace_members(old, bundles)
+    corrected = {line.path: line.text for line in read_manifest(manifest) if line.source == SOURCE}
+    new = follow_corrections(replace_members(old, bundles), list(corrected.values()))
     report = {
         **compare(folder, old, new, fold),
         "members": [member + 1 for member in plan.members],
         "left_out": read_json(folder / "left_out.json"),
-        "corrections": len({line.path for line in read_manifest(manifest) if line.source == SOURCE}),
+        "corrections": len(corrected),
         "lines": runs[0]["lines"] | {"excluded": len(runs[0]["lines"]["excluded"])},
         "training_seconds": round(sum(run["training_seconds"] for run in runs), 1),
         "plan": asdict(plan),

@@ -1,18 +1,21 @@
 """What a retraining does: its plan, its manifest, the fine-tuning config of a member, how far it has come.
 
-A retraining fine-tunes one member of the serving recipe, or all of them; the others, the weights and the settings stay.
+A retraining fine-tunes one member of the serving recipe, or all of them; the others, the weights and the settings stay,
+unless the corrections show that the labels are now written otherwise than by the recipe's convention.
 The corrections are frozen into the job's own manifest at its first start, so a job that goes on later trains on the
 same lines. Held out are the corrections marked so and, with a base manifest, the fold that the member never saw.
 """
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from netchu.charset import Charset
 from netchu.config import ALL_DATA_FOLD, Config, from_dict
+from netchu.decoding.conventions import CONVENTIONS
 from netchu.ensemble.recipe import Recipe
 from netchu.errors import NetchuError
 from netchu.manifest import TRAIN_ONLY, Line, image_hash, read_manifest, split, write_manifest
@@ -25,6 +28,7 @@ CORRECTED_SHARE = 0.25  # of the training lines, as far as MOST_COPIES allows
 MOST_LINES = 4000  # an epoch
 SLOWER = 0.1  # learning rate, as a share of the one that the member was trained with
 LEAST_RATE = 1e-4  # under which no retraining slows down further
+BROKEN = 0.1  # share of the corrections against a convention that ends it
 MOST_VALIDATIONS = 12  # of a member
 EVERY_MEMBER = "all"
 
@@ -147,6 +151,14 @@ def replace_members(recipe: Recipe, new: dict[int, Path]) -> Recipe:
     """The recipe with other bundles for those of some members, wherever these bundles stand."""
     by_path = {recipe.bundles[i]: path for i, path in new.items()}
     return replace(recipe, bundles=tuple(by_path.get(path, path) for path in recipe.bundles), path=None)
+
+
+def follow_corrections(recipe: Recipe, texts: Sequence[str]) -> Recipe:
+    """The recipe, without its labels' convention when more than `BROKEN` of the corrected texts are against it."""
+    write = CONVENTIONS[recipe.settings.convention]
+    if sum(write(text) != text for text in texts) <= BROKEN * len(texts):
+        return recipe
+    return replace(recipe, settings=replace(recipe.settings, convention="none"), path=None)
 
 
 def read_progress(folder: Path) -> dict[str, Any]:
