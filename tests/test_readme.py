@@ -1,4 +1,4 @@
-"""Every command of the README runs: scripts on a stand-in for the challenge's folders, make by its targets."""
+"""Every command of the README and of the first model's page runs, on a stand-in for the challenge's folders."""
 
 import re
 import shlex
@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import ROOT
 
-BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+PAGES = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/first_model.md"))
+BLOCKS = re.findall(r"```sh\n(.*?)```", PAGES, re.DOTALL)
 COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
 SMALL = (
     "backbone=cnn3", "width_stride=4", "height=32", "hidden=16", "neck=none", "epochs=1", "epoch_lines=16",
