@@ -13,8 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sklearn.model_selection import StratifiedGroupKFold
-
 from netchu.atomic import atomic_path
 from netchu.charset import normalise
 from netchu.errors import NetchuError
@@ -119,6 +117,8 @@ def assign_folds(lines: Sequence[Line], seed: int) -> list[Line]:
         raise NetchuError(
             f"{len(set(groups))} writers are too few for {FOLDS} writer-disjoint folds; add lines of more writers"
         )
+    from sklearn.model_selection import StratifiedGroupKFold  # a second to import, and only new folds want it
+
     splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     result = list(lines)
     for fold, (_, held_out) in enumerate(splitter.split(real, [lines[i].source for i in real], groups)):

@@ -18,7 +18,6 @@ from netchu.check.findings import KINDS, RARE, Finding, check_readings, find_all
 from netchu.check.looks import Look, look_at
 from netchu.check.page import write_page
 from netchu.config import Config, load_config
-from netchu.ensemble.recogniser import Ensemble
 from netchu.errors import NetchuError, run_main
 from netchu.manifest import COLUMNS, Line, read_manifest, write_manifest
 from netchu.preprocess import Geometry, read_image
@@ -44,6 +43,8 @@ def read_data(path: Path, layout: str, images: Path, columns: dict[str, str]) ->
 
 def read_with(bundles: Sequence[Path], lines: Sequence[Line], looks: Sequence[Look]) -> dict[Path, str]:
     """What an ensemble reads in every image that can be opened."""
+    from netchu.ensemble.recogniser import Ensemble  # with PyTorch, which nothing else here wants
+
     ensemble = Ensemble.load(bundles)
     paths = [line.path for line, look in zip(lines, looks, strict=True) if not look.problem]
     answers: dict[Path, str] = {}
@@ -93,7 +94,9 @@ def main() -> int:
     report = args.report or Path("outputs/check") / f"{args.data.resolve().stem}.html"
     cfg = load_config(args.config) if args.config else Config()
     if args.bundles and not args.config:
-        cfg = Ensemble.load(args.bundles[:1]).bundles[0].cfg
+        from netchu.network.checkpoint import load_bundle
+
+        cfg = load_bundle(args.bundles[0]).cfg
     geometry = Geometry.of(cfg)
     lines = read_data(args.data, args.layout, report.parent / "images", parse_columns(args.columns))
     looks = look_at(lines)

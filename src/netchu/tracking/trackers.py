@@ -2,8 +2,11 @@
 
 Nothing here needs a network: Weights & Biases and Comet write to the run's folder unless their keys are set, MLflow to
 `mlflow.db` beside the runs. A tracker that fails is dropped with a warning: the training goes on, and its
-JSONL log is whole.
+JSONL log is whole. Accelerate, and torch with it, is imported where a tracker starts, since who only reads logs need
+not wait for them.
 """
+
+from __future__ import annotations
 
 import difflib
 import importlib.util
@@ -13,14 +16,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from accelerate import PartialState
-from accelerate.tracking import CometMLTracker, GeneralTracker, MLflowTracker, TensorBoardTracker, WandBTracker
 from PIL import Image
 
 from netchu.errors import NetchuError
+
+if TYPE_CHECKING:
+    from accelerate.tracking import GeneralTracker
 
 PROJECT = "netchu"
 
@@ -37,11 +41,15 @@ class TrackedRun:
 
 def start_tensorboard(run: TrackedRun) -> GeneralTracker:
     """Event files in `tensorboard/` of the run; later steps of an interrupted run are hidden."""
+    from accelerate.tracking import TensorBoardTracker
+
     return TensorBoardTracker("", logging_dir=run.folder / "tensorboard", purge_step=run.step)
 
 
 def start_wandb(run: TrackedRun) -> GeneralTracker:
     """Weights & Biases; offline, into `wandb/` of the run, unless WANDB_MODE or WANDB_API_KEY is set."""
+    from accelerate.tracking import WandBTracker
+
     run.folder.mkdir(parents=True, exist_ok=True)
     mode = None if {"WANDB_MODE", "WANDB_API_KEY"} & set(os.environ) else "offline"
     return WandBTracker(PROJECT, name=run.name, dir=str(run.folder), mode=mode)
@@ -50,6 +58,7 @@ def start_wandb(run: TrackedRun) -> GeneralTracker:
 def start_comet(run: TrackedRun) -> GeneralTracker:
     """Comet; offline, into `comet/` of the run, unless COMET_API_KEY is set."""
     import comet_ml
+    from accelerate.tracking import CometMLTracker
 
     folder = run.folder / "comet"
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,6 +69,7 @@ def start_comet(run: TrackedRun) -> GeneralTracker:
 def start_mlflow(run: TrackedRun) -> GeneralTracker:
     """MLflow; into `mlflow.db` beside the runs unless MLFLOW_TRACKING_URI is set."""
     import mlflow
+    from accelerate.tracking import MLflowTracker
 
     if "MLFLOW_TRACKING_URI" not in os.environ:
         mlflow.set_tracking_uri(f"sqlite:///{(run.folder.parent / 'mlflow.db').resolve().as_posix()}")
@@ -78,6 +88,8 @@ class Trackers:
         """
         self.active: dict[str, GeneralTracker] = {}
         for name in parse_names(names):
+            from accelerate import PartialState
+
             PartialState()  # accelerate's trackers ask it which process they are on
             tracker = TRACKERS[name][0](run)
             self.active[name] = tracker
