@@ -80,10 +80,17 @@ reading handwriting; a start for fine-tuning on one's own lines (`load_weight`).
 
 - Characters outside of its charset are never answered. The charset: `{charset}`
 - Lines of addresses only: no printed text, no other scripts, no whole pages (`python -m netchu.lines` cuts those).
-- Places that are rare or new may be read as a near known one; a house number is only as good as its ink.
+{written}- Places that are rare or new may be read as a near known one; a house number is only as good as its ink.
 - Its writers are those of the sources above, not a sample of all people who write Vietnamese.
 - Not for telling who wrote something, and not for decisions about people unless a person looks at the image.
 """
+
+
+WRITTEN = {  # by the settings' convention
+    "title": """- A line without a comma is answered in title case, without punctuation other than ' and /, as the
+  labels of the Kalapa challenge are, whatever the hand wrote (`convention` in `ensemble.json`; `none` ends it).
+"""
+}
 
 
 def write_card(
@@ -110,6 +117,7 @@ def write_card(
         vectors=f"{read.lines} made lines and what is read in them in float32, {round(read.exact * read.lines)} of "
         f"them exactly (CER {100 * read.cer:.2f} %; made lines say little about people's hands).",
         charset=bundles[0].about["charset"],
+        written=WRITTEN.get(recipe.settings.convention, ""),
     )
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
