@@ -58,6 +58,10 @@ def test_soup_is_the_mean(tiny: Config, tmp_path: Path) -> None:
             assert torch.allclose(soup[name].float(), 0.25 * one[name].float() + 0.75 * two[name].float(), atol=2e-3)
     assert about["metrics"] == {} and {"averaged_1", "averaged_2", "manifest"} <= set(about["hashes"])
     assert soup.keys() == one.keys()
+    assert about["config"]["name"] == "soup"
+    (tmp_path / "mean_f0").mkdir()
+    average_bundles(paths, tmp_path / "mean_f0" / "best.safetensors")
+    assert read_bundle(tmp_path / "mean_f0" / "best.safetensors")[1]["config"]["name"] == "mean_f0"
     load_bundle(tmp_path / "soup.safetensors")
 
 

@@ -81,10 +81,10 @@ def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
     return folder / "ensemble.json"
 
 
-def save_twin(path: Path, charset: Charset, cfg: Config) -> Path:
+def save_twin(path: Path, charset: Charset, cfg: Config, **hashes: str) -> Path:
     """An untrained bundle."""
     torch.manual_seed(5)
-    save_bundle(path, build_model(cfg, len(charset)), cfg, charset, metrics={}, hashes={})
+    save_bundle(path, build_model(cfg, len(charset)), cfg, charset, metrics={}, hashes=hashes)
     return path
 
 
@@ -136,9 +136,8 @@ def test_twins_are_released_under_the_figures_of_what_was_measured(
     chosen: Path, tiny_bundle: Path, lines_folder: Path, manifest: Path, tmp_path: Path
 ) -> None:
     measured = load_bundle(tiny_bundle)
-    whole = save_twin(
-        tmp_path / "whole.safetensors", measured.charset, replace(measured.cfg, name="tiny_f5", fold=5, epochs=9)
-    )
+    cfg = replace(measured.cfg, name="tiny_f5", fold=5, epochs=9)
+    whole = save_twin(tmp_path / "whole.safetensors", measured.charset, cfg, averaged_1="a", averaged_2="b")
     out = tmp_path / "release"
     recipe = release(chosen, out, lines=lines_folder, manifests=[manifest], replaced={tiny_bundle: whole})
     assert [path.name for path in recipe.bundles] == ["tiny_f5.safetensors", "other_f0.safetensors"]
@@ -149,6 +148,7 @@ def test_twins_are_released_under_the_figures_of_what_was_measured(
     assert "not figures of `tiny_f5.safetensors` (measured: tiny_f0, other epochs)" in card
     assert "learnt from for `tiny_f5.safetensors`" in card and "train_folds.csv, every line" not in card
     assert "outputs/tiny_f1/best.safetensors" in card
+    assert "| 9; mean of 2 runs' weights, here the first |" in card
 
 
 def test_what_is_no_twin_is_refused(chosen: Path, tiny_bundle: Path, lines_folder: Path, tmp_path: Path) -> None:

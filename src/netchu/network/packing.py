@@ -25,8 +25,9 @@ def pack_int8(bundle: Path, out: Path) -> None:
 def average_bundles(
     bundles: Sequence[Path], out: Path, weights: Sequence[float] | None = None, *, any_start: bool = False
 ) -> None:
-    """Write the weighted mean of bundles' weights as one fp16 bundle.
+    """Write the weighted mean of bundles' weights as one fp16 bundle, with the config of the first.
 
+    It is named after its file, or after its folder when the file is a run's `best` or `last`.
     `any_start`: they need not have started from the same bundle, because they share one further back.
     Raises NetchuError for fewer than two bundles, weights that do not pair, or bundles that differ in geometry, charset
     or, without `any_start`, in what they started from.
@@ -56,5 +57,7 @@ def average_bundles(
         half = tensor.half()
         stored[name] = tensor.round().to(first[name].dtype) if whole else half if half.isfinite().all() else tensor
     sources = {f"averaged_{i}": hash_file(path) for i, path in enumerate(bundles, 1)}
-    about = {**about, "metrics": {}, "hashes": {**about["hashes"], **sources}}
+    name = out.resolve().parent.name if out.stem in ("best", "last") else out.stem
+    config = {**about["config"], "name": name}
+    about = {**about, "config": config, "metrics": {}, "hashes": {**about["hashes"], **sources}}
     write_bundle(out, stored, about)

@@ -130,7 +130,8 @@ def _file_rows(recipe: Recipe) -> list[str]:
 
 
 def _training_row(bundle: ReleasedBundle, manifests: dict[str, str]) -> str:
-    config, digest = bundle.about["config"], bundle.about["hashes"].get("manifest", "")
+    config, hashes = bundle.about["config"], bundle.about["hashes"]
+    digest, runs = hashes.get("manifest", ""), sum(key.startswith("averaged_") for key in hashes)
     source = config.get("synthetic_source")
     cells = [
         f"`{bundle.file.name}`",
@@ -138,7 +139,7 @@ def _training_row(bundle: ReleasedBundle, manifests: dict[str, str]) -> str:
         f"{config['height']} / {config['width_stride']}",
         ", ".join(f"{stretch:g}" for stretch in bundle.stretches) + " x their width",
         config.get("load_weight") or ("timm's ImageNet weights" if config.get("pretrained") else "random weights"),
-        str(config["epochs"]),
+        f"{config['epochs']}" + (f"; mean of {runs} runs' weights, here the first" if runs else ""),
         f"{source}, share {config['synthetic_share']:g}" if source else "as in the manifest",
         (manifests.get(digest, f"a manifest that is not at hand, {digest[:12]}") if digest else "no manifest")
         + (", every line" if config["fold"] == ALL_DATA_FOLD else f", all but fold {config['fold']}"),
