@@ -114,6 +114,29 @@ class RuledLine(A.ImageOnlyTransform):
         return np.minimum(img, ruled)
 
 
+class Misplaced(A.ImageOnlyTransform):
+    """A line cut out too high or too low: it loses a strip at one edge, and a neighbour's strokes show at the other.
+
+    The neighbour is the strip of this line that would follow there, moved sideways.
+    """
+
+    def __init__(self, reach: float = 0.2, p: float = 0.15) -> None:
+        super().__init__(p=p)
+        self.reach = reach
+
+    def apply(self, img: Image, **params: Any) -> Image:
+        """(H, w) -> (H, w)."""
+        height, width = img.shape[:2]
+        draw = self.py_random
+        rows = max(1, round(draw.uniform(0.25, 1.0) * self.reach * height))
+        if draw.random() < 0.4:
+            rows = -rows
+        output = np.roll(img, rows, axis=0)
+        strip = slice(0, rows) if rows > 0 else slice(height + rows, height)
+        output[strip] = np.roll(output[strip], draw.randrange(width), axis=1)
+        return output
+
+
 class CutOut(A.ImageOnlyTransform):
     """Narrow holes filled with the paper's grey: a pen that skipped, a fold, a spot of glare."""
 
@@ -158,6 +181,12 @@ def _ink(strength: float) -> list[A.BasicTransform]:
     ]
 
 
+def _cells(strength: float) -> list[A.BasicTransform]:
+    """The same for lines out of a table's cells, which are not always cut out where they stand."""
+    warp, *others = _ink(strength)
+    return [warp, Misplaced(reach=0.2 * strength, p=0.15 * strength), *others]
+
+
 def _light(strength: float) -> list[A.BasicTransform]:
     """Only width and slant."""
     return [_warp(strength, slant=0.15, tilt=0.0)]
@@ -167,6 +196,7 @@ AUGMENTS: dict[str, Callable[[float], list[A.BasicTransform]]] = {
     "none": lambda strength: [],
     "light": _light,
     "ink": _ink,
+    "cells": _cells,
 }
 
 
