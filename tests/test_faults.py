@@ -54,6 +54,16 @@ def final(cfg: Config) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
     return {**parts["objective"], **{f"ema.{k}": v for k, v in parts["ema"].items()}}, log
 
 
+def wait(process: Any, state: Path, *, seconds: float, states: int) -> None:
+    """Until the process ends, the time is over, or it has saved so many states, however fast the machine is now."""
+    deadline = time.monotonic() + seconds
+    seen, saved = state.stat().st_mtime_ns if state.is_file() else 0, 0
+    while process.is_alive() and time.monotonic() < deadline and saved < states:
+        time.sleep(0.001)
+        now = state.stat().st_mtime_ns if state.is_file() else seen
+        saved, seen = saved + (now != seen), now
+
+
 def test_kill_9_twenty_times(tiny: Config, context: Any) -> None:
     cfg = replace(tiny, epochs=40, augment="ink", dropout=0.2, hidden=16, validate_every=5, name="killed_f0")
     whole = replace(cfg, name="whole_f0")
@@ -73,7 +83,8 @@ def test_kill_9_twenty_times(tiny: Config, context: Any) -> None:
         process = context.Process(target=run, args=(cfg.to_dict(), resume))
         process.start()
         if kills < KILLS:
-            process.join(rng.uniform(0.0, longest))
+            wait(process, cfg.run_dir / "state.pt", seconds=rng.uniform(0.0, longest), states=rng.randint(1, 2))
+            time.sleep(rng.uniform(0.0, 0.02))
             if process.is_alive():
                 os.kill(process.pid, signal.SIGKILL)
                 kills += 1
