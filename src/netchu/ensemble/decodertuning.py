@@ -22,10 +22,11 @@ PLACE_BONUSES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0)
 
 @dataclass(frozen=True, slots=True)
 class ScoredLine:
-    """A held-out line: its candidates, and for each convention its G answers and their kalapa_scores (G,)."""
+    """A held-out line: its candidates, and by convention its G answers and their kalapa_scores (G,)."""
 
     candidates: Candidates
-    answers: Mapping[str, tuple[Answers, Floats]]
+    answers: Mapping[str, Answers]
+    gains: Mapping[str, Floats]
     label: str
     writer: str
 
@@ -34,12 +35,12 @@ def scored(candidates: Candidates, label: str, writer: str) -> ScoredLine:
     """Compare what a line's candidates say with its label."""
     found = {convention: answers(candidates.texts, convention) for convention in CONVENTIONS}
     gains = {key: np.array([line_score(text, label) for text in made.texts]) for key, made in found.items()}
-    return ScoredLine(candidates, {key: (made, gains[key]) for key, made in found.items()}, label, writer)
+    return ScoredLine(candidates, found, gains, label, writer)
 
 
 def sums(line: ScoredLine, weights: Floats, settings: Settings) -> Floats:
     """The score of each answer of the settings' convention (G,)."""
-    return line.answers[settings.convention][0].sums(scores(line.candidates, weights, settings))
+    return line.answers[settings.convention].sums(scores(line.candidates, weights, settings))
 
 
 def pick(line: ScoredLine, weights: Floats, settings: Settings) -> int:
@@ -48,19 +49,19 @@ def pick(line: ScoredLine, weights: Floats, settings: Settings) -> int:
     if not settings.risk:
         return int(total.argmax())
     order = [i for i in np.argsort(-total, kind="stable").tolist() if np.isfinite(total[i])]
-    texts = [line.answers[settings.convention][0].texts[i] for i in order]
+    texts = [line.answers[settings.convention].texts[i] for i in order]
     best: int = order[choose(texts, posteriors(total[order], settings.temperature))]
     return best
 
 
 def answer(line: ScoredLine, weights: Floats, settings: Settings) -> str:
     """The text that would be given."""
-    return line.answers[settings.convention][0].texts[pick(line, weights, settings)]
+    return line.answers[settings.convention].texts[pick(line, weights, settings)]
 
 
 def gain(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> float:
     """Mean kalapa_score."""
-    return float(np.mean([line.answers[settings.convention][1][pick(line, weights, settings)] for line in lines]))
+    return float(np.mean([line.gains[settings.convention][pick(line, weights, settings)] for line in lines]))
 
 
 def evaluate(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> Scores:
@@ -94,5 +95,5 @@ def calibrate(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) 
         total = sums(line, weights, settings)
         best = int(total.argmax())
         totals.append(np.concatenate([total[[best]], np.delete(total, best)]))
-        right.append(line.answers[settings.convention][0].texts[best] == line.label)
+        right.append(line.answers[settings.convention].texts[best] == line.label)
     return fit_temperature(totals, right)

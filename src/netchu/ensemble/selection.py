@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from netchu.decoding.bayes import posteriors
 from netchu.decoding.candidates import Floats
 from netchu.decoding.reading import Settings
-from netchu.ensemble.decodertuning import ScoredLine, answer, gain, pick, sums, tune
+from netchu.ensemble.decodertuning import ScoredLine, gain, pick, sums, tune
 from netchu.errors import NetchuError
 from netchu.metrics import Scores, score
 
@@ -171,6 +171,6 @@ def _in_parts(
             if part[line.writer] == held:
                 chosen = pick(line, weights, tuned)
                 probabilities = posteriors(sums(line, weights, tuned), tuned.temperature)
-                answers[i], sure[i] = answer(line, weights, tuned), float(probabilities[chosen])
+                answers[i], sure[i] = line.answers[tuned.convention].texts[chosen], float(probabilities[chosen])
                 right[i] = answers[i] == line.label
     return Judged(score(answers, [line.label for line in lines]), sure, right, answers)
