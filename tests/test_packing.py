@@ -62,6 +62,10 @@ def test_soup_is_the_mean(tiny: Config, tmp_path: Path) -> None:
     (tmp_path / "mean_f0").mkdir()
     average_bundles(paths, tmp_path / "mean_f0" / "best.safetensors")
     assert read_bundle(tmp_path / "mean_f0" / "best.safetensors")[1]["config"]["name"] == "mean_f0"
+    average_bundles([*paths, paths[0]], tmp_path / "three.safetensors")
+    average_bundles([tmp_path / "three.safetensors", paths[1]], tmp_path / "again.safetensors")
+    hashes = read_bundle(tmp_path / "again.safetensors")[1]["hashes"]
+    assert [key for key in hashes if key.startswith("averaged_")] == ["averaged_1", "averaged_2"]
     load_bundle(tmp_path / "soup.safetensors")
 
 

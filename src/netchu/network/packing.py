@@ -59,5 +59,6 @@ def average_bundles(
     sources = {f"averaged_{i}": hash_file(path) for i, path in enumerate(bundles, 1)}
     name = out.resolve().parent.name if out.stem in ("best", "last") else out.stem
     config = {**about["config"], "name": name}
-    about = {**about, "config": config, "metrics": {}, "hashes": {**about["hashes"], **sources}}
+    hashes = {key: value for key, value in about["hashes"].items() if not key.startswith("averaged_")}
+    about = {**about, "config": config, "metrics": {}, "hashes": {**hashes, **sources}}
     write_bundle(out, stored, about)
