@@ -35,8 +35,8 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    if args.seed < 0:
-        raise NetchuError(f"--seed {args.seed}: expected 0 or more")
+    if not 0 <= args.seed < 1 << 32:
+        raise NetchuError(f"--seed {args.seed}: expected 0 to {(1 << 32) - 1}")
     sources = [(name, path) for name in READERS for path in getattr(args, name.replace("-", "_"))]
     sources += [("", path) for path in args.paths]
     lines = read_sources(sources, args.out / "images", parse_columns(args.columns))

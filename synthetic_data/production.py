@@ -5,6 +5,7 @@ leaves a part in `OUT/parts/`, and the parts become `labels.tsv` in one step at 
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -145,11 +146,14 @@ def produce(recipe: Recipe, order: Order) -> None:
     """Make the lines of `order`. Raises NetchuError for a folder that cannot be used or a full disk."""
     if order.count < 1:
         raise NetchuError(f"--count {order.count}: make at least one line")
+    chunks = order.chunks()
+    total = sum(map(len, chunks))
+    if not total:
+        part, parts = order.shard
+        raise NetchuError(f"--shard {part}/{parts}: {order.count} lines leave it none; take fewer shards or more lines")
     if _check_run(order, recipe):
         print(f"{order.out}: already complete")
         return
-    chunks = order.chunks()
-    total = sum(map(len, chunks))
     if order.lmdb:
         from synthetic_data.linestore import fill_store
 
@@ -173,6 +177,4 @@ def _join_parts(out: Path, chunks: list[range]) -> None:
     with atomic_path(out / LABELS) as temporary, temporary.open("wb") as stream:
         for part in parts:
             stream.write(part.read_bytes())
-    for part in parts:
-        part.unlink()
-    (out / "parts").rmdir()
+    shutil.rmtree(out / "parts")  # with temporary files of runs that were killed

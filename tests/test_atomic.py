@@ -17,6 +17,14 @@ def test_success_replaces_and_leaves_no_temporary(tmp_path: Path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_others_may_read_what_a_writer_put_in_the_temporarys_place(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "a.txt") as temporary:
+        temporary.unlink()
+        temporary.touch(mode=0o600)
+    (tmp_path / "b.txt").touch()
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
+
+
 def test_failure_keeps_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_text("old")

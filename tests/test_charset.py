@@ -39,3 +39,9 @@ def test_bad_charset_is_refused(characters: str, says: str) -> None:
 @pytest.mark.parametrize(("text", "steps"), [("", 0), ("abc", 3), ("aab", 4), ("aaaa", 7), ("11/11", 7)])
 def test_required_steps(text: str, steps: int) -> None:
     assert required_steps(text) == steps
+
+
+def test_a_mark_that_stands_alone_is_a_character_of_its_own() -> None:
+    charset = Charset.from_texts(["Tư", "t\u0301ê"])
+    assert charset.characters == "\u0301Ttêư"
+    assert charset.decode(charset.encode("Tư t\u0301".replace(" ", ""))) == "Tưt\u0301"

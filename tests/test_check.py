@@ -112,6 +112,16 @@ def test_cleaned_manifest_is_sound_and_the_source_untouched(planted: Path) -> No
     assert len({line.fold for line in kept if line.writer_id == lines[11].writer_id}) == 1
 
 
+def test_what_was_made_from_a_writer_moves_with_him(planted: Path) -> None:
+    lines = check.read_data(planted, "", planted.parent, {})
+    split = next(line for line in lines if line.is_real and line.writer_id == lines[11].writer_id)
+    moved = [replace(line, fold=(line.fold + 1) % 5) if line is split else line for line in lines]
+    made = [replace(line, aug="aug", writer_id=line.origin) for line in moved if line.writer_id == split.writer_id]
+    kept, _ = clean([*moved, *made], [])
+    assert len({line.fold for line in made}) == 2
+    assert len({line.fold for line in kept if split.origin in (line.writer_id, line.origin)}) == 1
+
+
 def fingerprint(folder: Path) -> dict[str, str]:
     """Hash of every file below a folder."""
     return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}

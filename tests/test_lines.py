@@ -97,6 +97,8 @@ def test_the_command_writes_the_lines_or_says_why_not(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert [p.name for p in sorted((tmp_path / "page_lines").iterdir())] == ["000.png", "001.png", "002.png"]
     assert cv2.imread(str(tmp_path / "drawn.png")).shape[:2] == form.photo.shape
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "000.png: is a line of an earlier page" in done.stderr
     cv2.imwrite(str(tmp_path / "empty.png"), np.full((300, 300), 230, np.uint8))
     done = subprocess.run([*command[:3], str(tmp_path / "empty.png")], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "no writing was found" in done.stderr

@@ -103,6 +103,12 @@ def test_made_lines_inherit_the_fold_of_their_writer_or_image(lines: list[Line])
     assert [line.fold for line in inherit_folds(made, [*lines, unknown])] == [lines[0].fold, unknown.fold, -1]
 
 
+def test_a_made_line_whose_origin_is_not_one_fold_is_refused(lines: list[Line]) -> None:
+    real = [replace(lines[0], path=Path(f"{n}/0.jpg"), writer_id="", source="scans", fold=n) for n in (1, 2)]
+    with pytest.raises(NetchuError, match="was made from scans/0, which names real lines of several folds"):
+        inherit_folds([replace(lines[0], aug="aug", writer_id="scans/0")], real)
+
+
 def test_identical_images_in_two_folds_are_refused(lines: list[Line], tmp_path: Path) -> None:
     copy = tmp_path / "copy.jpg"
     shutil.copy(lines[0].path, copy)

@@ -247,6 +247,10 @@ def test_lmdb_out_and_in(tmp_path: Path, three: list[tuple[Path, str, str]]) -> 
     again = READERS["lmdb"](tmp_path / "store", images=tmp_path / "images")
     assert [line.path.read_bytes() for line in again] == [line.path.read_bytes() for line in lines]
     assert [(line.text, line.writer_id) for line in again] == list(zip(LABELS, ["7", "7", "8"], strict=True))
+    (tmp_path / "store" / "thesis.txt").write_text("mine")
+    with pytest.raises(NetchuError, match=r"store: holds thesis\.txt, which would be lost"):
+        write_lmdb(tmp_path / "store", lines)
+    (tmp_path / "store" / "thesis.txt").unlink()
     with pytest.raises(NetchuError, match="image cannot be read"):
         write_lmdb(tmp_path / "store", [*lines, Line(tmp_path / "none.jpg", "x")])
     assert len(list(read_records(tmp_path / "store"))) == 3
@@ -262,6 +266,61 @@ def test_names_that_fit_two_images(tmp_path: Path) -> None:
     assert finder.find("2.jpg") == tmp_path / "2.jpg"
     with pytest.raises(NetchuError, match=r"the name x/1\.jpg may also mean"):
         finder.find("x/1.jpg")
+
+
+def test_no_image_stands_for_a_missing_one(tmp_path: Path) -> None:
+    for name in ("7/1.jpg", "8/5.jpg", "crops/3.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    finder = ImageFinder(tmp_path)
+    assert finder.find("7/5.jpg") == tmp_path / "7/5.jpg", "there is a folder 7, so it is missing there"
+    assert finder.find("elsewhere/3.jpg") == tmp_path / "crops/3.jpg" == finder.find("elsewhere/3.jpg")
+    with pytest.raises(NetchuError, match=r"3\.jpg: is all there is for elsewhere/3\.jpg and for other/3\.jpg"):
+        finder.find("other/3.jpg")
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ("0.jpg,12 Lê Lợi, Phường 3, Quận 1", r"set\.csv:2: has more columns than the header; quote"),
+        ('0.jpg,"12 Lê Lợi\n1.jpg,Huế', "is not CSV"),
+    ],
+)
+def test_a_csv_loses_no_part_of_a_label(rows: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_text(f"image,text\n{rows}\n", encoding="utf-8")
+    with pytest.raises(NetchuError, match=says):
+        READERS["csv"](tmp_path, images=tmp_path / "images")
+
+
+def test_sidecars_without_a_writer_or_with_an_empty_correction(
+    tmp_path: Path, three: list[tuple[Path, str, str]]
+) -> None:
+    (tmp_path / "0.jpg").write_bytes(three[0][0].read_bytes())
+    (tmp_path / "0.json").write_text('{"corrected_text": "", "text": "Huế", "writer": null}', encoding="utf-8")
+    line = READERS["sidecars"](tmp_path, images=tmp_path / "images")[0]
+    assert (line.text, line.writer_id) == ("Huế", "")
+
+
+def test_layouts_side_by_side_are_all_found(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    folders = {name: tmp_path / name for name in ("kalapa", "sidecars")}
+    for name, folder in folders.items():
+        folder.mkdir()
+        MAKERS[name](folder, three)
+    assert find_sets(tmp_path) == list(folders.items())
+    (tmp_path / "0.jpg").write_bytes(three[0][0].read_bytes())
+    (tmp_path / "0.json").write_text('{"text": "Huế"}', encoding="utf-8")
+    with pytest.raises(NetchuError, match="holds sidecars and kalapa"):
+        find_sets(tmp_path)
+
+
+def test_parquet_asks_which_of_two_columns_is_the_image(tmp_path: Path) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    pq.write_table(pa.table({"sha256": [b"0123"], "scan": [b"4567"], "text": ["Huế"]}), tmp_path / "a.parquet")
+    with pytest.raises(NetchuError, match="which column is the image"):
+        READERS["parquet"](tmp_path / "a.parquet", images=tmp_path / "images")
+    pq.write_table(pa.table({"sha256": [b"0123"], "img": [b"4567"], "text": ["Huế"]}), tmp_path / "b.parquet")
+    line = READERS["parquet"](tmp_path / "b.parquet", images=tmp_path / "images")[0]
+    assert line.path.read_bytes() == b"4567"
 
 
 def test_table_without_rows(tmp_path: Path) -> None:

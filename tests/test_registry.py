@@ -94,6 +94,17 @@ def test_mistakes_leave_nothing(tmp_path: Path) -> None:
         Registry(tmp_path / "file" / "models").add(bundle)
 
 
+def test_registering_again_mends_a_changed_bundle(tmp_path: Path) -> None:
+    bundle, models = save(tmp_path / "a.safetensors", 1), Registry(tmp_path / "models")
+    entry = models.add(bundle)
+    with (models.folder / entry.file).open("ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(NetchuError, match=r"register the bundle of .* again"):
+        models.promote(entry.id)
+    models.add(bundle)
+    assert models.promote(entry.id).promoted and len(models.entries()) == 1
+
+
 def test_processes_do_not_lose_each_others_entries(tmp_path: Path) -> None:
     bundles = [save(tmp_path / f"{n}.safetensors", n) for n in range(8)]
     code = (

@@ -166,6 +166,7 @@ def test_scripts_give_the_same_bytes_with_more_jobs(script: str, tmp_path: Path)
         ("gendata_address.py", ["--gazetteer", "/nowhere"], "Index.json: cannot be read"),
         ("gendata_address.py", ["--style-from", "/nowhere.tsv"], "/nowhere.tsv: cannot be read"),
         ("gendata_address.py", ["--shard", "3/2"], "--shard 3/2"),
+        ("gendata_address.py", ["--shard", "2/2"], "--shard 2/2: 3 lines leave it none"),
         ("gendata_poems.py", ["--poems", "/nowhere.csv"], "/nowhere.csv: cannot be read"),
         ("gendata_poems.py", ["--height", "4"], "--height 4"),
         ("gendata_aug.py", ["--manifest", "/nowhere.csv", "--folds", "x"], "--folds x"),

@@ -3,8 +3,9 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 from netchu.errors import NetchuError
@@ -27,9 +28,9 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     temporary = Path(name)
     umask = os.umask(0)
     os.umask(umask)
-    temporary.chmod(0o666 & ~umask)
     try:
         yield temporary
+        temporary.chmod(0o666 & ~umask)  # only now, since a writer may have put a new file there
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(target)
@@ -41,11 +42,20 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def refuse_foreign_folder(folder: Path, own: Iterable[str]) -> None:
+    """Raise NetchuError when a folder that is to be replaced holds a file that fits none of the patterns `own`."""
+    if folder.is_dir():
+        for name in sorted(path.name for path in folder.iterdir()):
+            if not any(fnmatch(name, pattern) for pattern in own):
+                raise NetchuError(f"{folder}: holds {name}, which would be lost; choose an empty or another folder")
+
+
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Give an empty temporary folder beside the target; on success it takes the target's place, else it is deleted.
 
-    A folder that stood there before goes when the new one is whole. Raises NetchuError when nothing can be written.
+    A folder that stood there before goes when the new one is whole (`refuse_foreign_folder` first, where a person
+    named it). Raises NetchuError when nothing can be written.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

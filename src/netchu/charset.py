@@ -33,8 +33,11 @@ class Charset:
 
     @classmethod
     def from_texts(cls, texts: Iterable[str]) -> "Charset":
-        """Every character of `texts`, in code point order."""
-        return cls("".join(sorted({c for text in texts for c in normalise(text)})))
+        """Every character of `texts`, in code point order; marks that stand alone come first, since behind a letter
+        they might compose with it."""
+        found = sorted({c for text in texts for c in normalise(text)})
+        marks = sorted(filter(unicodedata.combining, found), key=unicodedata.combining)
+        return cls("".join([*marks, *(c for c in found if c not in marks)]))
 
     def __len__(self) -> int:
         return len(self.characters) + 1

@@ -174,11 +174,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: a folder beside the page, PAGE_lines")
     parser.add_argument("--draw", type=Path, metavar="FILE.png", help="the page with the lines found")
     args = parser.parse_args()
+    folder = args.out or args.page.with_name(f"{args.page.stem}_lines")
+    if folder.is_dir() and (older := sorted(folder.glob("[0-9][0-9][0-9].png"))):
+        raise NetchuError(f"{older[0]}: is a line of an earlier page; remove it and its like, or choose another --out")
     photo = read_image(args.page)
     lines = find_lines(photo)
     if not lines:
         raise NetchuError(f"{args.page}: no writing was found; photograph the page closer, or in better light")
-    folder = args.out or args.page.with_name(f"{args.page.stem}_lines")
     for number, line in enumerate(lines):
         save_picture(folder / f"{number:03d}.png", line.image)
     if args.draw:

@@ -47,11 +47,12 @@ class Line:
 def read_manifest(path: Path) -> list[Line]:
     """Lines of a manifest. `source` and `aug` may be missing, as in the competition's own files.
 
-    Raises NetchuError naming the file and the row for a missing file, column or image, a bad fold or an empty label.
+    Raises NetchuError naming the file and the row for a missing file or column, a row of another length, or a bad
+    fold. Whether the images are there and the labels not empty is seen when they are used (and by `netchu.check`).
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
+            reader = csv.DictReader(stream, strict=True)
             missing = [c for c in COLUMNS[:4] if c not in (reader.fieldnames or ())]
             if missing:
                 raise NetchuError(f"{path}: no column {missing[0]!r}; expected {','.join(COLUMNS)}")
@@ -71,7 +72,9 @@ def _line(row: dict[str, str | None], path: Path, number: int) -> Line:
     if not image:
         raise NetchuError(f"{where}: img_path is empty")
     if row["text"] is None or row["fold"] is None:
-        raise NetchuError(f"{where}: has fewer columns than the header")
+        raise NetchuError(f"{where}: has fewer columns than the header; correct this row")
+    if None in row:
+        raise NetchuError(f"{where}: has more columns than the header; quote texts that hold a comma")
     try:
         fold = int(row["fold"])
     except ValueError:
@@ -148,10 +151,19 @@ def keep_folds(lines: Sequence[Line], recorded: Sequence[Line]) -> list[Line]:
 def inherit_folds(made: Sequence[Line], real: Sequence[Line]) -> list[Line]:
     """Give made lines whose writer is some real line's `origin` that line's fold; others stay on -1.
 
-    So lines recombined from a writer are left out of training whenever that writer is held out.
+    So lines recombined from a writer are left out of training whenever that writer is held out. Raises NetchuError
+    when a made line's origin names real lines of several folds: images of unknown writers with the same file name.
     """
-    folds = {line.origin: line.fold for line in real}
-    return [replace(line, fold=folds.get(line.writer_id, TRAIN_ONLY)) for line in made]
+    folds: dict[str, set[int]] = defaultdict(set)
+    for line in real:
+        folds[line.origin].add(line.fold)
+    for line in made:
+        if len(folds.get(line.writer_id, ())) > 1:
+            raise NetchuError(
+                f"{line.path}: was made from {line.writer_id}, which names real lines of several folds; give the real "
+                "lines writers or different file names, and make it again"
+            )
+    return [replace(line, fold=next(iter(folds.get(line.writer_id, {TRAIN_ONLY})))) for line in made]
 
 
 def _group(line: Line) -> str:
@@ -203,7 +215,8 @@ def refuse_leaks(lines: Sequence[Line], where: Path) -> LeakReport:
     if report.errors:
         more = f" (and {len(report.errors) - 1} more)" if len(report.errors) > 1 else ""
         raise NetchuError(
-            f"{where}: leak between folds: {report.errors[0]}{more}; make the folds again with prepare_ext_data.py"
+            f"{where}: leak between folds: {report.errors[0]}{more}; make the folds again: prepare_ext_data.py "
+            "--new-folds"
         )
     return report
 

@@ -104,8 +104,11 @@ class Registry:
             known = {entry.weights: entry for entry in entries}
             if weights in known:
                 entry = known[weights]
-                if not (self.folder / entry.file).is_file():
+                path = self.folder / entry.file
+                if not path.is_file() or hash_file(path) != entry.sha256:
                     self._copy(bundle, entry.file)
+                    entry = replace(entry, sha256=hash_file(path))
+                    entries[:] = [entry if other.id == entry.id else other for other in entries]
                 return entry
             config = about["config"]
             entry = Entry(

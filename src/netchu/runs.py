@@ -52,8 +52,9 @@ def read_run(folder: Path) -> PastRun | None:
     records = read_log(log) if log.is_file() else []
     try:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+    except (OSError, ValueError):
         report = {}
+    report = report if isinstance(report, dict) else {}
     validations = [record for record in records if "kalapa_score" in record]
     best = report.get("held_out") or max(validations, key=lambda r: r["kalapa_score"], default={})
     if not report.get("config") and not best:
@@ -62,7 +63,7 @@ def read_run(folder: Path) -> PastRun | None:
         folder,
         report.get("config", {}),
         {key: best[key] for key in FIGURES if key in best},
-        int(report.get("step", records[-1]["step"] if records else 0)),
+        int(report.get("step", records[-1].get("step", 0) if records else 0)),
         float(report.get("training_seconds", 0)),
     )
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
@@ -159,7 +159,8 @@ def write_submission(path: Path, answers: Iterable[Answer]) -> None:
 def read_labels(path: Path, folder: Path) -> dict[str, str]:
     """Labels by id from a file of `id<TAB>text` rows; raises NetchuError for an id that is no image of `folder`."""
     labels: dict[str, str] = {}
-    for name, text, *_ in read_table(path):
+    for written, text, *_ in read_table(path):
+        name = PurePosixPath(written).as_posix()  # ./1/0.jpg is 1/0.jpg
         if not (folder / name).is_file():
             raise NetchuError(
                 f"{path}: names {name}, which is not in {folder}; correct the id or give another --images folder"

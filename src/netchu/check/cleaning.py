@@ -45,12 +45,15 @@ def clean_label(text: str) -> str:
 
 
 def _whole_writers(lines: Sequence[Line]) -> list[Line]:
-    """Every writer's real lines in the fold that has most of them."""
+    """Every writer's real lines in the fold that has most of them, and what was made from them there as well."""
     folds: dict[str, Counter[int]] = defaultdict(Counter)
     for line in lines:
         if line.is_real and line.writer_id:
             folds[line.origin][line.fold] += 1
+    whole = {writer: counts.most_common(1)[0][0] for writer, counts in folds.items()}
     return [
-        replace(line, fold=folds[line.origin].most_common(1)[0][0]) if line.is_real and line.writer_id else line
+        replace(line, fold=whole.get(line.origin if line.is_real else line.writer_id, line.fold))
+        if line.writer_id
+        else line
         for line in lines
     ]

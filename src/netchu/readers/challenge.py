@@ -17,14 +17,15 @@ def is_kalapa(path: Path) -> bool:
 def read_kalapa(folder: Path) -> list[Line]:
     """Kalapa 2023: `annotations/<writer>.txt` with `<writer>/<n>.jpg<TAB>text`, beside `images/<writer>/<n>.jpg`.
 
-    `folder` is the one that holds both, or its parent with `training_data` inside.
+    `folder` is the one that holds both, or its parent with `training_data` inside. Where a name has no folder, the
+    annotation file's own name is the writer.
     """
     root = folder / "training_data" if (folder / "training_data").is_dir() else folder
     files = sorted((root / "annotations").glob("*.txt"), key=lambda p: natural_key(p.name))
     if not files:
         raise NetchuError(f"{root}: no annotations/*.txt; expected the Kalapa layout with images/ and annotations/")
     return [
-        Line(root / "images" / name, text, Path(name).parent.as_posix(), source="kalapa")
+        Line(root / "images" / name, text, Path(name).parent.name or file.stem, source="kalapa")
         for file in files
         for name, text, *_ in read_cells(file)
     ]

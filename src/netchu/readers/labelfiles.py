@@ -4,6 +4,7 @@ Texts come back as they stand in the file; only `read_table` makes them NFC.
 """
 
 import csv
+import io
 import json
 from collections import defaultdict
 from functools import cached_property
@@ -48,30 +49,44 @@ class ImageFinder:
 
     def __init__(self, *roots: Path) -> None:
         self.roots = roots
+        self._given: dict[Path, Path] = {}  # image -> the name that it was given for
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = defaultdict(list)
-        for root in self.roots:
-            for path in root.rglob("*"):
-                if path.suffix.lower() in IMAGE_SUFFIXES:
-                    found[path.name].append(path)
+        for path in dict.fromkeys(path for root in self.roots for path in root.rglob("*")):
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                found[path.name].append(path)
         return found
+
+    @cached_property
+    def _folders(self) -> set[str]:
+        return {path.parent.name for paths in self._by_name.values() for path in paths}
 
     def find(self, name: str) -> Path:
         """The image of that name: as the path says, else the one whose path ends most alike.
 
-        Returns the path as it was said when there is none. Raises NetchuError when two fit equally well.
+        Returns the path as it was said when there is none; 8/5.jpg does not stand for 7/5.jpg where a folder 7 is.
+        Raises NetchuError when two fit equally well, or when the one that fits was found for another name before.
         """
         wanted = Path(name.replace("\\", "/"))
         for root in self.roots:
             if (root / wanted).is_file():
-                return root / wanted
+                return self._give(root / wanted, wanted)
         likeness = {path: _common_end(path, wanted) for path in self._by_name.get(wanted.name, ())}
         best = [path for path, count in likeness.items() if count == max(likeness.values())]
         if len(best) > 1:
             raise NetchuError(f"{best[0]}: the name {name} may also mean {best[1]}; rename one or give its whole path")
-        return best[0] if best else self.roots[0] / wanted
+        if not best or (likeness[best[0]] == 1 and wanted.parent.name in self._folders):
+            return self.roots[0] / wanted
+        return self._give(best[0], wanted)
+
+    def _give(self, path: Path, wanted: Path) -> Path:
+        """The path, unless another name has led to it; a repeated name is a matter for `netchu.check`."""
+        before = self._given.setdefault(path, wanted)
+        if before != wanted:
+            raise NetchuError(f"{path}: is all there is for {before} and for {wanted}; add the image that is missing")
+        return path
 
 
 def _common_end(one: Path, other: Path) -> int:
@@ -141,19 +156,23 @@ def read_table(path: Path, columns: int = 2) -> list[list[str]]:
 def read_csv_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """(column names, rows) of a CSV in UTF-8 with a header, separated by comma, semicolon or tab.
 
-    Raises NetchuError naming the row that has fewer cells than the header.
+    Raises NetchuError naming the row that has fewer or more cells than the header, or a quote that is not closed.
     """
     text = read_text(path)
     header = text.partition("\n")[0]
     separator = max(",;\t", key=header.count)
     csv.field_size_limit(LARGEST_CELL)
-    reader = csv.DictReader(text.splitlines(keepends=True), delimiter=separator)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows = []
     try:
         for row in reader:
             if None in row.values():
                 raise NetchuError(f"{path}:{reader.line_num}: has fewer columns than the header; correct this row")
-            rows.append({key: value for key, value in row.items() if key is not None})
+            if None in row:
+                raise NetchuError(
+                    f"{path}:{reader.line_num}: has more columns than the header; quote texts that hold {separator!r}"
+                )
+            rows.append(row)
     except csv.Error as error:
         raise NetchuError(f"{path}:{reader.line_num}: is not CSV ({error}); correct this row") from None
     return [name or "" for name in reader.fieldnames or ()], rows

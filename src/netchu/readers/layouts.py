@@ -32,11 +32,14 @@ DEPTH = 2  # levels of folders in which data sets are looked for
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One layout: how it is read, how it is recognised, and which of the options `images` and `columns` it takes."""
+    """One layout: how it is read, how it is recognised, and which of the options `images` and `columns` it takes.
+
+    `deep`: its files are looked for in all folders below a path, which may hold sets of other layouts as well."""
 
     read: Callable[..., list[Line]]
     detect: Callable[[Path], bool]
     takes: tuple[str, ...] = ()
+    deep: bool = False
 
     def __call__(
         self, path: Path, *, images: Path, columns: Mapping[str, str] | None = None, raw: bool = False
@@ -74,7 +77,7 @@ def detect_layout(path: Path) -> str:
 def find_sets(path: Path, depth: int = DEPTH) -> list[tuple[str, Path]]:
     """(layout, path) of the data set at `path`, or of those in the folders below it, `depth` levels deep.
 
-    Raises NetchuError when there is none.
+    Raises NetchuError when there is none, or when files of one layout lie beside folders of others.
     """
     found = list(_sets_below(path, depth))
     if not found:
@@ -84,11 +87,16 @@ def find_sets(path: Path, depth: int = DEPTH) -> list[tuple[str, Path]]:
 
 def _sets_below(path: Path, depth: int) -> Iterator[tuple[str, Path]]:
     layout = detect_layout(path)
-    if layout:
-        yield layout, path
-    elif path.is_dir() and depth:
+    below: list[tuple[str, Path]] = []
+    if path.is_dir() and depth and (not layout or READERS[layout].deep):
         for folder in sorted(child for child in path.iterdir() if child.is_dir()):
-            yield from _sets_below(folder, depth - 1)
+            below += _sets_below(folder, depth - 1)
+    if not layout or any(name != layout for name, _ in below):
+        if layout and any(child.suffix in (".json", ".parquet") for child in path.iterdir()):
+            raise NetchuError(f"{path}: holds {layout} and {below[0][0]} ({below[0][1]}); name each by --LAYOUT PATH")
+        yield from below
+    else:
+        yield layout, path
 
 
 READERS: dict[str, Reader] = {
@@ -99,9 +107,9 @@ READERS: dict[str, Reader] = {
     "mcocr": Reader(read_mcocr, is_mcocr, takes=("images",)),
     "path-text": Reader(read_path_text, is_path_text),
     "csv": Reader(read_csv, is_csv, takes=("columns",)),
-    "sidecars": Reader(read_sidecars, is_sidecars),
+    "sidecars": Reader(read_sidecars, is_sidecars, deep=True),
     "iam": Reader(read_iam, is_iam),
-    "parquet": Reader(read_parquet, is_parquet, takes=("images", "columns")),
+    "parquet": Reader(read_parquet, is_parquet, takes=("images", "columns"), deep=True),
     "lmdb": Reader(read_lmdb, is_lmdb, takes=("images",)),
     "answers": Reader(read_answers, is_answers),
     "synthetic": Reader(read_synthetic, lambda path: False, takes=("images",)),  # looks like labels-tsv: must be said

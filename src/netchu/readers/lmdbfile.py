@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from netchu.atomic import atomic_folder
+from netchu.atomic import atomic_folder, refuse_foreign_folder
 from netchu.errors import NetchuError
 from netchu.manifest import Line
 
@@ -74,8 +74,9 @@ def read_records(path: Path) -> Iterator[Record]:
 def write_lmdb(folder: Path, lines: Sequence[Line]) -> None:
     """Write lines as an LMDB folder in the benchmark's layout, all or nothing; the image files go in unchanged.
 
-    Raises NetchuError naming an image that cannot be read.
+    Raises NetchuError naming an image that cannot be read, or a file of the folder that is no part of an LMDB.
     """
+    refuse_foreign_folder(folder, ("data.mdb", "lock.mdb"))
     with atomic_folder(folder) as temporary:
         size = ROOM + 2 * sum(_size(line.path) + 16384 for line in lines)
         with open_lmdb(temporary, map_size=size, readonly=False) as store:

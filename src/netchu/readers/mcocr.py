@@ -37,7 +37,9 @@ def read_mcocr(path: Path, *, images: Path) -> list[Line]:
     files = _files(path)
     if len(files) != 1:
         raise NetchuError(f"{path}: " + ("no such CSV with anno_polygons" if not files else "several CSVs; name one"))
-    _, rows = read_csv_rows(files[0])
+    names, rows = read_csv_rows(files[0])
+    if "img_id" not in names:
+        raise NetchuError(f"{files[0]}: no column 'img_id'; it has: {', '.join(names)}")
     finder = ImageFinder(files[0].parent)
     folder = unpacking_folder(images, files[0])
     lines = []
@@ -74,7 +76,9 @@ def _pairs(row: dict[str, str], where: str) -> list[tuple[dict[str, Any], str]]:
     try:
         polygons = ast.literal_eval(row["anno_polygons"])
     except (ValueError, SyntaxError):
-        raise NetchuError(f"{where}: anno_polygons is not a list of polygons; correct or remove this row") from None
+        polygons = None
+    if not isinstance(polygons, list) or not all(isinstance(polygon, dict) for polygon in polygons):
+        raise NetchuError(f"{where}: anno_polygons is not a list of polygons; correct or remove this row")
     texts = row.get("anno_texts", "").split(SEPARATOR)
     if not polygons:
         return []
@@ -85,7 +89,10 @@ def _pairs(row: dict[str, str], where: str) -> list[tuple[dict[str, Any], str]]:
 
 def _corners(polygon: dict[str, Any], where: str) -> NDArray[np.float32]:
     """Four corners (4, 2) in pixels, clockwise from the upper left: of the segmentation, else of the bounding box."""
-    flat = np.array((polygon.get("segmentation") or [[]])[0], dtype=np.float32).reshape(-1, 2)
+    try:
+        flat = np.array((polygon.get("segmentation") or [[]])[0], dtype=np.float32).reshape(-1, 2)
+    except (ValueError, TypeError, KeyError):
+        raise NetchuError(f"{where}: segmentation is not [[x, y, ...]]; correct or remove it") from None
     if len(flat) >= 3 and abs(cv2.contourArea(flat)) >= 1:
         points = flat if len(flat) == 4 else cv2.boxPoints(cv2.minAreaRect(flat))
     else:

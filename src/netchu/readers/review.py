@@ -41,8 +41,7 @@ def read_label_studio(path: Path) -> list[Line]:
             text = _accepted_text(task, where)
             if text is not None:
                 image = _find_upload(finder, _file_name(task, where))
-                writer = task["data"].get("writer_id", task["data"].get("writer", ""))
-                lines.append(Line(image, text, str(writer), source=source_name(path)))
+                lines.append(Line(image, text, _writer(task["data"]), source=source_name(path)))
     if not lines:
         raise NetchuError(f"{path}: no task has an accepted annotation with a text; review some lines first")
     return lines
@@ -75,8 +74,8 @@ def _accepted_text(task: dict[str, Any], where: str) -> str | None:
             continue
         choices: set[str] = set()
         texts: list[str] = []
-        for result in annotation.get("result", ()):
-            value = result.get("value", {})
+        for result in annotation.get("result") or ():
+            value = result.get("value") or {}
             choices |= {str(choice).strip().lower() for choice in value.get("choices", ())}
             if result.get("type") == "textarea":
                 if "x" in value or "points" in value:
@@ -92,24 +91,31 @@ def _accepted_text(task: dict[str, Any], where: str) -> str | None:
     return None
 
 
+def _writer(about: dict[str, Any]) -> str:
+    """The writer that a task or sidecar names; nothing where it is null."""
+    writer = about.get("writer_id", about.get("writer"))
+    return "" if writer is None else str(writer)
+
+
 def _file_name(task: dict[str, Any], where: str) -> str:
-    """File name x.jpg behind `s3://b/x.jpg`, `https://host/x.jpg?k=v` or `/data/local-files/?d=a/x.jpg`."""
+    """Path a/x.jpg behind `s3://b/a/x.jpg`, `https://host/a/x.jpg?k=v` or `/data/local-files/?d=a/x.jpg`; the name
+    x.jpg alone behind `/data/upload/7/x.jpg`, where 7 is a project."""
     data = task["data"]
     for key in ("image", "ocr", "img", *data):
         if isinstance(data.get(key), str):
             parts = urlsplit(data[key])
-            name = Path(unquote(parse_qs(parts.query).get("d", [parts.path])[0])).name
-            if Path(name).suffix.lower() in IMAGE_SUFFIXES:
-                return name
+            path = Path(unquote(parse_qs(parts.query).get("d", [parts.path])[0]).lstrip("/"))
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                return path.name if path.parts[:2] == ("data", "upload") else path.as_posix()
     raise NetchuError(f"{where}: no field of its data names an image; expected data.image")
 
 
 def _find_upload(finder: ImageFinder, name: str) -> Path:
     """An image by name, also without the prefix that uploading put before it."""
-    image = finder.find(name)
-    if image.is_file() or not UPLOAD_PREFIX.match(name):
+    image, path = finder.find(name), Path(name)
+    if image.is_file() or not UPLOAD_PREFIX.match(path.name):
         return image
-    return finder.find(UPLOAD_PREFIX.sub("", name))
+    return finder.find(path.with_name(UPLOAD_PREFIX.sub("", path.name)).as_posix())
 
 
 def is_sidecars(path: Path) -> bool:
@@ -135,10 +141,10 @@ def read_sidecars(folder: Path) -> list[Line]:
             continue
         about = read_json(path)
         texts = [about[key] for key in SIDECAR_KEYS if isinstance(about, dict) and isinstance(about.get(key), str)]
+        texts.sort(key=lambda text: not text.strip())  # an empty correction says nothing while another key has a text
         if not texts:
             raise NetchuError(f"{path}: has no text; expected one of {', '.join(SIDECAR_KEYS)}")
-        writer = about.get("writer_id", about.get("writer", ""))
-        lines.append(Line(image, texts[0].strip(), str(writer), source=source))
+        lines.append(Line(image, texts[0].strip(), _writer(about), source=source))
     if not lines:
         raise NetchuError(f"{folder}: no image has a JSON file of the same name beside it")
     return lines

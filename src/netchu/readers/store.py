@@ -17,6 +17,7 @@ from netchu.readers.labelfiles import source_name
 from netchu.readers.lmdbfile import Record, read_records
 
 SIGNATURES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"II*\0": ".tif", b"RIFF": ".webp"}
+IMAGE_COLUMNS = ("image", "img", "picture", "jpg", "png")
 TEXT_COLUMNS = ("text", "label", "transcription", "transcript", "sentence", "ground_truth")
 
 
@@ -97,11 +98,12 @@ def _columns(path: Path, schema: Any, columns: Mapping[str, str]) -> dict[str, s
     for key, name in columns.items():
         if name not in names:
             raise NetchuError(f"{path}: no column {name!r} for the {key}; it has: {', '.join(names)}")
-    holders = [
-        field.name for field in schema if "binary" in str(field.type) and "image" in (field.name.lower(), "image")
+    holders = [field.name for field in schema if "binary" in str(field.type)]
+    usual = [name for name in IMAGE_COLUMNS if name in holders] or [
+        field.name for field in schema if field.name in holders and "struct" in str(field.type)
     ]
     found = {
-        "image": columns.get("image") or next(iter(sorted(holders, key=lambda n: n != "image")), ""),
+        "image": columns.get("image") or next(iter(usual or (holders if len(holders) == 1 else ())), ""),
         "text": columns.get("text") or next((n for n in TEXT_COLUMNS if n in names), ""),
         "writer": columns.get("writer") or next((n for n in ("writer_id", "writer") if n in names), ""),
     }

@@ -69,7 +69,9 @@ def read_path_text(path: Path) -> list[Line]:
 
 def _text_files(path: Path) -> list[Path]:
     """The label files that a path may mean."""
-    return sorted(path.glob("*.txt")) if path.is_dir() else [path] if path.suffix in (".txt", ".tsv") else []
+    if path.is_dir():
+        return sorted(path.glob("*.txt"))
+    return [path] if path.is_file() and path.suffix in (".txt", ".tsv") else []
 
 
 def _names_image(path: Path) -> bool:

@@ -160,9 +160,7 @@ def _data_rows(name: str, lines: Sequence[Line]) -> list[str]:
 
 def _terms(lines: Iterable[Line]) -> list[str]:
     sources = sorted({line.source for line in lines if line.is_real})
-    return [
-        f"- {source or 'No source'}: {TERMS.get(source, 'terms not stated here; ask its owner.')}" for source in sources
-    ]
+    return [f"- {source or 'No source'}: {TERMS.get(source, UNKNOWN)}" for source in sources]
 
 
 def _language(recipe: Recipe) -> str:

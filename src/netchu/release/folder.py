@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from netchu.atomic import atomic_folder
+from netchu.atomic import atomic_folder, refuse_foreign_folder
 from netchu.budget import BUDGET_MB, MEGABYTE, check, measure, table
 from netchu.ensemble.choices import choices_path
 from netchu.ensemble.recipe import Recipe, read_recipe, write_recipe
@@ -27,6 +27,7 @@ from netchu.release.vectors import differences, make_vectors, open_exact, save_v
 ROOT = Path(__file__).resolve().parents[3]  # of the repository
 FOLDER = Path("weights") / "release"
 RECIPE, VECTORS, CARD, CHOICES = "ensemble.json", "vectors.json", "MODEL_CARD.md", "ensemble_choices.csv"
+OWN = ("*.safetensors", "*.nlm", "*.tsv", RECIPE, VECTORS, CARD, CHOICES)  # patterns of what a release may hold
 LARGEST_MB = 25.0  # a bundle stays under it, 10^6 bytes each
 
 
@@ -62,6 +63,7 @@ def release(
     """
     measured = read_recipe(recipe)
     chosen = swap(measured, replaced or {})
+    refuse_foreign_folder(out, OWN)
     with atomic_folder(out) as folder:
         copied = _copy(chosen, measured, folder)
         write_recipe(folder / RECIPE, copied)
