@@ -64,8 +64,10 @@ def test_the_command_writes_a_file_or_says_in_one_line_why_not(model: Path, line
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     assert out.read_text(encoding="utf-8").splitlines()[0] == "id,answer,confidence"
     out.unlink()
-    done = subprocess.run([*command, str(tmp_path / "none.jpg")], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 or "unrecognized" in done.stderr
+    command.insert(command.index(image) + 1, str(tmp_path / "none.jpg"))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "none.jpg: image cannot be read" in done.stderr and done.stderr.count("\n") == 1
     assert not out.exists()
 
 

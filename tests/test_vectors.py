@@ -11,7 +11,7 @@ import pytest
 
 from netchu.charset import Charset
 from netchu.export.vectors import TOLERANCE, drawn_lines, write_vectors
-from netchu.preprocess import Geometry
+from netchu.preprocess import Geometry, is_blank
 from tests.conftest import ROOT, TEXTS
 
 CHARSET = Charset.from_texts(TEXTS)
@@ -41,6 +41,16 @@ def taps(count: int, target: int, area: bool) -> np.ndarray:
     return weights
 
 
+def level(grey: np.ndarray, share: float) -> int:
+    """`level` of docs/mobile.md."""
+    return int(np.argmax(np.cumsum(np.bincount(grey.ravel(), minlength=256)) >= share * grey.size))
+
+
+def ported_is_blank(grey: np.ndarray, numbers: dict[str, float]) -> bool:
+    """`isBlank` of docs/mobile.md."""
+    return level(grey, 0.5) - level(grey, numbers["written_share"]) < numbers["faintest"]
+
+
 def ported_input(grey: np.ndarray, numbers: dict[str, float]) -> np.ndarray:
     """`preprocess` of docs/mobile.md: (h, w) -> (1, H, W)."""
     (height, width), target, pad = grey.shape, int(numbers["height"]), int(numbers["pad"])
@@ -48,9 +58,7 @@ def ported_input(grey: np.ndarray, numbers: dict[str, float]) -> np.ndarray:
     line = min(max(1, wide), int(numbers["max_width"]) - 2 * pad)
     area = target < height
     small = np.rint(taps(height, target, area) @ grey @ taps(width, line, area).T).clip(0, 255).astype(np.uint8)
-    seen = np.cumsum(np.bincount(small.ravel(), minlength=256))
-    ink = int(np.argmax(seen >= numbers["ink_share"] * small.size))
-    paper = int(np.argmax(seen >= numbers["paper_share"] * small.size))
+    ink, paper = level(small, numbers["ink_share"]), level(small, numbers["paper_share"])
     strength = ((paper - small.astype(float)) / max(paper - ink, numbers["min_contrast"])).clip(0, numbers["max_ink"])
     full = ceil((line + 2 * pad) / numbers["width_multiple"]) * int(numbers["width_multiple"])
     return np.pad(strength, ((0, 0), (pad, full - line - pad)))[None]
@@ -73,6 +81,11 @@ def test_a_port_reproduces_the_vectors(geometry: Geometry, tmp_path: Path) -> No
         log_probs = np.frombuffer(base64.b64decode(line["log_probs"]), "<f4").reshape(line["log_probs_shape"])
         assert collapse(log_probs.argmax(1).tolist(), vectors["charset"]) == line["text"]
         assert min(1.0, exp(log_probs.max(1).sum())) == pytest.approx(line["confidence"], abs=1e-4)
+        assert not ported_is_blank(grey, vectors["preprocessing"])
+    assert len(vectors["blank"]) == 2
+    for paper in vectors["blank"]:
+        grey = np.frombuffer(base64.b64decode(paper["grey"]), np.uint8).reshape(paper["height"], paper["width"])
+        assert is_blank(grey) and ported_is_blank(grey, vectors["preprocessing"])
     for case in vectors["decode"]:
         assert collapse(case["classes"], vectors["charset"]) == case["text"]
 

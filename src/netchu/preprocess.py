@@ -20,15 +20,17 @@ MIN_CONTRAST = 40  # grey levels between paper and ink; a blank line is not stre
 INK_SHARE = 0.01  # share of pixels at most as light as the level that becomes 1
 PAPER_SHARE = 0.95  # share of pixels at most as light as the level that becomes 0
 MAX_INK = 1.2  # darker pixels are cut off here
+FAINTEST = 25  # grey levels below the paper that ink has at least; real lines have 90 and more
+WRITTEN_SHARE = 0.002  # share of the pixels that a line's writing covers at least
 FIXED = {
     "width_multiple": WIDTH_MULTIPLE,
     "min_contrast": MIN_CONTRAST,
     "ink_share": INK_SHARE,
     "paper_share": PAPER_SHARE,
     "max_ink": MAX_INK,
+    "faintest": FAINTEST,
+    "written_share": WRITTEN_SHARE,
 }
-FAINTEST = 25  # grey levels below the paper that ink has at least; real lines have 90 and more
-WRITTEN_SHARE = 0.002  # share of the pixels that a line's writing covers at least
 
 Image = NDArray[np.uint8]  # (h, w) grey
 Input = NDArray[np.float32]  # (1, H, W)

@@ -28,6 +28,12 @@ def drawn_lines() -> list[Image]:
     return [_draw(text, height) for text, height in DRAWN]
 
 
+def blank_papers() -> list[Image]:
+    """Grey images (h, w) without ink: even, and shaded with grain; the same on every call."""
+    shaded = np.linspace(228, 212, 300)[None] + np.random.default_rng(0).normal(0, 2, (48, 300))
+    return [np.full((40, 200), 220, np.uint8), np.round(shaded).astype(np.uint8)]
+
+
 def _draw(text: str, height: int) -> Image:
     """Pen letters, 60 % of the height, on paper that darkens to the right."""
     face = cv2.FONT_HERSHEY_SIMPLEX
@@ -44,6 +50,7 @@ def write_vectors(path: Path, geometry: Geometry, charset: Charset, outputs: lis
     """Write the test vectors as JSON; `outputs` are the exported model's log_probs (T, C) for `drawn_lines()`.
 
     `lines` hold grey bytes, the network's input and its answer; arrays are base64, float32 little-endian, row by row.
+    `blank` holds grey bytes of paper without ink, which reads as nothing.
     `decode` holds the best classes of some made-up time steps and their text.
     """
     about = {
@@ -53,19 +60,22 @@ def write_vectors(path: Path, geometry: Geometry, charset: Charset, outputs: lis
         "lines": [
             _line(image, geometry, charset, log_probs) for image, log_probs in zip(drawn_lines(), outputs, strict=True)
         ],
+        "blank": [_grey(image) for image in blank_papers()],
         "decode": [{"classes": classes, "text": _text(classes, charset)} for classes in _paths(charset)],
     }
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
 
 
+def _grey(image: Image) -> dict[str, Any]:
+    return {"height": image.shape[0], "width": image.shape[1], "grey": _base64(image)}
+
+
 def _line(image: Image, geometry: Geometry, charset: Charset, log_probs: LogProbs) -> dict[str, Any]:
     network_input = preprocess(image, geometry)
     reading = greedy(log_probs, charset)
     return {
-        "height": image.shape[0],
-        "width": image.shape[1],
-        "grey": _base64(image),
+        **_grey(image),
         "resized_width": resize(image, geometry).shape[1],
         "input_shape": list(network_input.shape),
         "input": _base64(network_input),
