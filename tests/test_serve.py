@@ -8,6 +8,7 @@ import math
 import multiprocessing
 import os
 import random
+import shutil
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -28,18 +30,28 @@ from netchu.decoding.decoders import Reading
 from netchu.decoding.reading import Settings
 from netchu.ensemble.recipe import Recipe, read_recipe
 from netchu.errors import NetchuError
+from netchu.interruption import StoppedError
 from netchu.lines import find_lines
-from netchu.manifest import read_manifest, split
-from netchu.network.checkpoint import read_bundle
+from netchu.manifest import Line, read_manifest, split
+from netchu.network.checkpoint import read_bundle, read_stored, write_bundle
 from netchu.preprocess import read_image
 from netchu.registry import Registry
 from netchu.serve.__main__ import build, parse
 from netchu.serve.corrections import Corrections
 from netchu.serve.decision import keep_threshold
-from netchu.serve.finetune import lock_file, run_job
-from netchu.serve.retraining import Plan, choose_members, follow_corrections, read_progress, replace_members
-from netchu.serve.store import Store
-from netchu.serve.uploads import encode_png
+from netchu.serve.finetune import keep_fold, lock_file, run_job
+from netchu.serve.jobs import Jobs
+from netchu.serve.retraining import (
+    Plan,
+    choose_members,
+    follow_corrections,
+    put_corrections,
+    read_progress,
+    read_samples,
+    replace_members,
+)
+from netchu.serve.store import Job, Store
+from netchu.serve.uploads import RefusalError, encode_png
 from netchu.serve.versions import Versions, digest_of
 from netchu.tracking.runfolder import write_json
 from tests.conftest import TEXTS
@@ -213,13 +225,91 @@ def test_all_members_learn_a_new_character_together(tmp_path: Path, lines_folder
     plan = Plan(recipe=str(tiny_recipe), members=choose_members(recipe, "all"), samples=str(tmp_path / "samples"))
     job = tmp_path / "job"
     write_json(job / "job.json", asdict(replace(plan, epochs=1, threads=1)))
-    report = run_job(job)
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(StoppedError, match="stopped after member 1"):
+        run_job(job, stop)
+    assert not (job / "member1").exists(), "a stop that came too late for one member begins no other"
+    report = run_job(job, threading.Event())
     assert (report["members"], report["left_out"]) == ([1, 2], {"lines": 0, "characters": ""})
     version = Versions(tmp_path / "versions", store).register(read_recipe(job / "ensemble.json"))
     new = Versions(tmp_path / "versions", store).load(version.id).ensemble
     assert [set(bundle.charset.characters) - set("".join(TEXTS)) for bundle in new.bundles] == [{"€"}] * 2
     assert read_progress(job)["done"] == 1.0
     store.close()
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    """A table of jobs over version 1, which serves; what is promoted goes to `promoted`."""
+    store = Store(tmp_path / "a.sqlite")
+    jobs = Jobs(tmp_path / "jobs", store, Versions(tmp_path / "versions", store), lambda version: None, lambda: 1)
+    yield jobs
+    store.close()
+
+
+@pytest.mark.parametrize(("serving", "promoted"), [(1, [7]), (2, [])])
+def test_a_version_is_promoted_over_the_one_that_it_was_compared_with(
+    jobs: Jobs, serving: int, promoted: list[int], monkeypatch: pytest.MonkeyPatch, tiny_recipe: Path
+) -> None:
+    """A person may have put another version to service while the job was at work or interrupted."""
+    done: list[int] = []
+    jobs.promote, jobs.serving = done.append, lambda: serving
+    monkeypatch.setattr(jobs.versions, "register", lambda recipe, **about: SimpleNamespace(id=7))
+    job = Job(base=1)
+    jobs.store.insert(job)
+    shutil.copytree(tiny_recipe.parent, jobs.folder / str(job.id))
+    (jobs.folder / str(job.id) / tiny_recipe.name).rename(jobs.folder / str(job.id) / "ensemble.json")
+    scores = {"all": {"cer": 0.1}}
+    jobs._finish(job, {"before": scores, "after": scores, "better": True})
+    row = jobs.get(job.id)
+    assert (done, row.state, row.version) == (promoted, "done", 7)
+    assert row.message.startswith("promoted" if promoted else "not promoted: version 2 serves meanwhile")
+
+
+def test_a_job_that_cannot_start_has_failed_and_blocks_none(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, tiny_recipe: Path
+) -> None:
+    def popen(*args: Any, **options: Any) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr("netchu.serve.jobs.subprocess.Popen", popen)
+    plan = Plan(recipe=str(tiny_recipe), members=[0], samples="samples")
+    for key in (1, 2):
+        with pytest.raises(RefusalError, match=rf"job {key}: could not be started .*Cannot allocate memory"):
+            jobs.start(1, plan)
+        assert (jobs.get(key).state, jobs.running) == ("failed", 0)
+    with pytest.raises(RefusalError, match="job 1: could not be started"):
+        jobs.resume(1)
+
+
+def test_every_job_that_was_running_is_marked(jobs: Jobs) -> None:
+    for _ in range(25):
+        jobs.store.insert(Job(base=1))
+    assert jobs.store.mark_interrupted() == 25
+
+
+def test_a_correction_takes_the_place_of_the_base_line_that_it_is_of(tmp_path: Path, lines_folder: Path) -> None:
+    store = Store(tmp_path / "a.sqlite")
+    corrections = Corrections(tmp_path / "samples", store)
+    paths = [lines_folder / "images" / "1" / f"{number}.jpg" for number in range(4)]
+    base = [Line(path, "old", "w", fold=fold, source="base") for fold, path in enumerate(paths)]
+    for path in paths[1:3]:
+        corrections.add(read_image(path), "new")
+    kept, corrected = put_corrections(base, read_samples(corrections.folder, 0))
+    assert [line.path for line in kept] == [paths[0], paths[3]]
+    assert [(line.text, line.fold) for line in corrected] == [("new", 1), ("new", 2)]
+    store.close()
+
+
+def test_a_child_of_one_that_saw_every_line_has_seen_them_too(tmp_path: Path, tiny_bundle: Path) -> None:
+    """Its base lines are trained on and judge nothing, and its bundle says fold 5."""
+    tensors, about = read_stored(tiny_bundle)
+    start, tuned = tmp_path / "start.safetensors", tmp_path / "tuned.safetensors"
+    write_bundle(start, tensors, {**about, "config": {**about["config"], "fold": 5}})
+    write_bundle(tuned, tensors, {**about, "config": {**about["config"], "fold": 0}})
+    assert read_stored(keep_fold(tuned, start))[1]["config"]["fold"] == 5
+    assert keep_fold(tuned, tuned) == tuned
 
 
 @pytest.mark.parametrize(("wanted", "members"), [("", [1]), ("1", [0]), ("2", [1]), ("all", [0, 1])])

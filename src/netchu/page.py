@@ -165,7 +165,7 @@ def letter_height(ink: Mask) -> int:
 def _long_strokes(dark: Mask, axis: int) -> Mask:
     """Straight strokes along a row (axis 0) or a column (axis 1) that are too long to be writing."""
     height, width = dark.shape
-    length = round(RULE_SHARE * (width if axis == 0 else height))
+    length = max(1, round(RULE_SHARE * (width if axis == 0 else height)))
     bend = 5  # pixels by which a rule may leave its row
     along = (length, 1) if axis == 0 else (1, length)
     thickened = cv2.dilate(dark.astype(np.uint8), np.ones((bend, 1) if axis == 0 else (1, bend), np.uint8))

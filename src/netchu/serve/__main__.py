@@ -1,6 +1,7 @@
 """The service's command line: python -m netchu.serve --ensemble ensemble.json --data service."""
 
 import argparse
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,8 +56,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         ("patience", 0.1),
         ("timeout", 0.1),
     ):
-        if getattr(args, name) < least:
+        if not least <= getattr(args, name) < math.inf:
             raise NetchuError(f"--{name.replace('_', '-')} {getattr(args, name)}: expected {least} or more")
+    if not 0 <= args.port < 1 << 16:
+        raise NetchuError(f"--port {args.port}: expected 0 to {(1 << 16) - 1}")
     if args.manifest is not None and not args.manifest.is_file():
         raise NetchuError(
             f"{args.manifest}: no such manifest; make one with prepare_ext_data.py or leave --manifest out"

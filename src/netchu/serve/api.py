@@ -59,7 +59,15 @@ def build_app(service: Service, *, cut_page: CutPage | None = None) -> FastAPI:
             uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
             if not uploads:
                 raise RefusalError(400, "no file in the request; send the images as multipart files named images")
-            images = [await run_in_threadpool(decode_upload, await u.read(), limits, _name(u)) for u in uploads]
+            images, left = [], limits.pixels
+            for upload in uploads:
+                image = await run_in_threadpool(decode_upload, await upload.read(), limits, _name(upload))
+                left -= image.size
+                if left < 0:
+                    raise RefusalError(
+                        413, f"{_name(upload)}: with it the images have over {limits.pixels:,} pixels; send fewer"
+                    )
+                images.append(image)
         if page and cut_page is not None:
             images = [line for image in images for line in await run_in_threadpool(cut_page, image)]
             if not images:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from netchu.preprocess import Image
 from netchu.serve.confidence import DetailedReading
+from netchu.serve.uploads import RefusalError
 
 MAX_RETRY_AFTER = 60  # seconds
 FACTOR = 4  # batches have 1, 4, 16 ... lines: every other shape would cost the processor kernels of its own
@@ -89,7 +90,11 @@ class Batcher:
         return len(self._queue)
 
     def submit(self, images: Sequence[Image], timeout: float) -> "list[Future[Answer]]":
-        """Queue all images or none; a future gives its Answer, or OverloadError after `timeout` seconds of waiting."""
+        """Queue all images or none; a future gives its Answer, or OverloadError after `timeout` seconds of waiting.
+
+        Raises RefusalError (413) for more images than could ever wait at once."""
+        if len(images) > self.capacity:
+            raise RefusalError(413, f"{len(images)} lines in one request; at most {self.capacity} are taken")
         deadline, recogniser = time.monotonic() + timeout, self.recogniser
         lines = [Waiting(image, deadline, recogniser.input_width(image)) for image in images]
         with self._changed:

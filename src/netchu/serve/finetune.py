@@ -22,8 +22,9 @@ from netchu.charset import Charset
 from netchu.config import from_dict
 from netchu.ensemble.recipe import read_recipe, write_recipe
 from netchu.errors import NetchuError, run_main
+from netchu.interruption import StoppedError
 from netchu.manifest import read_manifest
-from netchu.network.checkpoint import read_bundle
+from netchu.network.checkpoint import read_bundle, read_stored, write_bundle
 from netchu.readers.labelfiles import read_json
 from netchu.serve.decision import compare
 from netchu.serve.retraining import (
@@ -43,17 +44,19 @@ STOPPED = 3  # exit status
 BUSY = 60  # seconds to wait for an earlier process of the same job
 
 
-def run_job(folder: Path) -> dict[str, Any]:
-    """Do the job, or what is left of it; returns what `report.json` says."""
+def run_job(folder: Path, stopped: threading.Event) -> dict[str, Any]:
+    """Do the job, or what is left of it; returns what `report.json` says. Raises StoppedError once `stopped` is set."""
     began, plan = time.time(), read_plan(folder)
     old = read_recipe(Path(plan.recipe))
     first = old.bundles[plan.members[0]]
     _, about = read_bundle(first)
-    fold = held_out_fold(from_dict(about["config"], str(first)))
+    trained = from_dict(about["config"], str(first))
+    fold = held_out_fold(trained)
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
         grows = {old.bundles[member] for member in plan.members} == set(old.bundles)
-        freeze_manifest(folder, plan, Charset(about["charset"]), fold, grows=grows)
+        charset = Charset(about["charset"])
+        freeze_manifest(folder, plan, charset, fold, grows=grows, knows_all=not trained.holds_out)
     runs, bundles = [], {}
     for member in plan.members:
         cfg = member_config(folder, plan, member, old.bundles[member], fold)
@@ -61,7 +64,9 @@ def run_job(folder: Path) -> dict[str, Any]:
         write_json(folder / f"member{member}.json", {"steps": steps})
         runs.append(fit(cfg, resume=has_state(cfg.run_dir)))
         # not the best epoch: that one was chosen on the held-out lines
-        bundles[member] = cfg.run_dir / "last.safetensors"
+        bundles[member] = keep_fold(cfg.run_dir / "last.safetensors", old.bundles[member])
+        if stopped.is_set():  # too late for the fine-tuning to notice
+            raise StoppedError(f"{folder}: stopped after member {member + 1}, which is saved")
     corrected = {line.path: line.text for line in read_manifest(manifest) if line.source == SOURCE}
     new = follow_corrections(replace_members(old, bundles), list(corrected.values()))
     report = {
@@ -79,6 +84,17 @@ def run_job(folder: Path) -> dict[str, Any]:
     write_recipe(folder / "ensemble.json", replace(new, accept=report["accept"], measured=measured))
     write_json(folder / "report.json", report)
     return report
+
+
+def keep_fold(tuned: Path, start: Path) -> Path:
+    """The fine-tuned bundle, beside it as `kept.safetensors` where it started from one that had seen every fold: such
+    a model has still seen them, whatever its own run held out."""
+    (tensors, about), (_, before) = read_stored(tuned), read_stored(start)
+    if before["config"]["fold"] == about["config"]["fold"]:
+        return tuned
+    kept = tuned.with_name("kept.safetensors")
+    write_bundle(kept, tensors, {**about, "config": {**about["config"], "fold": before["config"]["fold"]}})
+    return kept
 
 
 @contextmanager
@@ -130,7 +146,7 @@ def main() -> int | None:
         os.nice(10)  # reading comes first
     try:
         with only_one(folder):
-            run_job(folder)
+            run_job(folder, stopped)
     except NetchuError:
         if stopped.is_set():
             return STOPPED

@@ -101,7 +101,7 @@ class Gate:
         if method in SAFE:
             return
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and origin.partition("//")[2].lower() != host.lower():
             raise RefusalError(403, "requests from pages of other sites are refused")
         if path not in READ_ONLY_POSTS and self.token:
             scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -151,8 +151,11 @@ class Body:
 
 
 def name_of(host: str) -> str:
-    """Host name of a Host header, without its port."""
-    return (urlsplit(f"//{host}").hostname or "") if host else ""
+    """Host name of a Host header, without its port; nothing for one that is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 async def answer(send: Send, status: int, message: str, headers: dict[str, str]) -> None:

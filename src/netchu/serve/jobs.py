@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from netchu.ensemble.recipe import read_recipe
+from netchu.errors import NetchuError
 from netchu.serve.finetune import STOPPED
 from netchu.serve.retraining import Plan, read_progress
 from netchu.serve.store import CANCELLED, DONE, FAILED, INTERRUPTED, RUNNING, Job, Store
@@ -29,9 +30,18 @@ GRACE = 30.0  # seconds that a process may take to save its state
 class Jobs:
     """The jobs folder, its table and the process that is at work."""
 
-    def __init__(self, folder: Path, store: Store, versions: Versions, promote: Callable[[int], None]) -> None:
-        """`promote` puts a version to service; it is called for a new version that is not worse."""
+    def __init__(
+        self,
+        folder: Path,
+        store: Store,
+        versions: Versions,
+        promote: Callable[[int], None],
+        serving: Callable[[], int],
+    ) -> None:
+        """`promote` puts a version to service; it is called for a new version that is not worse than the one that it
+        was made from, while that one is still `serving`."""
         self.folder, self.store, self.versions, self.promote = folder, store, versions, promote
+        self.serving = serving
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: threading.Thread | None = None
@@ -50,8 +60,7 @@ class Jobs:
             self._refuse_second()
             job = Job(base=base)
             self.store.insert(job)
-            write_json(self.folder / str(job.id) / "job.json", asdict(plan))
-            self._spawn(job)
+            self._begin(job, plan)
         return job
 
     def resume(self, key: int) -> Job:
@@ -65,7 +74,7 @@ class Jobs:
                 )
             job.state, job.message = RUNNING, ""
             self.store.save(job)
-            self._spawn(job)
+            self._begin(job)
         return job
 
     def cancel(self, key: int) -> Job:
@@ -101,8 +110,19 @@ class Jobs:
         if self._running:
             raise RefusalError(409, f"job {self._running}: is at work; one job runs at a time")
 
+    def _begin(self, job: Job, plan: Plan | None = None) -> None:
+        """Write the plan, if it is new, and start the process; else the job has failed and RefusalError is raised."""
+        try:
+            if plan is not None:
+                write_json(self.folder / str(job.id) / "job.json", asdict(plan))
+            self._spawn(job)
+        except (OSError, NetchuError) as error:
+            self._close(job, FAILED, f"could not be started: {error}")
+            raise RefusalError(409, f"job {job.id}: could not be started ({error})") from error
+
     def _spawn(self, job: Job) -> None:
         folder = self.folder / str(job.id)
+        folder.mkdir(parents=True, exist_ok=True)
         self._wanted, self._running = "", job.id
         with (folder / "output.txt").open("ab") as output:
             self._process = subprocess.Popen(
@@ -155,9 +175,15 @@ class Jobs:
             note=f"retraining {job.id} of version {job.base}: CER {before:.2f} -> {after:.2f} %",
         )
         job.version, job.report = version.id, report
-        if report["better"]:
+        serving = self.serving()
+        if not report["better"]:
+            outcome = "not promoted: worse on the held-out lines"
+        elif serving != job.base:
+            outcome = f"not promoted: version {serving} serves meanwhile, and it was compared with version {job.base}"
+        else:
             self.promote(version.id)
-        self._close(job, DONE, "promoted" if report["better"] else "not promoted: worse on the held-out lines")
+            outcome = "promoted"
+        self._close(job, DONE, outcome)
         for path in (
             *folder.glob("member*/state*.pt"),
             *folder.glob("member*/*.safetensors"),

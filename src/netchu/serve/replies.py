@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from netchu.errors import NetchuError
 from netchu.serve.batching import OverloadError
@@ -46,6 +47,10 @@ def add_errors(app: FastAPI) -> None:
     @app.exception_handler(OverloadError)
     async def overloaded(request: Request, error: OverloadError) -> JSONResponse:
         return reply(503, str(error), retry_after=str(error.retry_after))
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> JSONResponse:
+        return reply(400, "the sender hung up before the request was complete")
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

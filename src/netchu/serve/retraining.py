@@ -3,7 +3,8 @@
 A retraining fine-tunes one member of the serving recipe, or all of them; the others, the weights and the settings stay,
 unless the corrections show that the labels are now written otherwise than by the recipe's convention.
 The corrections are frozen into the job's own manifest at its first start, so a job that goes on later trains on the
-same lines. Held out are the corrections marked so and, with a base manifest, the fold that the member never saw.
+same lines. Held out are the corrections marked so and, with a base manifest, the fold that the member never saw; of a
+member that was trained on every fold only the corrections.
 """
 
 import json
@@ -18,8 +19,10 @@ from netchu.config import ALL_DATA_FOLD, Config, from_dict
 from netchu.decoding.conventions import CONVENTIONS
 from netchu.ensemble.recipe import Recipe
 from netchu.errors import NetchuError
-from netchu.manifest import TRAIN_ONLY, Line, image_hash, read_manifest, split, write_manifest
+from netchu.manifest import TRAIN_ONLY, Line, read_manifest, split, write_manifest
 from netchu.network.checkpoint import read_bundle
+from netchu.preprocess import read_image
+from netchu.serve.uploads import content_id
 from netchu.tracking.runfolder import read_log, write_json
 
 SOURCE = "corrections"
@@ -71,7 +74,7 @@ def choose_members(recipe: Recipe, wanted: str) -> list[int]:
 
 
 def held_out_fold(cfg: Config) -> int:
-    """The fold that a member never trained on; fold 0 for one that trained on everything."""
+    """The fold that a member never trained on; for one that trained on everything fold 0, for corrections alone."""
     return 0 if cfg.fold == ALL_DATA_FOLD else cfg.fold
 
 
@@ -92,16 +95,35 @@ def read_samples(folder: Path, fold: int) -> list[Line]:
     ]
 
 
-def freeze_manifest(folder: Path, plan: Plan, charset: Charset, fold: int, *, grows: bool) -> None:
+def put_corrections(base: Sequence[Line], corrected: Sequence[Line]) -> tuple[list[Line], list[Line]]:
+    """(base lines, corrections) with each picture in one of them only: a correction of a base line, in whatever image
+    format it came, takes that line's place and its fold."""
+    pictures = {line.path.stem: line for line in corrected}  # samples are named by their content
+    places: dict[str, int] = {}
+    kept = []
+    for line in base:
+        key = content_id(read_image(line.path)) if line.is_real and pictures else ""
+        if key in pictures:
+            places[key] = line.fold
+        else:
+            kept.append(line)
+    return kept, [replace(line, fold=places.get(line.path.stem, line.fold)) for line in corrected]
+
+
+def freeze_manifest(
+    folder: Path, plan: Plan, charset: Charset, fold: int, *, grows: bool, knows_all: bool = False
+) -> None:
     """Write the job's manifest: base lines, and the corrections repeated up to a quarter of the training lines.
 
+    A member that `knows_all` folds can be judged by corrections alone, so the base lines are then only trained on.
     A made line that is neither trained on nor held out carries the version's charset, so that no character is
     forgotten. Unless the charset `grows` with the corrections (members must share one), lines with other characters
     are left out, counted in `left_out.json`. Raises NetchuError when there is nothing to train on or nothing held out.
     """
     base = read_manifest(Path(plan.base)) if plan.base else []
-    known = {image_hash(line.path) for line in base}
-    corrected = [line for line in read_samples(Path(plan.samples), fold) if image_hash(line.path) not in known]
+    if knows_all:
+        base = [replace(line, fold=TRAIN_ONLY) for line in base]
+    base, corrected = put_corrections(base, read_samples(Path(plan.samples), fold))
     strange = [] if grows else [line for line in corrected if charset.count_unknown([line.text])]
     characters = "".join(sorted(charset.count_unknown(line.text for line in strange)))
     write_json(folder / "left_out.json", {"lines": len(strange), "characters": characters})

@@ -54,8 +54,13 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         """Open the data folder; raises NetchuError when it is in use, broken, or no model is known."""
         self.settings = settings
-        settings.data.mkdir(parents=True, exist_ok=True)
-        self._lock_stream: IO[str] = (settings.data / "lock").open("w")
+        try:
+            settings.data.mkdir(parents=True, exist_ok=True)
+            self._lock_stream: IO[str] = (settings.data / "lock").open("w")
+        except OSError as error:
+            raise NetchuError(
+                f"{settings.data}: is no folder to write in ({error.strerror}); choose another --data"
+            ) from error
         if not lock_file(self._lock_stream):
             raise NetchuError(f"{settings.data}: another service uses this folder; stop it or choose another --data")
         self.store = Store(settings.data / "service.sqlite")
@@ -72,7 +77,7 @@ class Service:
             observe=lambda lines, seconds: self.telemetry.observe_batch(lines, seconds),
         )
         self._swapping = threading.Lock()
-        self.jobs = Jobs(settings.data / "jobs", self.store, self.versions, self.promote)
+        self.jobs = Jobs(settings.data / "jobs", self.store, self.versions, self.promote, lambda: self.active)
         self.telemetry = Telemetry(
             queue=lambda: len(self.batcher), version=lambda: self.active, job=lambda: self.jobs.running
         )

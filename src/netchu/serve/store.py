@@ -169,7 +169,8 @@ class Store:
 
     def mark_interrupted(self) -> int:
         """Jobs that a stopped service left as running become interrupted; returns how many."""
-        left = [job for job in self.jobs() if job.state == RUNNING]
+        with self._session() as session:
+            left = list(session.scalars(select(Job).where(Job.state == RUNNING)))
         for job in left:
             job.state, job.message = INTERRUPTED, "the service was stopped; continue the job when you like"
             self.save(job)

@@ -89,12 +89,13 @@ def decode_upload(data: bytes, limits: Limits, name: str = "image") -> Image:
 def refuse_foreign(data: bytes, form: str, name: str) -> None:
     """Raise RefusalError when an image file carries another kind of file: a script, a document, an archive.
 
-    Cameras put more pictures, a clip or notes behind a JPEG's end, so there only archives are refused; the other
-    formats end where their image ends.
+    Cameras put more pictures, a clip or notes behind a JPEG's end, so there only archives are refused, which begin
+    right there; the other formats end where their image ends.
     """
+    form = "JPEG" if form == "MPO" else form  # a JPEG with a second picture behind it
     end = FIND_END[form](data)
     rest = data[end:]
-    if FOREIGN.search(data) or (form == "JPEG" and any(mark in rest for mark in ARCHIVES)):
+    if FOREIGN.search(data) or (form == "JPEG" and rest.lstrip(b"\0").startswith(ARCHIVES)):
         raise RefusalError(415, f"{name}: holds another kind of file inside the image; save it again as PNG or JPEG")
     if form != "JPEG" and rest.strip(b"\0"):
         raise RefusalError(415, f"{name}: {len(rest):,} foreign bytes follow the image; save it again as PNG or JPEG")

@@ -110,9 +110,19 @@ function drawJob() {
     buttons.append(button(say("cancel"), () => act(`api/retrain/${job.id}/cancel`)));
     parts.push(buttons);
   }
-  const focused = place("job").contains(document.activeElement);
-  place("job").replaceChildren(...parts);
-  if (focused) place("job").querySelector("button")?.focus(); // it was drawn anew under the user's hands
+  renew(place("job"), parts);
+}
+
+// Draw a place anew only where something has changed, row by row: a button that is being pressed stays.
+function renew(parent, parts) {
+  const focused = parent.contains(document.activeElement);
+  parts.forEach((part, i) => {
+    const now = parent.children[i];
+    if (!now) parent.append(part);
+    else if (now.outerHTML !== part.outerHTML) now.replaceWith(part);
+  });
+  while (parent.children.length > parts.length) parent.lastElementChild.remove();
+  if (focused && !parent.contains(document.activeElement)) parent.querySelector("button")?.focus();
 }
 
 function outcome() {
@@ -156,8 +166,9 @@ function button(text, action, className = "") {
 
 function drawVersions() {
   const active = versions.find((version) => version.active)?.id;
-  place("versions").replaceChildren(
-    ...versions.map((version) => {
+  renew(
+    place("versions"),
+    versions.map((version) => {
       const { before, after } = version;
       const about = after
         ? say("from_job", {

@@ -147,7 +147,7 @@ class Card {
       if (i < head) return then[i];
       if (i >= now.length - tail) return then[i - now.length + then.length];
       if (replaced && then[i].text === text) return then[i];
-      return { text, confidence: 1, alternatives: [], typedFor: replaced ? then[i] : null };
+      return { text, confidence: 1, alternatives: [] };
     });
   }
 
@@ -269,14 +269,16 @@ class Card {
     return null;
   }
 
+  // Nothing can be typed until the answer is there: it would be lost when the card closes.
   async save() {
+    if (this.input.readOnly) return;
     const text = this.input.value.normalize("NFC").trim();
     const form = new FormData();
     form.append("image", this.file, "line");
     form.append("text", text);
     form.append("read_text", this.reading.text);
     form.append("version", this.reading.version);
-    this.part(".save").disabled = true;
+    this.part(".save").disabled = this.input.readOnly = true;
     try {
       await ask("api/corrections", { method: "POST", body: form });
     } catch (error) {
@@ -284,7 +286,7 @@ class Card {
       notice(error.message);
       return;
     } finally {
-      this.part(".save").disabled = false;
+      this.part(".save").disabled = this.input.readOnly = false;
     }
     const following = this.neighbour(1) ?? this.neighbour(-1);
     this.saved = text;
@@ -327,6 +329,11 @@ function differing(text, other) {
   line.append(b.slice(0, head).join(""), mark, b.slice(b.length - tail).join(""));
   return [line];
 }
+
+// A reload would drop what was corrected and not saved.
+window.addEventListener("beforeunload", (event) => {
+  if (cards.some((card) => card.reading && !card.saved && card.input.value !== card.reading.text)) event.preventDefault();
+});
 
 document.addEventListener("spoken", () => {
   for (const card of cards) card.draw();
