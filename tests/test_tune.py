@@ -147,6 +147,33 @@ def test_a_set_up_that_never_worked_costs_no_trial(tmp_path: Path) -> None:
     assert "2 not made yet" in write_results(tmp_path, shared.study, "demo", "cer")
 
 
+def test_parameters_that_never_worked_are_drawn_anew(tmp_path: Path) -> None:
+    def objective(trial: "optuna.Trial") -> float:
+        if trial.suggest_float("lr", *limits) > 1:
+            raise NetchuError("lr=2: allowed: up to 1")
+        return 1.0
+
+    shared, limits = SharedStudy(Plan(name="s", folder=tmp_path, trials=2)), (2.0, 3.0)
+    with pytest.raises(NetchuError, match="allowed: up to 1"):
+        shared.work(objective)
+    limits = (0.1, 0.2)
+    assert shared.work(objective) == 2
+    assert [trial.state.name for trial in shared.study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
+    summary = write_results(tmp_path, shared.study, "demo", "kalapa_score", ["height=24"])
+    assert "train.py -C demo --set height=24 lr=0.1" in summary
+
+
+def test_choices_that_changed_ask_for_another_study(tiny: Config, tmp_path: Path) -> None:
+    plan, choices = Plan(name="s", folder=tmp_path, trials=1), ["lihgt"]
+    space = lambda trial: {"augment": trial.suggest_categorical("augment", choices)}  # noqa: E731
+    objective = training_objective(tiny, space, plan, "space.py")
+    with pytest.raises(NetchuError, match="augment=lihgt: no such pipeline"):
+        SharedStudy(plan).work(objective)
+    choices[:] = ["light"]
+    with pytest.raises(NetchuError, match=r"space\.py: is not the space that this study began with .*another --name"):
+        SharedStudy(plan).work(objective)
+
+
 def test_training_is_tuned_pruned_and_reported(
     tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

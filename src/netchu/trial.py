@@ -123,6 +123,8 @@ def auto_configure(cfg: Config, *, seconds: float, say: Callable[[str], None] = 
         if not rate:
             break
         rates[size] = rate
+    if not rates:
+        raise NetchuError(f"config {cfg.name}: {sizes[0]} lines do not fit into memory; lower height or max_width")
     batch = choose_batch(rates)
     say(f"batch_size={batch}: no larger one is {100 * (LARGER - 1):.0f} % faster")
     worker = data_rate(cfg, 200)

@@ -69,7 +69,7 @@ def main() -> int:
         shared.work(objective)
     else:
         run_workers(args.workers, shared, cfg.threads)
-    print(write_results(plan.folder, shared.study, args.config, plan.objective))
+    print(write_results(plan.folder, shared.study, args.config, plan.objective, args.set))
     return int(bool(shared.unfinished()))
 
 
@@ -97,9 +97,11 @@ def run_workers(count: int, shared: SharedStudy, threads: int) -> None:
                 time.sleep(0.5)
                 bar.update(total - len(shared.unfinished()) - bar.n)
     for worker, log in zip(workers, logs, strict=True):
-        if worker.returncode > 1:
-            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"]
-            raise NetchuError(f"{log}: {lines[-1].removeprefix('error: ')}")
+        said = log.read_text(encoding="utf-8", errors="replace").strip()
+        died = worker.returncode < 0 or (worker.returncode == 1 and "Traceback" in said)  # 1 alone: trials are left
+        if worker.returncode > 1 or (died and shared.unfinished()):
+            last = (said.splitlines() or [f"ended with status {worker.returncode} without a word"])[-1]
+            raise NetchuError(f"{log}: {last.removeprefix('error: ')}")
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ class Run:
 def read_log(path: Path) -> list[dict[str, Any]]:
     """Records of a log; a last line cut short by a crash is left out."""
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():  # cut short within a letter, too
         try:
             records.append(json.loads(line))
         except json.JSONDecodeError:

@@ -1,6 +1,7 @@
 """What a study has found: `trials.csv`, `best.json`, `importance.png`, and the command that trains the best."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     import optuna
 
 
-def write_results(folder: Path, study: "optuna.Study", config: str, objective: str) -> str:
-    """Write the files and return a summary; without a finished trial the summary says so."""
+def write_results(folder: Path, study: "optuna.Study", config: str, objective: str, fixed: Sequence[str] = ()) -> str:
+    """Write the files and return a summary; without a finished trial the summary says so. `fixed`: the `key=value`
+    words that all trials had."""
     trials = study.get_trials(deepcopy=False)
     counts = {state: sum(t.state.name == state for t in trials) for state in ("COMPLETE", "PRUNED", "FAIL")}
     left = len(trials) - sum(counts.values())
@@ -32,7 +34,7 @@ def write_results(folder: Path, study: "optuna.Study", config: str, objective: s
     best = study.best_trial
     fields: dict[str, Any] = best.user_attrs.get("config", best.params)
     write_json(folder / "best.json", {"trial": best.number, objective: best.value, "fields": fields})
-    assignments = " ".join(f"{key}={value}" for key, value in fields.items())
+    assignments = " ".join([*fixed, *(f"{key}={value}" for key, value in fields.items())])
     summary += (
         f"\nbest: trial {best.number}, {objective} {best.value:.4f}\npython train.py -C {config} --set {assignments}"
     )

@@ -155,7 +155,12 @@ class SharedStudy:
             raise
         except NetchuError as error:
             if not self.study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED)):
-                self.storage.set_trial_state_values(trial_id, state=states.WAITING)
+                if trial.params:  # they would stay with it when the space is corrected
+                    trial.set_user_attr("error", str(error))
+                    self.study.tell(number, state=states.FAIL)
+                    self.study.enqueue_trial({})
+                else:
+                    self.storage.set_trial_state_values(trial_id, state=states.WAITING)
                 raise  # nothing has ever worked: more likely the set-up than the parameters
             trial.set_user_attr("error", str(error))
             self.study.tell(number, state=states.FAIL)
@@ -175,7 +180,13 @@ def training_objective(cfg: Config, space: Space, plan: Plan, where: str) -> Obj
     def train(trial: "optuna.Trial") -> float:
         from optuna import TrialPruned
 
-        fields = {"name": f"trial_{trial.number:04d}", "output_dir": str(plan.folder / "trials"), **space(trial)}
+        try:
+            drawn = space(trial)
+        except ValueError as error:  # Optuna's, when a choice is not what it was in the trials before
+            raise NetchuError(
+                f"{where}: is not the space that this study began with ({error}); give another --name"
+            ) from error
+        fields = {"name": f"trial_{trial.number:04d}", "output_dir": str(plan.folder / "trials"), **drawn}
         chosen = from_dict({**cfg.to_dict(), **fields}, where)
         trial.set_user_attr("config", {key: fields[key] for key in sorted(fields) if key not in ("name", "output_dir")})
 
@@ -187,6 +198,8 @@ def training_objective(cfg: Config, space: Space, plan: Plan, where: str) -> Obj
 
         with observed(watch):
             report = fit_or_resume(chosen)
+        if report["held_out"] is None:
+            raise NetchuError(f"{chosen.manifest}: has no line in fold {chosen.fold} to tune by; choose another --fold")
         return float(report["held_out"][plan.objective])
 
     return train
