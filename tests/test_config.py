@@ -67,7 +67,10 @@ def test_overrides_take_the_fields_type() -> None:
         ("lr", "expected key=value"),
         ("width_stride=5", "allowed: 4, 8, 16"),
         ("fold=6", "allowed: 0 to 5"),
-        ("seed=-1", "allowed: 0 or more"),
+        ("seed=-1", "allowed: 0 to 2147483647"),
+        ("clip_norm=-1", "allowed: above 0"),
+        ("threads=-1", "allowed: 0 or more"),
+        ("pad=1024", "twice it under max_width"),
         ("schedule=linear", "cosine or onecycle"),
     ],
 )

@@ -112,9 +112,16 @@ def test_labels_of_the_measured_fold_are_not_read_twice(runs: Path, tmp_path: Pa
     """A language model that has learnt the held-out labels is refused, unless another one measures them."""
     out = tmp_path / "e.json"
     assert_refused(select(runs, out, "--language", runs / "all.nlm"), "trained on labels of fold 0")
+    assert_refused(select(runs, out, "--held-out-language", runs / "f0.nlm"), "is used for measuring alone")
     done = select(runs, out, "--language", runs / "all.nlm", "--held-out-language", runs / "f0.nlm")
     assert done.returncode == 0, done.stderr
     assert read_recipe(out).language == tmp_path / Path(json.loads(out.read_text())["language"]["file"])
+
+
+def test_outputs_of_another_model_are_refused(runs: Path, tmp_path: Path) -> None:
+    pair = f"{runs}/other_f0/best.safetensors={runs}/tiny_f0/oof.npz"
+    done = netchu("ensemble", "select", "--oof", pair, "--out", tmp_path / "e.json")
+    assert_refused(done, "has another charset or geometry than the model behind")
 
 
 def test_twins_by_command(runs: Path, tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image as PillowImage
 
 from netchu.charset import Charset
 from netchu.config import Config
@@ -26,7 +28,8 @@ def charset(lines: list[Line]) -> Charset:
 
 def test_lines_that_ctc_cannot_fit_are_named_and_left_out(lines: list[Line], tiny: Config) -> None:
     long = replace(lines[3], text="x" * 400)
-    dataset = LineDataset([*lines, long], tiny, Charset("x"), train=False)
+    assert len(LineDataset([*lines, long], tiny, Charset("x"), train=False)) == len(lines) + 1, "it counts as misread"
+    dataset = LineDataset([*lines, long], tiny, Charset("x"), train=True)
     assert len(dataset) == len(lines)
     assert dataset.excluded == [long]
     assert "1 lines left out" in dataset.exclusion_report()
@@ -36,6 +39,17 @@ def test_lines_that_ctc_cannot_fit_are_named_and_left_out(lines: list[Line], tin
 def test_no_line_left_is_an_error(lines: list[Line], tiny: Config) -> None:
     with pytest.raises(NetchuError, match="no line is left that CTC can fit"):
         LineDataset([replace(lines[0], text="x" * 400)], tiny, Charset("x"), train=True)
+
+
+def test_a_turned_photograph_is_as_wide_outside_the_cache_as_inside(
+    lines: list[Line], tiny: Config, tmp_path: Path
+) -> None:
+    exif = PillowImage.Exif()
+    exif[0x0112] = 6
+    PillowImage.fromarray(np.full((400, 40), 200, np.uint8)).save(tmp_path / "turned.jpg", exif=exif)
+    line = replace(lines[0], path=tmp_path / "turned.jpg", text="x")
+    widths = [LineDataset([line], replace(tiny, cache_mb=mb), Charset("x"), train=True).widths for mb in (0, 1)]
+    assert widths[0] == widths[1] == [320]
 
 
 def test_unreadable_image_is_named(lines: list[Line], tiny: Config, charset: Charset, tmp_path: Path) -> None:

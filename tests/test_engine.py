@@ -24,7 +24,7 @@ from netchu.network.losses import CtcObjective
 from netchu.tracking.runfolder import read_log
 from netchu.training.dataset import Batch
 from netchu.training.engine import Trainer, fit
-from netchu.training.resume import load_state, save_state
+from netchu.training.resume import load_state, refuse_other_run, run_hashes, save_state
 from netchu.training.stepping import Stepper
 from tests.conftest import ROOT
 
@@ -127,6 +127,23 @@ def test_resume_with_another_config_or_other_data_is_refused(tiny: Config, manif
     save_state(tiny.run_dir, {**load_state(tiny.run_dir)[0], "config": changed.to_dict()})
     with pytest.raises(NetchuError, match="has changed since"):
         fit(changed, resume=True)
+
+
+def test_a_new_run_forgets_the_states_of_the_one_before(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before its first save, it has nothing to go on from, least of all what another run had saved."""
+    fit(tiny)
+    monkeypatch.setattr(Stepper, "step", lambda *args, **options: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fit(tiny)
+    with pytest.raises(NetchuError, match="no state to resume from"):
+        fit(tiny, resume=True)
+
+
+def test_a_state_inside_an_epoch_wants_as_many_processes(tiny: Config) -> None:
+    state = {"config": tiny.to_dict(), "hashes": run_hashes(tiny), "place": [0, 3, 3], "ranks": 2}
+    with pytest.raises(NetchuError, match="was saved inside an epoch by 2 processes, now there are 1"):
+        refuse_other_run(state, tiny, run_hashes(tiny), ranks=1)
+    refuse_other_run({**state, "place": [1, 0, 3]}, tiny, run_hashes(tiny), ranks=1)
 
 
 def test_loss_that_is_not_finite_is_skipped_then_stops_with_the_lines(

@@ -60,7 +60,21 @@ def test_a_run_with_other_settings_is_not_complete(runs: list[Config]) -> None:
     fit(runs[0])
     assert is_complete(runs[0])
     assert not is_complete(replace(runs[0], lr=1.0))
-    assert not is_complete(replace(runs[0], epochs=2))
+    longer = replace(runs[0], epochs=2)
+    assert not is_complete(longer)
+    trained: list[int] = []
+    train_folds([longer], counting(trained), no_command)
+    assert trained == [0] and is_complete(longer), "it began anew instead of asking to resume another run"
+
+
+def test_folds_that_moved_are_trained_again(runs: list[Config], tmp_path: Path) -> None:
+    lines = read_manifest(Path(runs[0].manifest))
+    cfg = replace(runs[0], manifest=str(tmp_path / "folds.csv"))
+    write_manifest(Path(cfg.manifest), lines)
+    fit(cfg)
+    assert is_complete(cfg)
+    write_manifest(Path(cfg.manifest), [replace(line, fold=(line.fold + 1) % 5) for line in lines])
+    assert not is_complete(cfg)
 
 
 def test_names_carry_the_fold() -> None:

@@ -62,6 +62,8 @@ def test_stages_that_are_not_used_are_not_stored() -> None:
         ({"backbone": "tf_efficientnetv9"}, "timm has no such network"),
         ({"backbone": "vit_tiny_patch16_224", "stages": 5}, "backbone=vit_tiny_patch16_224"),
         ({"backbone": "cnn3", "width_stride": 16}, "use --set width_stride=8"),
+        ({"backbone": "tf_efficientnetv2_b0", "stages": 4, "width_stride": 32}, "use --set width_stride=16"),
+        ({"neck": "mixing", "hidden": 50}, "wants a multiple of 4"),
         ({"neck": "gru"}, "neck=gru: no such neck; there are: none, bigru"),
     ],
 )

@@ -69,6 +69,12 @@ def test_soup_is_the_mean(tiny: Config, tmp_path: Path) -> None:
     load_bundle(tmp_path / "soup.safetensors")
 
 
+def test_a_soup_of_several_folds_has_seen_every_line(tiny: Config, tmp_path: Path) -> None:
+    paths = [make(tmp_path / f"{fold}.safetensors", replace(tiny, fold=fold), fold) for fold in (0, 1)]
+    average_bundles(paths, tmp_path / "soup.safetensors")
+    assert read_bundle(tmp_path / "soup.safetensors")[1]["config"]["fold"] == 5
+
+
 def test_soup_of_strangers_is_refused(tiny: Config, tmp_path: Path) -> None:
     one = make(tmp_path / "1.safetensors", tiny)
     other = make(tmp_path / "2.safetensors", replace(tiny, hidden=32))

@@ -64,6 +64,15 @@ def test_likelihoods_are_each_members_own() -> None:
     assert found.texts[int(total.argmax())] in ("Huế", "Hue")
 
 
+def test_a_faint_line_may_be_read_as_nothing() -> None:
+    """Its best path is empty though no search ends there: the empty text is then the only one that is considered."""
+    faint = np.log(np.tile([0.5, *[0.5 / (len(CHARSET) - 1)] * (len(CHARSET) - 1)], (40, 1))).astype(np.float32)
+    found = gather([faint], CHARSET, decoder="beam")
+    assert found.silent.all() and "" in found.texts
+    total = scores(found, np.ones(1), Settings(decoder="beam"))
+    assert found.texts[int(total.argmax())] == "" and np.isfinite(total).sum() == 1
+
+
 def test_a_text_that_fits_one_members_frames_only_is_no_error() -> None:
     short, long = output("An", stride=1), output("Long An")
     reading = LineReader(CHARSET, Settings(decoder="beam"), weights=[1, 1]).read([short, long], places_of(short, long))

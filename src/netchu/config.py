@@ -89,8 +89,11 @@ class Config:
             ("stages", 1 <= self.stages <= 5, "1 to 5"),
             ("height", 16 <= self.height <= 256, "16 to 256"),
             ("max_width", self.max_width >= self.height, "at least the height"),
-            ("pad", self.pad >= 0, "0 or more"),
-            ("seed", self.seed >= 0, "0 or more"),
+            ("pad", 0 <= 2 * self.pad < self.max_width, "0 or more, and twice it under max_width"),
+            ("seed", 0 <= self.seed < 1 << 31, f"0 to {(1 << 31) - 1}"),
+            ("weight_decay", self.weight_decay >= 0, "0 or more"),
+            ("clip_norm", self.clip_norm > 0, "above 0"),
+            ("threads", self.threads >= 0, "0 or more"),
             *(
                 (key, getattr(self, key) >= 0, "0 or more")
                 for key in ("epoch_lines", "batch_pixels", "average_epochs", "validate_steps", "patience")

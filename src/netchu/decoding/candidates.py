@@ -62,6 +62,8 @@ def gather(
         sequences = [path]
         if decoder == "beam":
             sequences = propose(output, scorer=scorer, width=width, floor=floor, space=space)[:best]
+            if silent[member] and path not in sequences:  # what a silent line is read as
+                sequences.append(path)
         for sequence in sequences:
             origins.setdefault(sequence, set()).add(member)
         mended.update(dict.fromkeys(charset.decode(sequence) for sequence in sequences[:MENDED]))

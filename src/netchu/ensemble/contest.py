@@ -23,7 +23,7 @@ from netchu.ensemble.decodertuning import ScoredLine, evaluate, gain, scored, tu
 from netchu.ensemble.members import Member, align, places_of, read_member, time_member
 from netchu.ensemble.oof import OutOfFold
 from netchu.ensemble.recipe import Recipe, write_recipe
-from netchu.ensemble.selection import Choice, Limits, choose, nested, pareto
+from netchu.ensemble.selection import Choice, Judged, Limits, choose, cross_tuned, nested, pareto
 from netchu.errors import NetchuError
 from netchu.metrics import score_by_source
 
@@ -77,6 +77,10 @@ def open_members(
     arguments: Sequence[str], language: Path | None, held_out: Sequence[Path]
 ) -> tuple[list[Member], Settings, dict[int, LanguageScorer | None]]:
     """(members with their common lines, settings to begin with, scorers by fold) of the command line's words."""
+    if held_out and not language:
+        raise NetchuError(
+            "--held-out-language: is used for measuring alone; name the --language that will be read with"
+        )
     members, settings = align([read_member(argument) for argument in arguments]), Settings(decoder="beam")
     model = load_ngram(language) if language else None
     others = {path: load_ngram(path) for path in held_out}
@@ -99,9 +103,9 @@ def hold(
 
     `command`: what the recipe says that its figures were printed by. Raises NetchuError when nothing fits.
     """
-    members, settings, scorers = open_members(arguments, language, held_out)
+    members, start, scorers = open_members(arguments, language, held_out)
     oof, gazetteer = members[0].oof, read_places(places) if places else None
-    lines, decoding = gather_lines(members, settings, scorers, gazetteer)
+    lines, decoding = gather_lines(members, start, scorers, gazetteer)
     limits = Limits(
         sizes=tuple(member.bundle.stat().st_size for member in members),
         files=tuple(str(member.bundle.resolve()) for member in members),
@@ -111,8 +115,8 @@ def hold(
         fixed=sum(measure([p for p in (language, places) if p]).values()) + RECIPE_BYTES,
     )
     alone = [Choice(tuple(np.eye(len(members))[i].tolist()), 0.0) for i in range(len(members))]
-    print(table("members", alone, members, lines, limits, settings))
-    found, settings = choose(lines, limits, settings)
+    print(table("members", alone, members, lines, limits, start))
+    found, settings = choose(lines, limits, start)
     if not found:
         raise NetchuError(
             f"no member fits {budget_mb:g} MB and {time_s:g} s a line (table above); raise --budget-mb or --time-s, "
@@ -123,8 +127,13 @@ def hold(
     weights = np.array(found[0].weights)
     used = np.flatnonzero(weights > 0).tolist()
     settings = tune(lines, weights, settings)
-    settings = _try_frames([members[i] for i in used], lines, weights, settings, scorers, gazetteer)
-    judged = _judge(lines, limits, weights, settings, parts)
+    framed, averaged = _try_frames([members[i] for i in used], lines, weights, settings, scorers, gazetteer)
+    if framed:
+        settings = averaged
+        honest = cross_tuned(framed, np.ones(1), replace(start, combination="frame"), parts)
+        judged = _judge(framed, np.ones(1), settings, honest)
+    else:
+        judged = _judge(lines, weights, settings, nested(lines, limits, start, parts))
     judged["measured"] |= {**_origin(oof), "seconds_a_line": limits.seconds_of(weights), "command": command}
     recipe = Recipe(
         bundles=tuple(members[i].bundle for i in used),
@@ -186,10 +195,10 @@ def _try_frames(
     settings: Settings,
     scorers: Mapping[int, LanguageScorer | None],
     gazetteer: Gazetteer | None,
-) -> Settings:
-    """The settings for averaging frames instead, when that reads these lines better; prints both figures."""
+) -> tuple[list[ScoredLine], Settings]:
+    """(lines, settings) for averaging frames instead, when that reads better, else no lines; prints both figures."""
     if len(members) < 2:
-        return settings
+        return [], settings
     apart = mean_offset(members)
     averaged = replace(settings, combination="frame")
     shares = [float(w) for w in weights if w > 0]
@@ -198,15 +207,13 @@ def _try_frames(
     averaged = tune(framed, one, averaged)
     print(f"rescore: {evaluate(lines, weights, settings)}\nframe:   {evaluate(framed, one, averaged)}")
     print(f"spikes stand {apart:.2f} frames apart{'; too far for averaging frames' if apart > APART else ''}")
-    return averaged if gain(framed, one, averaged) > gain(lines, weights, settings) else settings
+    better = gain(framed, one, averaged) > gain(lines, weights, settings)
+    return (framed, averaged) if better else ([], settings)
 
 
-def _judge(
-    lines: Sequence[ScoredLine], limits: Limits, weights: Floats, settings: Settings, parts: int
-) -> dict[str, Any]:
+def _judge(lines: Sequence[ScoredLine], weights: Floats, settings: Settings, honest: Judged) -> dict[str, Any]:
     """What the recipe says of itself: figures on the lines that chose it, and honest ones; prints them."""
     scores = evaluate(lines, weights, settings)
-    honest = nested(lines, limits, settings, parts)
     coverage = measure_coverage(honest.sure, honest.right)
     sources = [line.writer.partition("/")[0] for line in lines]  # a writer is named source/writer
     by_source = score_by_source(honest.answers, [line.label for line in lines], sources)

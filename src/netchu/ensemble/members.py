@@ -1,16 +1,18 @@
 """Members of an ensemble as selection sees them: a bundle, its out-of-fold outputs, its speed on this machine."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from netchu.budget import measure
+from netchu.config import from_dict
 from netchu.decoding.combination import Places, frame_places
 from netchu.ensemble.oof import OutOfFold, load_oof, merge_oof
 from netchu.errors import NetchuError
-from netchu.network.checkpoint import load_bundle
+from netchu.network.checkpoint import load_bundle, read_stored
+from netchu.preprocess import Geometry
 from netchu.training.predict import predict
 
 TIMED = 8  # lines that a member's speed is measured on
@@ -25,13 +27,22 @@ class Member:
 
 
 def read_member(argument: str) -> Member:
-    """The member of `RUN_FOLDER` or `BUNDLE=OOF[,OOF...]`; raises NetchuError for a missing file."""
+    """The member of `RUN_FOLDER` or `BUNDLE=OOF[,OOF...]`; raises NetchuError for a missing file, or outputs of a model
+    of another charset or geometry."""
     bundle, equals, files = argument.partition("=")
     folder = Path(argument)
     path = Path(bundle) if equals else folder / "best.safetensors"
     parts = [Path(file) for file in files.split(",")] if equals else [folder / "oof.npz"]
     measure([path])
-    return Member(path, merge_oof([load_oof(part) for part in parts]))
+    oof, (_, about) = merge_oof([load_oof(part) for part in parts]), read_stored(path)
+    config, shape = about["config"], replace(oof.geometry, stretch=1.0)
+    if (about["charset"], config["width_stride"], Geometry.of(from_dict(config, str(path)))) != (
+        oof.charset.characters,
+        oof.width_stride,
+        shape,
+    ):
+        raise NetchuError(f"{path}: has another charset or geometry than the model behind {parts[0]}; pair them anew")
+    return Member(path, oof)
 
 
 def align(members: Sequence[Member]) -> list[Member]:

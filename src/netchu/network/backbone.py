@@ -37,6 +37,12 @@ class TimmBackbone(nn.Module):
                 raise NetchuError(f"backbone={name}: timm cannot checkpoint it; leave grad_checkpointing out")
             switch(True)
         self.channels = int(self.network.feature_info.channels()[-1])  # type: ignore
+        reached = 256 // features_width(self.network, 256)
+        if reached != width_stride:
+            raise NetchuError(
+                f"width_stride={width_stride}: {stages} stages of {name} reach only {reached}; "
+                f"use --set width_stride={reached}"
+            )
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) -> (N, channels, h, W / width_stride)."""
@@ -86,6 +92,16 @@ def drop_unused(network: nn.Module) -> None:
                 prune(child)
 
     prune(network)
+
+
+def features_width(network: nn.Module, width: int) -> int:
+    """Width of the last feature map of an image of that width."""
+    was_training = network.training
+    network.eval()
+    with torch.no_grad():
+        reached = int(network(torch.zeros(1, 1, 64, width))[-1].shape[-1])
+    network.train(was_training)
+    return reached
 
 
 def limit_width_stride(network: nn.Module, width_stride: int) -> None:

@@ -145,8 +145,11 @@ def warm_start(model: nn.Module, cfg: Config, charset: Charset, texts: Iterable[
     if wrong or len(tensors) != len(target):
         raise NetchuError(f"{path}: {_difference(cfg, about['config'])}")
     model.load_state_dict({name: tensor.to(target[name].dtype) for name, tensor in tensors.items()})
-    unknown = old.count_unknown(texts)
-    return f"started from {path}" + (f"; characters new to it: {describe_counts(unknown)}" if unknown else "")
+    unknown, fold = old.count_unknown(texts), about["config"].get("fold")
+    told = f"started from {path}" + (f"; characters new to it: {describe_counts(unknown)}" if unknown else "")
+    if cfg.holds_out and fold != cfg.fold:
+        told += f"\nwarning: it did not hold out fold {cfg.fold}; if it learnt from lines there, the figures flatter"
+    return told
 
 
 def _difference(cfg: Config, theirs: dict[str, Any]) -> str:

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from netchu.config import Config
+from netchu.errors import NetchuError
+
+HEADS = 4
 
 
 class Recurrent(nn.Module):
@@ -34,7 +37,7 @@ class MixingBlock(nn.Module):
     Source: Du et al., SVTR (arXiv:2205.00159), in one dimension; the convolution also carries the position.
     """
 
-    def __init__(self, channels: int, dropout: float, heads: int = 4, kernel: int = 7) -> None:
+    def __init__(self, channels: int, dropout: float, heads: int = HEADS, kernel: int = 7) -> None:
         super().__init__()
         self.local_norm = nn.LayerNorm(channels)
         self.local = nn.Conv1d(channels, channels, kernel, padding=kernel // 2, groups=channels)
@@ -62,6 +65,10 @@ class Mixing(nn.Module):
 
     def __init__(self, inputs: int, cfg: Config) -> None:
         super().__init__()
+        if cfg.hidden % HEADS:
+            raise NetchuError(
+                f"hidden={cfg.hidden}: neck=mixing wants a multiple of {HEADS}, the heads of its attention"
+            )
         self.channels = cfg.hidden
         self.enter = nn.Linear(inputs, cfg.hidden)
         self.blocks = nn.Sequential(*(MixingBlock(cfg.hidden, cfg.dropout) for _ in range(cfg.neck_layers)))

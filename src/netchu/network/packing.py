@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from netchu.config import ALL_DATA_FOLD
 from netchu.errors import NetchuError
 from netchu.network.checkpoint import hash_file, read_bundle, write_bundle
 from netchu.network.quantisation import quantise
@@ -39,8 +40,10 @@ def average_bundles(
         raise NetchuError(f"{len(bundles)} bundles need as many weights, 0 or more, not {shares}")
     first, about = read_bundle(bundles[0])
     total = {name: torch.zeros_like(tensor, dtype=torch.float32) for name, tensor in first.items()}
+    folds: set[int] = set()
     for path, share in zip(bundles, shares, strict=True):
         tensors, theirs = read_bundle(path)
+        folds.add(theirs["config"]["fold"])
         for key in GEOMETRY if any_start else (*GEOMETRY, "load_weight"):
             if theirs["config"].get(key) != about["config"].get(key):
                 raise NetchuError(
@@ -59,6 +62,8 @@ def average_bundles(
     sources = {f"averaged_{i}": hash_file(path) for i, path in enumerate(bundles, 1)}
     name = out.resolve().parent.name if out.stem in ("best", "last") else out.stem
     config = {**about["config"], "name": name}
+    if len(folds) > 1:  # between them they have seen every line
+        config["fold"] = ALL_DATA_FOLD
     hashes = {key: value for key, value in about["hashes"].items() if not key.startswith("averaged_")}
     about = {**about, "config": config, "metrics": {}, "hashes": {**hashes, **sources}}
     write_bundle(out, stored, about)

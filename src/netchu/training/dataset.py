@@ -23,6 +23,7 @@ from netchu.manifest import Line
 from netchu.preprocess import Geometry, Image, Input, read_image, resize, to_input
 from netchu.training.augment import Augmenter
 
+ORIENTATION = 0x0112  # EXIF tag
 POOL_BATCHES = 20  # batches sorted by width together: little padding, still a random order
 
 Key = tuple[int, int]  # (epoch, position in the dataset)
@@ -76,7 +77,7 @@ class LineDataset(Dataset[tuple[Input, Line]]):
             for line, (width, image) in zip(
                 lines, tqdm(loaded, "reading lines", len(lines), unit="line", leave=False), strict=True
             ):
-                if self._steps(width) < required_steps(line.text):
+                if train and self._steps(width) < required_steps(line.text):
                     self.excluded.append(line)
                     continue
                 self.lines.append(line)
@@ -109,6 +110,8 @@ class LineDataset(Dataset[tuple[Input, Line]]):
         try:
             with PillowImage.open(line.path) as header:
                 width, height = header.size
+                if header.getexif().get(ORIENTATION, 1) >= 5:  # lies on its side; decoding turns it
+                    width, height = height, width
         except OSError:
             height, width = read_image(line.path).shape
         return self.geometry.resized_width(height, width), None

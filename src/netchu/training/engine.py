@@ -19,14 +19,14 @@ from tqdm import tqdm
 from netchu.config import Config
 from netchu.errors import NetchuError
 from netchu.interruption import Interruption, StoppedError, outlive_signals
-from netchu.network.checkpoint import hash_file, warm_start
+from netchu.network.checkpoint import warm_start
 from netchu.network.losses import CtcObjective
 from netchu.network.model import build_model
 from netchu.precision import choose_precision
 from netchu.tracking.runfolder import Run
 from netchu.training.dataset import Batch, BucketSampler, Collate
 from netchu.training.rendering import LineSource, OpenSource, RenderAhead
-from netchu.training.resume import Stateful, load_state, random_state, refuse_other_run, save_state, set_random_state
+from netchu.training.resume import Stateful, forget_states, load_state, refuse_other_run, run_hashes, save_state
 from netchu.training.rundata import load_run_data
 from netchu.training.schedule import EpochAverage
 from netchu.training.stepping import Stepper
@@ -54,7 +54,7 @@ class Trainer:
         self.data = load_run_data(cfg, self.source)
         self.say(f"{self.data}\n{self.precision} on {self.accelerator.device}, {self.ranks} process(es)")
         self.charset, self.train_set = self.data.charset, self.data.train_set
-        self.hashes = {"manifest": hash_file(self.manifest) if cfg.manifest else ""}
+        self.hashes = run_hashes(cfg)
         random.seed(cfg.seed)
         torch.manual_seed(cfg.seed)
         model = build_model(cfg, len(self.charset))
@@ -72,6 +72,8 @@ class Trainer:
         if resume:
             self._restore()
         if self.accelerator.is_main_process:
+            if not resume:
+                forget_states(cfg.run_dir)
             self.run = Run(cfg.run_dir, resume_step=self.step if resume else None, cfg=cfg)
 
     def say(self, text: str) -> None:
@@ -140,6 +142,7 @@ class Trainer:
             last = self.done + 1 == batches
             closes = last or (self.done + 1) % self.cfg.accumulate == 0
             progress = (self.epoch + (self.done + 1) / batches) / self.cfg.epochs
+            torch.manual_seed((self.cfg.seed << 32) + self.step * self.ranks + self.rank)  # dropout, also when resumed
             loss, stop = self.stepper.step(batch, progress=progress, closes=closes, stop=interruption.requested)
             self.losses.append(loss)
             self.step, self.done = self.step + 1, self.done + 1
@@ -242,7 +245,7 @@ class Trainer:
             "losses": self.losses,
             "seconds": self.seconds,
             "parts": {name: part.state_dict() for name, part in self._parts().items()},
-            "rng": random_state(),
+            "ranks": self.ranks,
         }
         save_state(self.cfg.run_dir, state, keep=self.cfg.keep_states)
 
@@ -254,10 +257,9 @@ class Trainer:
         """Load the resume state; raises NetchuError when config or data are not those it was made with."""
         state, warning = load_state(self.cfg.run_dir)
         self.say(warning)
-        refuse_other_run(state, self.cfg, self.hashes)
+        refuse_other_run(state, self.cfg, self.hashes, ranks=self.ranks)
         for name, part in self._parts().items():
             part.load_state_dict(state["parts"][name])
-        set_random_state(state["rng"])
         self.epoch, self.done, self.step = state["place"]
         self.seconds, self.losses = state["seconds"], state["losses"]
         self.say(f"resumed after {self.step} batches, in epoch {self.epoch + 1} of {self.cfg.epochs}")

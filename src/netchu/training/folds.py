@@ -26,7 +26,7 @@ from netchu.errors import NetchuError
 from netchu.manifest import FOLDS
 from netchu.metrics import score
 from netchu.tracking.runfolder import write_json
-from netchu.training.resume import has_state
+from netchu.training.resume import can_resume, run_hashes
 
 FIGURES = ("cer", "wer", "exact", "kalapa_score")
 COLUMNS = ("id", "source", "fold", "text", "answer", "confidence")
@@ -46,18 +46,18 @@ def train_folds(runs: Sequence[Config], fit: Fit, command: Callable[[Config], li
         _spread(todo, command, gpus)
     else:
         for cfg in todo:
-            fit(cfg, has_state(cfg.run_dir))
+            fit(cfg, can_resume(cfg))
     return sum_up(runs)
 
 
 def is_complete(cfg: Config) -> bool:
-    """Whether the run of a config has come to its end."""
+    """Whether the run of a config, with the manifest as it is now, has come to its end."""
     try:
         report = json.loads((cfg.run_dir / "report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     ended = report.get("epochs_done", 0) >= cfg.epochs or "ended early" in (report.get("note") or "")
-    return ended and report["config"] == cfg.to_dict()
+    return ended and report["config"] == cfg.to_dict() and report["hashes"] == run_hashes(cfg)
 
 
 def _spread(todo: Sequence[Config], command: Callable[[Config], list[str]], gpus: int) -> None:
@@ -68,7 +68,7 @@ def _spread(todo: Sequence[Config], command: Callable[[Config], list[str]], gpus
             for gpu in range(gpus):
                 if gpu not in running and waiting:
                     cfg = waiting.pop(0)
-                    words = [*command(cfg), *(["--resume"] if has_state(cfg.run_dir) else [])]
+                    words = [*command(cfg), *(["--resume"] if can_resume(cfg) else [])]
                     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu)}
                     running[gpu] = cfg, subprocess.Popen([sys.executable, *words], env=environment)
                     print(f"fold {cfg.fold} on GPU {gpu}")

@@ -12,6 +12,7 @@ import torch
 from netchu.atomic import atomic_path
 from netchu.config import Config
 from netchu.errors import NetchuError
+from netchu.network.checkpoint import hash_file
 
 STATE = "state.pt"
 FREE = (
@@ -50,6 +51,12 @@ def save_state(folder: Path, state: dict[str, Any], *, keep: int = 1) -> None:
                 _aged(path, age - 1).replace(_aged(path, age))
 
 
+def forget_states(folder: Path) -> None:
+    """Delete the states of an earlier run in a run's folder, which a new one would else be resumed from."""
+    for path in folder.glob("state*.pt"):
+        path.unlink()
+
+
 def has_state(folder: Path) -> bool:
     """Whether a run's folder holds any resume state."""
     return any(folder.glob("state*.pt"))
@@ -81,8 +88,24 @@ def load_state(folder: Path) -> tuple[dict[str, Any], str]:
     raise NetchuError(f"{folder / STATE}: no state to resume from; start the run without --resume")
 
 
-def refuse_other_run(state: dict[str, Any], cfg: Config, hashes: dict[str, str]) -> None:
-    """Raises NetchuError when a state was made with another config or other data."""
+def can_resume(cfg: Config) -> bool:
+    """Whether a run has a saved state, made with this config and this manifest."""
+    try:
+        state, _ = load_state(cfg.run_dir)
+        refuse_other_run(state, cfg, run_hashes(cfg), ranks=0)
+    except NetchuError:
+        return False
+    return True
+
+
+def run_hashes(cfg: Config) -> dict[str, str]:
+    """SHA-256 of what a run reads besides its config."""
+    return {"manifest": hash_file(Path(cfg.manifest)) if cfg.manifest else ""}
+
+
+def refuse_other_run(state: dict[str, Any], cfg: Config, hashes: dict[str, str], *, ranks: int) -> None:
+    """Raises NetchuError when a state was made with another config or other data, or inside an epoch by another number
+    of processes than `ranks` (0: not known yet)."""
     then, now = state["config"], cfg.to_dict()
     changed = [f"{k}={then.get(k)!r}, now {now[k]!r}" for k in now if k not in FREE and then.get(k) != now[k]]
     if changed:
@@ -91,18 +114,12 @@ def refuse_other_run(state: dict[str, Any], cfg: Config, hashes: dict[str, str])
         )
     if state["hashes"] != hashes:
         raise NetchuError(f"{cfg.manifest}: has changed since {cfg.run_dir / STATE} was made; start without --resume")
-
-
-def random_state() -> dict[str, torch.Tensor]:
-    """States of PyTorch's generators, which dropout draws from."""
-    return {"cpu": torch.get_rng_state(), **({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})}
-
-
-def set_random_state(state: dict[str, torch.Tensor]) -> None:
-    """Go on drawing as after `random_state`."""
-    torch.set_rng_state(state["cpu"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
+    then_ranks, (_, done, _) = state.get("ranks", ranks), state["place"]
+    if ranks and done and then_ranks != ranks:
+        raise NetchuError(
+            f"{cfg.run_dir / STATE}: was saved inside an epoch by {then_ranks} processes, now there are {ranks}; "
+            "resume with as many"
+        )
 
 
 def _aged(path: Path, age: int) -> Path:

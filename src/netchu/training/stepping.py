@@ -15,7 +15,7 @@ from netchu.training.optimizer import build_optimizer
 from netchu.training.resume import Stateful
 from netchu.training.schedule import build_ema, learning_rate
 
-NoteBad = Callable[[float, float, Batch], None]  # loss, gradient norm, batch
+NoteBad = Callable[[float, float, Batch], None]  # gets loss, gradient norm, batch
 
 MAX_BAD_STEPS = 10  # batches in a row without a finite loss
 
@@ -28,7 +28,7 @@ class Stepper:
         cfg: Config,
         objective: CtcObjective,
         accelerator: Accelerator,
-        note_bad: Callable[[float, float, Batch], None],
+        note_bad: NoteBad,
     ) -> None:
         self.cfg, self.accelerator, self.note_bad = cfg, accelerator, note_bad
         self.memory_format = torch.channels_last if cfg.channels_last else torch.contiguous_format
@@ -42,6 +42,7 @@ class Stepper:
         self._may_overflow = accelerator.mixed_precision == "fp16"  # its scaler skips such steps and lowers the scale
         self.norm = 0.0  # of the last gradient, before clipping
         self._bad_steps = 0
+        self._counted = 0  # batches whose gradients wait for a step
 
     @property
     def lr(self) -> float:
@@ -63,8 +64,8 @@ class Stepper:
         """Gradients of one batch, and with `closes` a step of the optimiser.
 
         progress: share of the training that is done after this batch. Returns (loss, whether any process was asked to
-        stop). A batch without a finite loss or gradient changes nothing, on all processes; after MAX_BAD_STEPS in a
-        row NetchuError is raised.
+        stop). A batch without a finite loss changes nothing, on all processes, and those that are accumulated with it
+        count; without a finite gradient none of them does. After MAX_BAD_STEPS in a row NetchuError is raised.
         """
         device = self.accelerator.device
         images = batch.images.to(device, memory_format=self.memory_format, non_blocking=True)
@@ -75,11 +76,21 @@ class Stepper:
             bad, stop = self._agree(not math.isfinite(value), stop)
             if not bad:
                 self.accelerator.backward(loss / self.cfg.accumulate)
-        if closes and not bad:
+                self._counted += 1
+        if closes and bad and self.accelerator.num_processes > 1:
+            self._counted = 0  # only a closing backward pass shares the processes' gradients
+        if closes and self._counted:
             for group in self.optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * self.factor(progress)
             self.norm = float(self.accelerator.clip_grad_norm_(self._run.parameters(), self.cfg.clip_norm))
-            bad = not (math.isfinite(self.norm) or self._may_overflow)
+            if math.isfinite(self.norm) or self._may_overflow:
+                self.optimizer.step()
+                self.ema.update_parameters(self.objective.model)
+            else:
+                bad = True
+        if closes:
+            self.optimizer.zero_grad(set_to_none=True)
+            self._counted = 0
         if bad:
             self._bad_steps += 1
             self._heal_statistics()
@@ -91,11 +102,6 @@ class Stepper:
                 )
         else:
             self._bad_steps = 0
-            if closes:
-                self.optimizer.step()
-                self.ema.update_parameters(self.objective.model)
-        if closes or bad:
-            self.optimizer.zero_grad(set_to_none=True)
         return value, stop
 
     def _heal_statistics(self) -> None:
