@@ -145,6 +145,26 @@ def test_upload_correct_retrain_promote_recognise_again(service: Running, pictur
 
 
 @needs_browser
+def test_nothing_is_typed_or_sent_twice_while_a_line_is_saved(service: Running, pictures: list[Path]) -> None:
+    with Browser(language="en") as browser:
+        browser.open(service.url)
+        browser.choose_files("#files", pictures[0])
+        wait_until(lambda: browser.text("#left"))
+        browser.run(
+            "const send = window.fetch;"
+            "const later = (...a) => new Promise(done => setTimeout(() => done(send(...a)), 1500));"
+            "window.sent = 0;"
+            "window.fetch = (...a) => a[0] === 'api/corrections' ? (window.sent++, later(...a)) : send(...a)"
+        )
+        browser.run("document.querySelector('textarea').focus()")
+        read = browser.run("return document.activeElement.value")
+        browser.press("Enter", "x", "Enter")
+        assert browser.run("return document.querySelector('textarea').value") == read
+        wait_until(lambda: browser.text("#figure-corrections") == "1")
+        assert browser.run("return window.sent") == 1
+
+
+@needs_browser
 def test_on_a_phone_in_english_nothing_overflows_and_all_has_a_name(service: Running, pictures: list[Path]) -> None:
     words = read_words()["en"]
     with Browser(phone=True, language="en") as browser:
