@@ -8,7 +8,6 @@ import math
 import multiprocessing
 import os
 import random
-import shutil
 import socket
 import threading
 import time
@@ -28,7 +27,7 @@ from starlette.testclient import TestClient
 
 from netchu.decoding.decoders import Reading
 from netchu.decoding.reading import Settings
-from netchu.ensemble.recipe import Recipe, read_recipe
+from netchu.ensemble.recipe import Recipe, read_recipe, write_recipe
 from netchu.errors import NetchuError
 from netchu.interruption import StoppedError
 from netchu.lines import find_lines
@@ -258,8 +257,7 @@ def test_a_version_is_promoted_over_the_one_that_it_was_compared_with(
     monkeypatch.setattr(jobs.versions, "register", lambda recipe, **about: SimpleNamespace(id=7))
     job = Job(base=1)
     jobs.store.insert(job)
-    shutil.copytree(tiny_recipe.parent, jobs.folder / str(job.id))
-    (jobs.folder / str(job.id) / tiny_recipe.name).rename(jobs.folder / str(job.id) / "ensemble.json")
+    write_recipe(jobs.folder / str(job.id) / "ensemble.json", read_recipe(tiny_recipe))
     scores = {"all": {"cer": 0.1}}
     jobs._finish(job, {"before": scores, "after": scores, "better": True})
     row = jobs.get(job.id)
