@@ -263,6 +263,7 @@ def test_a_version_is_promoted_over_the_one_that_it_was_compared_with(
     row = jobs.get(job.id)
     assert (done, row.state, row.version) == (promoted, "done", 7)
     assert row.message.startswith("promoted" if promoted else "not promoted: version 2 serves meanwhile")
+    assert row.report is not None and row.report["promoted"] == bool(promoted), "what the page tells"
 
 
 def test_a_job_that_cannot_start_has_failed_and_blocks_none(

@@ -174,8 +174,8 @@ class Jobs:
             job=job.id,
             note=f"retraining {job.id} of version {job.base}: CER {before:.2f} -> {after:.2f} %",
         )
-        job.version, job.report = version.id, report
         serving = self.serving()
+        job.version, job.report = version.id, {**report, "promoted": report["better"] and serving == job.base}
         if not report["better"]:
             outcome = "not promoted: worse on the held-out lines"
         elif serving != job.base:

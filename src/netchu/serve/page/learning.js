@@ -126,12 +126,13 @@ function renew(parent, parts) {
 }
 
 function outcome() {
-  const { before, after, better, lines, left_out: out } = job.report;
+  const { before, after, better, promoted = better, lines, left_out: out } = job.report; // older jobs do not say it
+  const became = promoted ? "promoted" : better ? "not_compared" : "not_promoted";
   const values = { before: percent(before.all.cer, 1), after: percent(after.all.cer, 1), lines: lines.held_out };
   return [
     made("p", {
       className: better ? "better" : "worse",
-      textContent: say(better ? "promoted" : "not_promoted", { version: job.version }),
+      textContent: say(became, { version: job.version, base: job.base }),
     }),
     made("p", { className: "small", textContent: say("result", values) }),
     ...(out.lines ? [made("p", { className: "small", textContent: say("left_out", out) })] : []),
