@@ -88,7 +88,7 @@ class Registry:
     def bundle(self, entry: Entry) -> Path:
         """Path of an entry's bundle; raises NetchuError when it is missing or not what was registered."""
         path = self.folder / entry.file
-        if not path.is_file() or hash_file(path) != entry.sha256:
+        if not self._is_sound(entry):
             raise NetchuError(f"{path}: is missing or was changed; register the bundle of {entry.name} again")
         return path
 
@@ -104,10 +104,9 @@ class Registry:
             known = {entry.weights: entry for entry in entries}
             if weights in known:
                 entry = known[weights]
-                path = self.folder / entry.file
-                if not path.is_file() or hash_file(path) != entry.sha256:
+                if not self._is_sound(entry):
                     self._copy(bundle, entry.file)
-                    entry = replace(entry, sha256=hash_file(path))
+                    entry = replace(entry, sha256=hash_file(bundle))
                     entries[:] = [entry if other.id == entry.id else other for other in entries]
                 return entry
             config = about["config"]
@@ -136,6 +135,11 @@ class Registry:
             self.bundle(chosen)
             entries[:] = [replace(entry, promoted=entry.id == chosen.id) for entry in entries]
         return replace(chosen, promoted=True)
+
+    def _is_sound(self, entry: Entry) -> bool:
+        """Whether an entry's bundle is there, as it was registered."""
+        path = self.folder / entry.file
+        return path.is_file() and hash_file(path) == entry.sha256
 
     def _copy(self, bundle: Path, name: str) -> None:
         with atomic_path(self.folder / name) as temporary:

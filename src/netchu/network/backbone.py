@@ -122,11 +122,7 @@ def limit_width_stride(network: nn.Module, width_stride: int) -> None:
         if isinstance(m, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) and _pair(m.stride)[1] > 1
     ]
     hooks = [m.register_forward_pre_hook(record) for m in strided]
-    was_training = network.training
-    network.eval()
-    with torch.no_grad():
-        network(torch.zeros(1, 1, 64, width))
-    network.train(was_training)
+    features_width(network, width)
     for hook in hooks:
         hook.remove()
     for module in strided:

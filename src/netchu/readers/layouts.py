@@ -34,12 +34,13 @@ DEPTH = 2  # levels of folders in which data sets are looked for
 class Reader:
     """One layout: how it is read, how it is recognised, and which of the options `images` and `columns` it takes.
 
-    `deep`: its files are looked for in all folders below a path, which may hold sets of other layouts as well."""
+    `deep`: suffix of its files, when they are looked for in all folders below a path, which may hold sets of other
+    layouts as well."""
 
     read: Callable[..., list[Line]]
     detect: Callable[[Path], bool]
     takes: tuple[str, ...] = ()
-    deep: bool = False
+    deep: str = ""
 
     def __call__(
         self, path: Path, *, images: Path, columns: Mapping[str, str] | None = None, raw: bool = False
@@ -92,7 +93,7 @@ def _sets_below(path: Path, depth: int) -> Iterator[tuple[str, Path]]:
         for folder in sorted(child for child in path.iterdir() if child.is_dir()):
             below += _sets_below(folder, depth - 1)
     if not layout or any(name != layout for name, _ in below):
-        if layout and any(child.suffix in (".json", ".parquet") for child in path.iterdir()):
+        if layout and any(child.suffix == READERS[layout].deep for child in path.iterdir()):
             raise NetchuError(f"{path}: holds {layout} and {below[0][0]} ({below[0][1]}); name each by --LAYOUT PATH")
         yield from below
     else:
@@ -107,9 +108,9 @@ READERS: dict[str, Reader] = {
     "mcocr": Reader(read_mcocr, is_mcocr, takes=("images",)),
     "path-text": Reader(read_path_text, is_path_text),
     "csv": Reader(read_csv, is_csv, takes=("columns",)),
-    "sidecars": Reader(read_sidecars, is_sidecars, deep=True),
+    "sidecars": Reader(read_sidecars, is_sidecars, deep=".json"),
     "iam": Reader(read_iam, is_iam),
-    "parquet": Reader(read_parquet, is_parquet, takes=("images", "columns"), deep=True),
+    "parquet": Reader(read_parquet, is_parquet, takes=("images", "columns"), deep=".parquet"),
     "lmdb": Reader(read_lmdb, is_lmdb, takes=("images",)),
     "answers": Reader(read_answers, is_answers),
     "synthetic": Reader(read_synthetic, lambda path: False, takes=("images",)),  # looks like labels-tsv: must be said

@@ -98,7 +98,7 @@ def read_samples(folder: Path, fold: int) -> list[Line]:
 def put_corrections(base: Sequence[Line], corrected: Sequence[Line]) -> tuple[list[Line], list[Line]]:
     """(base lines, corrections) with each picture in one of them only: a correction of a base line, in whatever image
     format it came, takes that line's place and its fold."""
-    pictures = {line.path.stem: line for line in corrected}  # samples are named by their content
+    pictures = {line.path.stem for line in corrected}  # samples are named by their content
     places: dict[str, int] = {}
     kept = []
     for line in base:

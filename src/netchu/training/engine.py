@@ -7,7 +7,6 @@ What a batch is, what is minimised and what is written live in the modules below
 import random
 import sys
 import time
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -50,7 +49,6 @@ class Trainer:
             mixed_precision={"fp32": "no"}.get(self.precision, self.precision), cpu=probe.type == "cpu"
         )
         self.rank, self.ranks = self.accelerator.process_index, self.accelerator.num_processes
-        self.manifest = Path(cfg.manifest)
         self.data = load_run_data(cfg, self.source)
         self.say(f"{self.data}\n{self.precision} on {self.accelerator.device}, {self.ranks} process(es)")
         self.charset, self.train_set = self.data.charset, self.data.train_set

@@ -19,7 +19,7 @@ from netchu.errors import NetchuError
 from netchu.interruption import StoppedError
 from netchu.tracking.runfolder import observed
 from netchu.training.engine import fit
-from netchu.training.resume import has_state
+from netchu.training.resume import can_resume
 
 if TYPE_CHECKING:
     import optuna
@@ -207,11 +207,4 @@ def training_objective(cfg: Config, space: Space, plan: Plan, where: str) -> Obj
 
 def fit_or_resume(cfg: Config) -> dict[str, Any]:
     """`fit`, from the run's saved state when it has one that fits."""
-    if has_state(cfg.run_dir):
-        try:
-            return fit(cfg, resume=True)
-        except StoppedError:
-            raise
-        except NetchuError:  # made with another config or other data, or damaged
-            pass
-    return fit(cfg)
+    return fit(cfg, resume=can_resume(cfg))
