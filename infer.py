@@ -6,14 +6,21 @@ from pathlib import Path
 
 import torch
 
-from netchu import budget
-from netchu.charset import describe_counts
-from netchu.decoding.decoders import DECODERS
-from netchu.errors import NetchuError, run_main
-from netchu.metrics import score
+from netchu.core import budget
+from netchu.core.charset import describe_counts
+from netchu.core.errors import NetchuError, run_main
+from netchu.core.metrics import score
+from netchu.ctc.decoders import DECODERS
+from netchu.reading.predict import processes
+from netchu.reading.submission import (
+    draw_answers,
+    open_ensemble,
+    read_folder,
+    read_labels,
+    write_details,
+    write_submission,
+)
 from netchu.release.folder import default_recipe
-from netchu.submission import draw_answers, open_ensemble, read_folder, read_labels, write_details, write_submission
-from netchu.training.predict import processes
 
 
 def main() -> None:
@@ -23,7 +30,7 @@ def main() -> None:
     members = parser.add_mutually_exclusive_group()
     members.add_argument("--bundles", type=Path, nargs="+", metavar="FILE", help="members of equal weight")
     members.add_argument(
-        "--ensemble", type=Path, metavar="FILE.json", help="of netchu.ensemble select; default: released"
+        "--ensemble", type=Path, metavar="FILE.json", help="of netchu.selection select; default: released"
     )
     parser.add_argument("--out", type=Path, default=Path("submission.csv"), metavar="FILE")
     parser.add_argument(

@@ -8,10 +8,10 @@ Lines that are cut or unpacked from a data set become image files in `images/` o
 import argparse
 from pathlib import Path
 
-from netchu.errors import NetchuError, run_main
-from netchu.readers.importing import parse_columns, read_sources, write_manifests
-from netchu.readers.layouts import READERS
-from netchu.readers.lmdbfile import write_lmdb
+from netchu.core.errors import NetchuError, run_main
+from netchu.data.importing import parse_columns, read_sources, write_manifests
+from netchu.data.layouts import READERS
+from netchu.data.lmdb_file import write_lmdb
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from netchu.config import Config, load_config
-from netchu.errors import NetchuError, run_main
+from netchu.core.config import Config, load_config
+from netchu.core.errors import NetchuError, run_main
 from netchu.training.engine import fit
 from netchu.training.folds import fold_runs, train_folds
 
@@ -41,7 +41,7 @@ def train(cfg: Config, resume: bool) -> dict[str, Any]:
     """One run; the generators are imported only when its config renders lines while training."""
     if not cfg.synthetic_source:
         return fit(cfg, resume=resume)
-    from synthetic_data.streaming import open_source
+    from netchu.synthesis.streaming import open_source
 
     return fit(cfg, resume=resume, open_source=open_source)
 

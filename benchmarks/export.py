@@ -24,21 +24,21 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from netchu.charset import Charset
-from netchu.config import load_config
-from netchu.ensemble.recogniser import Ensemble
-from netchu.errors import NetchuError, run_main
-from netchu.export.onnxfile import write_onnx
+from netchu.core.charset import Charset
+from netchu.core.config import load_config
+from netchu.core.errors import NetchuError, run_main
+from netchu.core.preprocess import Image, read_image
+from netchu.data.label_files import find_images
+from netchu.export.onnx_file import write_onnx
 from netchu.export.quantise import SCHEMES
-from netchu.lite import LiteRecogniser
-from netchu.network.checkpoint import Bundle, load_bundle
-from netchu.network.model import build_model
-from netchu.preprocess import Image, read_image
-from netchu.readers.labelfiles import find_images
-from synthetic_data.addresses import AddressGrammar
-from synthetic_data.fontfolder import find_fonts
-from synthetic_data.gazetteer import packaged_gazetteer
-from synthetic_data.renderer import Renderer
+from netchu.model.bundle import Bundle, load_bundle
+from netchu.model.recogniser import build_model
+from netchu.reading.ensemble import Ensemble
+from netchu.reading.lite import LiteRecogniser
+from netchu.synthesis.addresses import AddressGrammar
+from netchu.synthesis.admin_units import packaged_gazetteer
+from netchu.synthesis.fonts import find_fonts
+from netchu.synthesis.renderer import Renderer
 
 TARGET = 1.5
 Read = Callable[[Image], str]

@@ -30,10 +30,10 @@ import cv2
 import numpy as np
 
 from benchmarks.peers import PEERS, install_peers
-from netchu.budget import MEGABYTE
-from netchu.budget import measure as sizes
-from netchu.errors import NetchuError, run_main
-from netchu.preprocess import read_image
+from netchu.core.budget import MEGABYTE
+from netchu.core.budget import measure as sizes
+from netchu.core.errors import NetchuError, run_main
+from netchu.core.preprocess import read_image
 
 PACKAGES = (
     "asterocr==1.0.2", "rapidocr==3.10.0", "onnxruntime==1.31.1", "flatbuffers", "protobuf", "pyclipper==1.4.0",
@@ -64,9 +64,9 @@ def build_netchu(path: Path, threads: int, *, alone: bool, greedy: bool) -> Cont
     """The ensemble or its weightiest member, as the recipe decodes or greedily."""
     import torch
 
-    from netchu.decoding.reading import Settings
-    from netchu.ensemble.recipe import read_recipe
-    from netchu.ensemble.recogniser import Ensemble
+    from netchu.reading.ensemble import Ensemble
+    from netchu.reading.line_reader import Settings
+    from netchu.reading.recipe import read_recipe
 
     torch.set_num_threads(threads)
     recipe = read_recipe(path)
@@ -202,8 +202,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="contestants whose names begin so")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures")
     args = parser.parse_args()
-    from netchu.manifest import read_manifest, split
-    from netchu.metrics import score
+    from netchu.core.metrics import score
+    from netchu.data.manifest import read_manifest, split
 
     lines = [line for line in split(read_manifest(args.manifest), args.fold)[1] if line.source == args.source]
     lines = lines[:: max(1, len(lines) // max(1, args.count))][: args.count]

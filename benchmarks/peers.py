@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from netchu.errors import NetchuError
+from netchu.core.errors import NetchuError
 
 PEERS = Path(__file__).resolve().parent / ".peers"
 

@@ -22,8 +22,8 @@ import cv2
 import httpx2
 import numpy as np
 
-from netchu.ensemble.recipe import Recipe, read_recipe
-from netchu.errors import NetchuError, run_main
+from netchu.core.errors import NetchuError, run_main
+from netchu.reading.recipe import Recipe, read_recipe
 from netchu.serve.store import Store
 from netchu.serve.versions import Versions, plain_recipe
 

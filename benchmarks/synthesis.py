@@ -17,12 +17,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 import cv2
 import numpy as np
 
-from synthetic_data.addresses import AddressGrammar
-from synthetic_data.fontfolder import find_fonts
-from synthetic_data.gazetteer import packaged_gazetteer
-from synthetic_data.gendata_address import AddressRecipe
-from synthetic_data.production import Order, produce
-from synthetic_data.renderer import Renderer
+from netchu.synthesis.address_lines import AddressRecipe
+from netchu.synthesis.addresses import AddressGrammar
+from netchu.synthesis.admin_units import packaged_gazetteer
+from netchu.synthesis.batches import Order, produce
+from netchu.synthesis.fonts import find_fonts
+from netchu.synthesis.renderer import Renderer
 
 HEIGHTS = (32, 48, 64, 96, 128)
 TARGET = 150.0

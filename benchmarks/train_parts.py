@@ -21,16 +21,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
 from benchmarks.rates import print_rates
-from netchu.config import Config, load_config
-from netchu.errors import NetchuError, run_main
-from netchu.trial import train_rate
+from netchu.core.config import Config, load_config
+from netchu.core.errors import NetchuError, run_main
+from netchu.experiments.trial import train_rate
 
 BATCH = 16  # lines
 
 
 def keep_unused() -> AbstractContextManager[object]:
     """Networks built inside keep the stages that they do not use."""
-    return patch("netchu.network.backbone.drop_unused", lambda network: None)
+    return patch("netchu.model.backbones.drop_unused", lambda network: None)
 
 
 def build_variants(cfg: Config, seconds: float) -> dict[str, Callable[[], float]]:

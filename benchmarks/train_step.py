@@ -26,16 +26,16 @@ import torch
 
 from benchmarks.peers import install_peers
 from benchmarks.rates import print_rates
-from netchu.config import Config, load_config
-from netchu.errors import NetchuError, run_main
-from netchu.manifest import Line, write_manifest
-from netchu.network.model import build_model
-from netchu.precision import autocast, choose_precision
-from netchu.tracking.runfolder import read_log
+from netchu.core.config import Config, load_config
+from netchu.core.errors import NetchuError, run_main
+from netchu.data.manifest import Line, write_manifest
+from netchu.experiments.trial import data_rate
+from netchu.model.precision import autocast, choose_precision
+from netchu.model.recogniser import build_model
+from netchu.synthesis.fonts import PACKAGED, find_fonts
+from netchu.synthesis.renderer import Renderer
 from netchu.training.engine import LOG_EVERY, fit
-from netchu.trial import data_rate
-from synthetic_data.fontfolder import PACKAGED, find_fonts
-from synthetic_data.renderer import Renderer
+from netchu.training.run_folder import read_log
 
 HEIGHT, WIDTH, BATCH = 48, 768, 16  # pixels as the network sees them, padding included
 CLASSES = 233  # of VietOCR's charset

@@ -6,7 +6,7 @@ nothing gained after 40 epochs; an hour at 47 lines/s on two cores with bf16. Th
 python train.py -C b0_192_f5 --fold 0
 """
 
-from netchu.config import Config
+from netchu.core.config import Config
 
 cfg = Config(
     backbone="tf_efficientnetv2_b0",

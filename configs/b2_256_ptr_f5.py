@@ -3,7 +3,7 @@
 For a GPU; start it without the hub by --set pretrained=false. python train.py -C b2_256_ptr_f5
 """
 
-from netchu.config import Config
+from netchu.core.config import Config
 
 cfg = Config(
     manifest="data/train_ext.csv",

@@ -3,7 +3,7 @@
 make demo
 """
 
-from netchu.config import Config
+from netchu.core.config import Config
 
 cfg = Config(
     manifest="data/demo/train_folds.csv",

@@ -1,68 +1,7 @@
-"""Makes lines with verses: `python synthetic_data/gendata_poems.py --count 1000 --out DIR [--poems FILE.csv]`."""
+"""Lines with verses: `python synthetic_data/gendata_poems.py --count 1000 --out DIR [--poems FILE.csv]`."""
 
-import sys
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(path) for path in (ROOT, ROOT / "src") if str(path) not in sys.path]
-
-import numpy as np
-
-from netchu.errors import run_main
-from synthetic_data.commandline import add_writing, make_parser, read_fonts, read_order
-from synthetic_data.effects import PRESETS
-from synthetic_data.production import LineMaker, MadeLine, produce
-from synthetic_data.renderer import Renderer
-from synthetic_data.verses import PseudoVerse, read_poems
-from synthetic_data.writers import name_writers
-
-
-@dataclass(frozen=True, slots=True)
-class PoemRecipe:
-    """All that a verse line depends on besides its number; no `poems` means made-up verse."""
-
-    fonts: tuple[str, ...]
-    writers: int
-    height: int
-    effects: str
-    seed: int
-    poems: str = ""
-
-    def record(self) -> dict[str, Any]:
-        """The settings, with fonts by file name so that another machine can go on."""
-        return {**asdict(self), "fonts": [Path(path).name for path in self.fonts], "generator": "poems"}
-
-    def build(self) -> LineMaker:
-        """Load verses and fonts; returns the line maker."""
-        verses = read_poems(Path(self.poems)) if self.poems else PseudoVerse()
-        renderer = Renderer([Path(path) for path in self.fonts], self.height, PRESETS[self.effects])
-        names = name_writers(renderer.faces, self.writers)
-
-        def make(number: int) -> MadeLine:
-            rng = np.random.default_rng([self.seed, number])
-            writer = names[int(rng.integers(len(names)))]
-            text = verses.sample(rng)
-            return renderer.render(text, rng, writer), text, writer
-
-        return make
-
-
-def main() -> None:
-    """Read the arguments and make the lines."""
-    parser = make_parser(__doc__.splitlines()[0] if __doc__ else "")
-    add_writing(parser)
-    parser.add_argument("--poems", default="", metavar="CSV", help="file with a content column; empty: made-up verse")
-    arguments = parser.parse_args()
-    order = read_order(arguments)
-    recipe = PoemRecipe(
-        fonts=read_fonts(arguments), writers=arguments.writers, height=arguments.height, effects=arguments.effects,
-        seed=arguments.seed, poems=arguments.poems,
-    )  # fmt: skip
-    recipe.build()  # a mistake shows here, before any process starts
-    produce(recipe, order)
-
+from netchu.core.errors import run_main
+from netchu.synthesis.poem_lines import main
 
 if __name__ == "__main__":
     run_main(main)

@@ -1,69 +1,7 @@
-"""Writes made-up addresses as text, one a line, and the places that they are made of: what language models learn from.
+"""Synthetic addresses as text, and their places: `python synthetic_data/gentext_address.py --count 300000 --out FILE`."""
 
-python synthetic_data/gentext_address.py --count 200000 --out made/addresses.txt --places made/places.tsv
-"""
-
-import argparse
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(path) for path in (ROOT, ROOT / "src") if str(path) not in sys.path]
-
-import numpy as np
-from tqdm import tqdm
-
-from netchu.atomic import atomic_path
-from netchu.errors import NetchuError, run_main
-from synthetic_data.addresses import AddressGrammar
-from synthetic_data.gazetteer import Gazetteer, packaged_gazetteer, read_gazetteer
-from synthetic_data.gendata_address import STYLES
-from synthetic_data.textstyle import measure_style, place_tones, read_texts
-
-
-def write_texts(path: Path, grammar: AddressGrammar, count: int, seed: int) -> None:
-    """Write `count` addresses; the same seed gives the same bytes."""
-    rng = np.random.default_rng(seed)
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        for _ in tqdm(range(count), unit="text", desc="addresses"):
-            stream.write(grammar.sample(rng) + "\n")
-
-
-def write_places(path: Path, gazetteer: Gazetteer) -> None:
-    """Write province, district (empty where there is none), ward, between tabs: every ward in both tone placements,
-    and without the hyphens that handwritten labels leave out."""
-    rows = {
-        (district.province.name, district.unit.name if district.unit else "", ward.name)
-        for district in gazetteer.districts
-        for ward in district.wards
-    }
-    rows = {
-        (place_tones(a, late), place_tones(b, late), place_tones(c, late)) for a, b, c in rows for late in (True, False)
-    }
-    rows |= {(a.replace(" - ", " "), b.replace(" - ", " "), c.replace(" - ", " ")) for a, b, c in rows}
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        stream.writelines("\t".join(row) + "\n" for row in sorted(rows))
-
-
-def main() -> None:
-    """Read the arguments and write both files."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=200_000, help="how many addresses")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.txt", help="one address a line")
-    parser.add_argument("--places", type=Path, metavar="FILE.tsv", help="also write province, district, ward")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
-    parser.add_argument("--gazetteer", type=Path, metavar="DIR", help="gazetteer folder instead of the packaged one")
-    parser.add_argument("--style", choices=sorted(STYLES), default="both", help="text style of the addresses")
-    parser.add_argument("--style-from", type=Path, metavar="LABELS", help="label file whose text style is imitated")
-    arguments = parser.parse_args()
-    if arguments.count < 1 or arguments.seed < 0:
-        raise NetchuError(f"--count {arguments.count} --seed {arguments.seed}: expected 1 or more, and 0 or more")
-    gazetteer = read_gazetteer(arguments.gazetteer) if arguments.gazetteer else packaged_gazetteer()
-    styles = (measure_style(read_texts(arguments.style_from)),) if arguments.style_from else STYLES[arguments.style]
-    write_texts(arguments.out, AddressGrammar(gazetteer, styles), arguments.count, arguments.seed)
-    if arguments.places:
-        write_places(arguments.places, gazetteer)
-
+from netchu.core.errors import run_main
+from netchu.synthesis.address_texts import main
 
 if __name__ == "__main__":
     run_main(main)

@@ -13,12 +13,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from netchu.charset import Charset  # noqa: E402
-from netchu.config import Config  # noqa: E402
-from netchu.manifest import assign_folds, write_manifest  # noqa: E402
-from netchu.readers.table import read_labels_tsv  # noqa: E402
-from synthetic_data.effects import CLEAN_EFFECTS  # noqa: E402
-from synthetic_data.renderer import Renderer  # noqa: E402
+from netchu.core.charset import Charset  # noqa: E402
+from netchu.core.config import Config  # noqa: E402
+from netchu.data.manifest import assign_folds, write_manifest  # noqa: E402
+from netchu.data.table import read_labels_tsv  # noqa: E402
+from netchu.synthesis.effects import CLEAN_EFFECTS  # noqa: E402
+from netchu.synthesis.renderer import Renderer  # noqa: E402
 
 TEXTS = ("Hà Nội", "Số 12 Huế", "Tổ 5", "P49 Q5", "Đắk Lắk", "Mỹ Tho", "Ấp Bắc", "Thuỷ 0")
 WRITERS = 6
@@ -77,11 +77,11 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Pat
 @pytest.fixture(scope="session")
 def tiny_recipe(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
     """An `ensemble.json`: the tiny bundle and its int8 twin, beam search, a language model, places, a threshold."""
-    from netchu.decoding.ngram import save_ngram
-    from netchu.decoding.reading import Settings
-    from netchu.decoding.smoothing import train_ngram
-    from netchu.ensemble.recipe import Recipe, write_recipe
-    from netchu.network.packing import pack_int8
+    from netchu.language.ngram import save_ngram
+    from netchu.language.smoothing import train_ngram
+    from netchu.model.packing import pack_int8
+    from netchu.reading.line_reader import Settings
+    from netchu.reading.recipe import Recipe, write_recipe
 
     folder = tmp_path_factory.mktemp("recipe")
     twin, language, places, path = (folder / name for name in ("twin.safetensors", "a.nlm", "a.tsv", "ensemble.json"))
@@ -98,8 +98,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained bundle of some kilobytes."""
     import torch
 
-    from netchu.network.checkpoint import save_bundle
-    from netchu.network.model import build_model
+    from netchu.model.bundle import save_bundle
+    from netchu.model.recogniser import build_model
 
     torch.manual_seed(0)
     charset = Charset.from_texts(TEXTS)

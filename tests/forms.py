@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from synthetic_data.effects import CLEAN_EFFECTS
-from synthetic_data.renderer import Renderer
+from netchu.synthesis.effects import CLEAN_EFFECTS
+from netchu.synthesis.renderer import Renderer
 from tests.conftest import ROOT
 
 FONTS = sorted((ROOT / "synthetic_data" / "fonts").glob("*.ttf"))[:6]

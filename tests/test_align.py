@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from netchu.decoding.align import align
+from netchu.ctc.alignment import align
 
 
 def collapse(path: tuple[int, ...]) -> list[int]:

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from netchu.decoding.reading import Settings as ReadingSettings
-from netchu.ensemble.recipe import read_recipe
-from netchu.ensemble.recogniser import Ensemble
-from netchu.errors import NetchuError
-from netchu.preprocess import read_image
-from netchu.registry import Registry
+from netchu.core.errors import NetchuError
+from netchu.core.preprocess import read_image
+from netchu.experiments.registry import Registry
+from netchu.reading.ensemble import Ensemble
+from netchu.reading.line_reader import Settings as ReadingSettings
+from netchu.reading.recipe import read_recipe
 from netchu.serve.api import build_app
-from netchu.serve.gate import Gate
+from netchu.serve.request_guard import Gate
 from netchu.serve.service import Service, Settings
 from netchu.serve.uploads import Limits
 from netchu.serve.versions import plain_recipe

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from netchu.atomic import atomic_path
-from netchu.errors import NetchuError
+from netchu.core.errors import NetchuError
+from netchu.core.files import atomic_path
 
 
 def test_success_replaces_and_leaves_no_temporary(tmp_path: Path) -> None:

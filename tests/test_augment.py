@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netchu.errors import NetchuError
+from netchu.core.errors import NetchuError
 from netchu.training.augment import AUGMENTS, Augmenter, Misplaced
 
 LINE = np.random.default_rng(0).integers(0, 255, (48, 300), dtype=np.uint8)

@@ -8,7 +8,7 @@ from concurrent.futures import Future, wait
 import numpy as np
 import pytest
 
-from netchu.preprocess import Image
+from netchu.core.preprocess import Image
 from netchu.serve.batching import Answer, Batcher, OverloadError
 from netchu.serve.confidence import DetailedReading
 

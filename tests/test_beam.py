@@ -6,8 +6,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from netchu.decoding.beam import search
-from netchu.decoding.likelihood import log_likelihoods
+from netchu.ctc.beam import search
+from netchu.ctc.likelihood import log_likelihoods
 
 Sequence = tuple[int, ...]
 

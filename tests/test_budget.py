@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from netchu import budget
-from netchu.errors import NetchuError
+from netchu.core import budget
+from netchu.core.errors import NetchuError
 
 
 @pytest.fixture

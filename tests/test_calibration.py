@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from netchu.decoding.bayes import posteriors
-from netchu.decoding.confidence import fit_temperature, measure_coverage
+from netchu.ctc.posteriors import posteriors
+from netchu.reading.confidence import fit_temperature, measure_coverage
 
 
 def test_temperature_is_found_again() -> None:

@@ -4,8 +4,8 @@ import unicodedata
 
 import pytest
 
-from netchu.charset import BLANK, Charset, required_steps
-from netchu.errors import NetchuError
+from netchu.core.charset import BLANK, Charset, required_steps
+from netchu.core.errors import NetchuError
 
 
 def test_from_texts_composes_and_round_trips() -> None:

@@ -1,4 +1,4 @@
-"""`python -m netchu.check` finds what was planted, says it with pictures, and cleans without touching the source."""
+"""`python -m netchu.data.check` finds what was planted, says it with pictures, and cleans without touching the source."""
 
 import hashlib
 import re
@@ -13,16 +13,16 @@ import cv2
 import numpy as np
 import pytest
 
-from netchu.check import __main__ as check
-from netchu.check.cleaning import clean, clean_label
-from netchu.check.findings import KINDS, check_readings, find_all, has_errors
-from netchu.check.looks import look_at
-from netchu.check.twins import ALIKE, find_twins, sign
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.manifest import Line, assign_folds, read_manifest, refuse_leaks, write_manifest
-from netchu.preprocess import Geometry, read_image
-from netchu.readers.table import read_labels_tsv
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.core.preprocess import Geometry, read_image
+from netchu.data import check
+from netchu.data.cleaning import clean, clean_label
+from netchu.data.findings import KINDS, check_readings, find_all, has_errors
+from netchu.data.image_facts import look_at
+from netchu.data.manifest import Line, assign_folds, read_manifest, refuse_leaks, write_manifest
+from netchu.data.near_duplicates import ALIKE, find_twins, sign
+from netchu.data.table import read_labels_tsv
 from tests.conftest import ROOT
 
 GEOMETRY, STRIDE = Geometry(height=32, max_width=1024, pad=8), 4
@@ -214,7 +214,7 @@ def test_a_data_set_is_checked_in_its_own_layout_and_against_a_model(
 
 
 def test_a_path_that_is_no_data_is_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "netchu.check", str(tmp_path)]
+    command = [sys.executable, "-m", "netchu.data.check", str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert result.returncode == 2
     assert "is in no known layout" in result.stderr and "Traceback" not in result.stderr

@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from netchu.charset import Charset
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.network.checkpoint import load_bundle, read_bundle, save_bundle, warm_start
-from netchu.network.model import build_model
+from netchu.core.charset import Charset
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.model.bundle import load_bundle, read_bundle, save_bundle, warm_start
+from netchu.model.recogniser import build_model
 
 CHARSET = Charset("abcđ ")
 

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from netchu.ensemble.choices import TriedChoice, choices_path, list_choices, read_choices, write_choices
-from netchu.ensemble.selection import Choice, Limits, search
-from netchu.errors import NetchuError
-from netchu.showcase import draw_pareto, frontier
+from netchu.core.errors import NetchuError
+from netchu.release.figures import draw_pareto, frontier
+from netchu.selection.search import Choice, Limits, search
+from netchu.selection.selection_table import TriedChoice, choices_path, list_choices, read_choices, write_choices
 from tests.test_selection import SETTINGS, make_lines
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from netchu.decoding.combination import AVERAGES, average_frames, frame_places, spike_offset
-from netchu.preprocess import Geometry
+from netchu.core.preprocess import Geometry
+from netchu.reading.combination import AVERAGES, average_frames, frame_places, spike_offset
 
 
 def random_members(count: int, steps: int = 7, classes: int = 5) -> list[np.ndarray]:

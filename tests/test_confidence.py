@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from netchu.charset import BLANK, Charset
-from netchu.decoding.decoders import LogProbs, Reading, greedy
+from netchu.core.charset import BLANK, Charset
+from netchu.ctc.decoders import LogProbs, Reading, greedy
 from netchu.serve.confidence import DetailedReading, Guess, align, best_path_spans, detail, votes
 
 CHARSET = Charset(" abc")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from netchu.config import ALL_DATA_FOLD, Config, from_dict, load_config, parse_overrides
-from netchu.errors import NetchuError
+from netchu.core.config import ALL_DATA_FOLD, Config, from_dict, load_config, parse_overrides
+from netchu.core.errors import NetchuError
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))

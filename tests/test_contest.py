@@ -1,4 +1,4 @@
-"""`python -m netchu.ensemble`: from runs to ensemble.json, and from there to answers; every refusal in one line."""
+"""`python -m netchu.selection`: from runs to ensemble.json, and from there to answers; every refusal in one line."""
 
 import json
 import subprocess
@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from netchu.charset import Charset
-from netchu.config import Config
-from netchu.ensemble.choices import read_choices
-from netchu.ensemble.recipe import read_recipe
-from netchu.errors import NetchuError
-from netchu.manifest import read_manifest
-from netchu.network.checkpoint import save_bundle
-from netchu.network.model import build_model
+from netchu.core.charset import Charset
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.data.manifest import read_manifest
+from netchu.model.bundle import save_bundle
+from netchu.model.recogniser import build_model
+from netchu.reading.recipe import read_recipe
+from netchu.selection.selection_table import read_choices
 from tests.conftest import ROOT, TEXTS
 from tests.test_journey import assert_refused, run
 
@@ -67,7 +67,9 @@ def test_from_runs_to_answers(runs: Path, lines_folder: Path, tmp_path: Path) ->
     assert recipe.language is not None and len(recipe.files) == len(recipe.bundles) + 3
     assert sum(recipe.weights) == pytest.approx(1)
     assert recipe.measured is not None and "nested" in recipe.measured
-    assert recipe.measured["folds"] == [0] and recipe.measured["command"].startswith("python -m netchu.ensemble select")
+    assert recipe.measured["folds"] == [0] and recipe.measured["command"].startswith(
+        "python -m netchu.selection select"
+    )
     tried = read_choices(tmp_path / "ensemble_choices.csv")
     assert {choice.count for choice in tried} == {1, 2} and all(choice.fits for choice in tried)
     assert [choice.count for choice in tried if choice.chosen] == [len(recipe.bundles)]
@@ -135,7 +137,7 @@ def test_twins_by_command(runs: Path, tmp_path: Path) -> None:
 
 
 def test_a_bundle_that_saw_every_line_has_no_held_out_figures(tiny: Config, manifest: Path, tmp_path: Path) -> None:
-    from netchu.ensemble.oof import measure_oof
+    from netchu.selection.out_of_fold import measure_oof
 
     path = tmp_path / "a.safetensors"
     save_bundle(path, build_model(tiny, len(CHARSET)), replace(tiny, fold=5), CHARSET, metrics={}, hashes={})

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
-from netchu.charset import Charset
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.manifest import Line, read_manifest
+from netchu.core.charset import Charset
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.data.manifest import Line, read_manifest
 from netchu.training.dataset import BucketSampler, Collate, LineDataset
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from netchu.charset import Charset
-from netchu.decoding.decoders import DECODERS, build_decoder
-from netchu.errors import NetchuError
+from netchu.core.charset import Charset
+from netchu.core.errors import NetchuError
+from netchu.ctc.decoders import DECODERS, build_decoder
 
 CHARSET = Charset("ab ")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from netchu.registry import Registry
+from netchu.experiments.registry import Registry
 from tests.conftest import ROOT
 from tests.test_readme import SHRUNK, checkout  # noqa: F401
 

@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 import torch
 
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.manifest import read_manifest, write_manifest
-from netchu.network.checkpoint import load_bundle, read_bundle
-from netchu.network.losses import CtcObjective
-from netchu.tracking.runfolder import read_log
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.data.manifest import read_manifest, write_manifest
+from netchu.model.bundle import load_bundle, read_bundle
+from netchu.model.losses import CtcObjective
 from netchu.training.dataset import Batch
 from netchu.training.engine import Trainer, fit
 from netchu.training.resume import load_state, refuse_other_run, run_hashes, save_state
-from netchu.training.stepping import Stepper
+from netchu.training.run_folder import read_log
+from netchu.training.train_step import Stepper
 from tests.conftest import ROOT
 
 TIMES = ("lines_per_s", "data_wait", "seconds")
@@ -199,8 +199,8 @@ def test_sigterm_to_the_whole_process_group_saves(tiny: Config) -> None:
     """As a shell's Ctrl-C or a batch system does it: workers included."""
     settings = {**tiny.to_dict(), "epochs": 4000, "workers": 1}
     code = (
-        "import json; from netchu.config import from_dict; from netchu.training.engine import fit\n"
-        "from netchu.errors import run_main\n"
+        "import json; from netchu.core.config import from_dict; from netchu.training.engine import fit\n"
+        "from netchu.core.errors import run_main\n"
         f"run_main(lambda: fit(from_dict(json.loads({json.dumps(settings)!r}), 'test')) and None)"
     )
     process = subprocess.Popen(

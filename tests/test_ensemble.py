@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from netchu.charset import Charset
-from netchu.config import Config
-from netchu.decoding.reading import COMBINATIONS, Settings
-from netchu.ensemble.recogniser import Ensemble
-from netchu.errors import NetchuError
-from netchu.network.checkpoint import Bundle
-from netchu.network.model import build_model
+from netchu.core.charset import Charset
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.model.bundle import Bundle
+from netchu.model.recogniser import build_model
+from netchu.reading.ensemble import Ensemble
+from netchu.reading.line_reader import COMBINATIONS, Settings
 
 CHARSET = Charset("abc ")
 
@@ -77,7 +77,7 @@ def test_a_member_of_no_weight_has_no_say(tiny: Config) -> None:
 
 
 def test_frames_that_stand_apart_are_warned_of_once(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("netchu.ensemble.recogniser.spike_offset", lambda outputs, places: 0.8)
+    monkeypatch.setattr("netchu.reading.ensemble.spike_offset", lambda outputs, places: 0.8)
     members, settings = [bundle(tiny), bundle(tiny, seed=1)], Settings(combination="frame")
     ensemble = Ensemble(members, settings=settings)
     with pytest.warns(UserWarning, match=r"spikes stand 0.80 frames apart \(mean of 3 lines"):

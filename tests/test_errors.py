@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-START = "from netchu.errors import run_main\nimport sys\n"
+START = "from netchu.core.errors import run_main\nimport sys\n"
 
 
 def run_unread(*words: str, unbuffered: str = "") -> subprocess.CompletedProcess[str]:

@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 import torch
 
-from netchu.charset import Charset
-from netchu.decoding.decoders import greedy
-from netchu.errors import NetchuError
-from netchu.export import onnxfile
+from netchu.core.charset import Charset
+from netchu.core.errors import NetchuError
+from netchu.core.preprocess import Geometry, preprocess
+from netchu.ctc.decoders import greedy
+from netchu.data.manifest import Line, read_manifest
+from netchu.export import onnx_file as onnxfile
 from netchu.export import targets as module
-from netchu.export.onnxfile import write_onnx
+from netchu.export.onnx_file import write_onnx
 from netchu.export.parity import compare
 from netchu.export.quantise import quantise_array
 from netchu.export.targets import TARGETS, Material, choose_lines, export
 from netchu.export.vectors import drawn_lines
-from netchu.lite import LiteRecogniser
-from netchu.manifest import Line, read_manifest
-from netchu.network.checkpoint import Bundle, load_bundle, save_bundle
-from netchu.network.model import build_model
-from netchu.network.neck import NECKS
-from netchu.preprocess import Geometry, preprocess
+from netchu.model.bundle import Bundle, load_bundle, save_bundle
+from netchu.model.necks import NECKS
+from netchu.model.recogniser import build_model
+from netchu.reading.lite import LiteRecogniser
 from tests.conftest import TEXTS, TINY
 
 onnx = pytest.importorskip("onnx")

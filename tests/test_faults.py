@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from netchu.config import Config, from_dict
-from netchu.errors import NetchuError
-from netchu.preprocess import to_input
-from netchu.tracking.runfolder import read_log
+from netchu.core.config import Config, from_dict
+from netchu.core.errors import NetchuError
+from netchu.core.preprocess import to_input
 from netchu.training.engine import fit
 from netchu.training.resume import load_state
+from netchu.training.run_folder import read_log
 
 KILLS = 20
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.manifest import read_manifest, write_manifest
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.data.manifest import read_manifest, write_manifest
 from netchu.training import folds
 from netchu.training.engine import fit
 from netchu.training.folds import fold_runs, is_complete, train_folds

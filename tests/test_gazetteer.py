@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from netchu.decoding.gazetteer import Gazetteer, read_places
-from netchu.errors import NetchuError
+from netchu.core.errors import NetchuError
+from netchu.language.gazetteer import Gazetteer, read_places
 
 ROWS = [
     ("Thanh Hoá", "Thiệu Hoá", "Thiệu Hoà"),

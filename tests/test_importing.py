@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from netchu.ensemble.recogniser import Ensemble
-from netchu.errors import NetchuError
-from netchu.manifest import read_manifest
-from netchu.readers.importing import read_sources, write_manifests
-from netchu.readers.layouts import READERS
-from netchu.submission import read_folder, write_submission
+from netchu.core.errors import NetchuError
+from netchu.data.importing import read_sources, write_manifests
+from netchu.data.layouts import READERS
+from netchu.data.manifest import read_manifest
+from netchu.reading.ensemble import Ensemble
+from netchu.reading.submission import read_folder, write_submission
 from netchu.training.engine import fit
 from tests.conftest import ROOT, TEXTS, TINY
 from tests.samples import MAKERS, Sample

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from netchu.charset import Charset
-from netchu.network.checkpoint import load_bundle, save_bundle
-from netchu.network.model import build_model
-from netchu.submission import read_labels
+from netchu.core.charset import Charset
+from netchu.model.bundle import load_bundle, save_bundle
+from netchu.model.recogniser import build_model
+from netchu.reading.submission import read_labels
 from tests.conftest import ROOT, TINY
 
 Result = subprocess.CompletedProcess[str]

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netchu.charset import Charset
-from netchu.decoding.arpa import read_arpa, write_arpa
-from netchu.decoding.beam import search
-from netchu.decoding.fusion import LanguageScorer
-from netchu.decoding.ngram import NGram, load_ngram, save_ngram
-from netchu.decoding.smoothing import train_ngram
-from netchu.errors import NetchuError
-from netchu.language import main
-from netchu.manifest import read_manifest
+from netchu.commands.language import main
+from netchu.core.charset import Charset
+from netchu.core.errors import NetchuError
+from netchu.ctc.beam import search
+from netchu.data.manifest import read_manifest
+from netchu.language.arpa import read_arpa, write_arpa
+from netchu.language.fusion import LanguageScorer
+from netchu.language.ngram import NGram, load_ngram, save_ngram
+from netchu.language.smoothing import train_ngram
 
 TEXTS = ["Ấp Bắc Mỹ Tho", "Tổ 5 Ấp Bắc", "Số 12 Mỹ Tho", "Xóm Mới Huế", "Tổ 7 Xóm Mới Huế"] * 4
 

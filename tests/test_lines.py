@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from netchu.lines import PageLine, find_lines, reading_order
-from netchu.page import find_angle, find_ink, find_sheet, straighten
+from netchu.reading.page_lines import PageLine, find_lines, reading_order
+from netchu.reading.page_photo import find_angle, find_ink, find_sheet, straighten
 from tests.forms import KINDS, Form, make_form
 
 
@@ -92,7 +92,14 @@ def test_pages_without_writing_give_no_line() -> None:
 def test_the_command_writes_the_lines_or_says_why_not(tmp_path: Path) -> None:
     form = make_form("blank", 3, rows=3)
     cv2.imwrite(str(tmp_path / "page.jpg"), form.photo)
-    command = [sys.executable, "-m", "netchu.lines", str(tmp_path / "page.jpg"), "--draw", str(tmp_path / "drawn.png")]
+    command = [
+        sys.executable,
+        "-m",
+        "netchu.reading.page_lines",
+        str(tmp_path / "page.jpg"),
+        "--draw",
+        str(tmp_path / "drawn.png"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [p.name for p in sorted((tmp_path / "page_lines").iterdir())] == ["000.png", "001.png", "002.png"]

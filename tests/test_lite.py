@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from netchu.ensemble.recogniser import Ensemble
-from netchu.errors import NetchuError
-from netchu.export.onnxfile import write_onnx
-from netchu.lite import KEY, LiteRecogniser
-from netchu.preprocess import read_image
+from netchu.core.errors import NetchuError
+from netchu.core.preprocess import read_image
+from netchu.export.onnx_file import write_onnx
+from netchu.reading.ensemble import Ensemble
+from netchu.reading.lite import KEY, LiteRecogniser
 from tests.conftest import ROOT
 from tests.test_errors import run_unread
 from tests.test_export import sharp_bundle
@@ -26,7 +26,7 @@ class Blocker:
 sys.meta_path.insert(0, Blocker())
 import runpy
 sys.argv = ["netchu-lite", *sys.argv[1:]]
-runpy.run_module("netchu.lite", run_name="__main__")
+runpy.run_module("netchu.reading.lite", run_name="__main__")
 """
 
 
@@ -60,7 +60,7 @@ def test_runs_where_torch_cannot_be_imported(model: Path, lines_folder: Path) ->
 
 def test_the_command_writes_a_file_or_says_in_one_line_why_not(model: Path, lines_folder: Path, tmp_path: Path) -> None:
     image, out = str(next(lines_folder.glob("images/0/*.jpg"))), tmp_path / "answers.csv"
-    command = [sys.executable, "-m", "netchu.lite", str(model), image, "--threads", "1", "--out", str(out)]
+    command = [sys.executable, "-m", "netchu.reading.lite", str(model), image, "--threads", "1", "--out", str(out)]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     assert out.read_text(encoding="utf-8").splitlines()[0] == "id,answer,confidence"
     out.unlink()
@@ -73,7 +73,7 @@ def test_the_command_writes_a_file_or_says_in_one_line_why_not(model: Path, line
 
 def test_answers_that_nobody_reads_are_no_error(model: Path, lines_folder: Path) -> None:
     images = map(str, sorted(lines_folder.glob("images/0/*.jpg")))
-    done = run_unread("-m", "netchu.lite", str(model), *images, "--threads", "1")
+    done = run_unread("-m", "netchu.reading.lite", str(model), *images, "--threads", "1")
     assert (done.returncode, done.stderr) == (141, "")
 
 

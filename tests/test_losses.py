@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from netchu.network.losses import ctc
+from netchu.model.losses import ctc
 
 
 def brute_force(log_probs: torch.Tensor, label: list[int]) -> float:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from netchu.errors import NetchuError
-from netchu.manifest import (
+from netchu.core.errors import NetchuError
+from netchu.data.manifest import (
     Line,
     assign_folds,
     find_leaks,
@@ -21,7 +21,7 @@ from netchu.manifest import (
     summary,
     write_manifest,
 )  # fmt: skip
-from netchu.readers.table import read_labels_tsv
+from netchu.data.table import read_labels_tsv
 
 HEADER = "img_path,text,writer_id,fold\n"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from netchu.metrics import accuracy_by_character, line_score, score
+from netchu.core.metrics import accuracy_by_character, line_score, score
 
 
 def test_line_score_follows_the_formula() -> None:

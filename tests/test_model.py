@@ -7,14 +7,14 @@ import pytest
 import timm
 import torch
 
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.network.backbone import BACKBONES, TimmBackbone, build_backbone
-from netchu.network.losses import CtcObjective
-from netchu.network.model import build_model
-from netchu.network.neck import NECKS
-from netchu.preprocess import preprocess
-from netchu.training.predict import predict
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.core.preprocess import preprocess
+from netchu.model.backbones import BACKBONES, TimmBackbone, build_backbone
+from netchu.model.losses import CtcObjective
+from netchu.model.necks import NECKS
+from netchu.model.recogniser import build_model
+from netchu.reading.predict import predict
 from tests.conftest import TINY
 
 B0 = Config(backbone="tf_efficientnetv2_b0", pretrained=False, hidden=32, neck_layers=1)
@@ -99,7 +99,7 @@ def test_a_line_does_not_depend_on_its_batch_neighbours(neck: str) -> None:
     rng = torch.Generator().manual_seed(1)
     images = [(255 * torch.rand(32, width, generator=rng)).byte().numpy() for width in (40, 300, 55, 170, 41, 290, 600)]
     geometry_cfg = replace(B0, height=32)
-    from netchu.preprocess import Geometry
+    from netchu.core.preprocess import Geometry
 
     inputs = [preprocess(image, Geometry.of(geometry_cfg)) for image in images]
     together = predict(model, inputs, precision="fp32")

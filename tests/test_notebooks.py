@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from netchu.network.checkpoint import save_bundle
+from netchu.model.bundle import save_bundle
 from tests.conftest import ROOT
 from tests.test_export import CHARSET, sharp_bundle
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netchu.charset import Charset
-from netchu.ensemble.oof import load_oof, merge_oof, save_oof
-from netchu.errors import NetchuError
-from netchu.manifest import Line
+from netchu.core.charset import Charset
+from netchu.core.errors import NetchuError
+from netchu.data.manifest import Line
+from netchu.selection.out_of_fold import load_oof, merge_oof, save_oof
 from tests.conftest import TINY
 
 CHARSET = Charset("abc ")

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from netchu.charset import Charset
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.network.checkpoint import load_bundle, read_bundle, save_bundle
-from netchu.network.model import build_model
-from netchu.network.packing import average_bundles, pack_int8
-from netchu.network.quantisation import dequantise, quantise
+from netchu.core.charset import Charset
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.model.bundle import load_bundle, read_bundle, save_bundle
+from netchu.model.int8 import dequantise, quantise
+from netchu.model.packing import average_bundles, pack_int8
+from netchu.model.recogniser import build_model
 
 CHARSET = Charset("abc ")
 

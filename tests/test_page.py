@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from netchu.metrics import distance
-from netchu.preprocess import read_image
+from netchu.core.metrics import distance
+from netchu.core.preprocess import read_image
 from netchu.serve.uploads import encode_png
 from tests.browser import CHROMIUM, DRIVER, Browser, wait_until
 from tests.conftest import ROOT, TEXTS
 from tests.forms import make_form
 from tests.test_serve import Running
 
-PAGE = ROOT / "src" / "netchu" / "serve" / "page"
+PAGE = ROOT / "src" / "netchu" / "serve" / "web"
 SHOTS = os.environ.get("NETCHU_SHOTS")  # folder for pictures of the page
 
 needs_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium with chromedriver on this machine")

@@ -6,8 +6,17 @@ import cv2
 import numpy as np
 import pytest
 
-from netchu.errors import NetchuError
-from netchu.preprocess import WIDTH_MULTIPLE, Geometry, is_blank, preprocess, read_image, resize, stretched, to_input
+from netchu.core.errors import NetchuError
+from netchu.core.preprocess import (
+    WIDTH_MULTIPLE,
+    Geometry,
+    is_blank,
+    preprocess,
+    read_image,
+    resize,
+    stretched,
+    to_input,
+)
 
 GEOMETRY = Geometry(height=32, max_width=256, pad=8)
 

@@ -12,26 +12,26 @@ from pathlib import Path
 
 import pytest
 
-from netchu.config import Config
+from netchu.core.config import Config
 from netchu.training.engine import fit
 from netchu.training.resume import load_state, save_state
 from tests.conftest import ROOT
 
 TRAIN = """
 import json, sys
-from netchu.config import from_dict
+from netchu.core.config import from_dict
 from netchu.training.engine import fit
-from netchu.errors import run_main
+from netchu.core.errors import run_main
 run_main(lambda: fit(from_dict(json.loads(sys.argv[1]), "test"), resume=len(sys.argv) > 2) and None)
 """
 EVALUATE = """
 import csv, sys
 from pathlib import Path
 from accelerate import PartialState
-from netchu.network.checkpoint import load_bundle
+from netchu.model.bundle import load_bundle
 from netchu.training.dataset import LineDataset
-from netchu.manifest import read_manifest
-from netchu.training.predict import evaluate, write_answers
+from netchu.data.manifest import read_manifest
+from netchu.training.evaluation import evaluate, write_answers
 state, bundle = PartialState(cpu=True), load_bundle(Path(sys.argv[1]))
 lines = LineDataset(read_manifest(Path(bundle.cfg.manifest)), bundle.cfg, bundle.charset, train=False)
 rank, ranks = state.process_index, state.num_processes

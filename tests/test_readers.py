@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from netchu.errors import NetchuError
-from netchu.manifest import Line
-from netchu.preprocess import read_image
-from netchu.readers.importing import parse_columns, read_sources
-from netchu.readers.labelfiles import ImageFinder, find_images, natural_key, read_table
-from netchu.readers.layouts import READERS, detect_layout, find_sets
-from netchu.readers.lmdbfile import read_records, write_lmdb
-from netchu.readers.mcocr import cut_polygon
+from netchu.core.errors import NetchuError
+from netchu.core.preprocess import read_image
+from netchu.data.importing import parse_columns, read_sources
+from netchu.data.label_files import ImageFinder, find_images, natural_key, read_table
+from netchu.data.layouts import READERS, detect_layout, find_sets
+from netchu.data.lmdb_file import read_records, write_lmdb
+from netchu.data.manifest import Line
+from netchu.data.mcocr import cut_polygon
 from tests.samples import MAKERS, annotation, make_label_studio, make_lmdb, make_mcocr, make_parquet
 
 MADE = {"synthetic", "answers"}

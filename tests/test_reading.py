@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from netchu.charset import Charset
-from netchu.decoding.bayes import certainties, choose, expected_scores, posteriors
-from netchu.decoding.candidates import gather
-from netchu.decoding.decoders import greedy
-from netchu.decoding.gazetteer import Gazetteer
-from netchu.decoding.likelihood import log_likelihoods
-from netchu.decoding.ngram import NGram
-from netchu.decoding.reading import LineReader, Settings, scores, settings_from
-from netchu.decoding.smoothing import train_ngram
-from netchu.errors import NetchuError
+from netchu.core.charset import Charset
+from netchu.core.errors import NetchuError
+from netchu.ctc.decoders import greedy
+from netchu.ctc.likelihood import log_likelihoods
+from netchu.ctc.posteriors import certainties, choose, expected_scores, posteriors
+from netchu.language.gazetteer import Gazetteer
+from netchu.language.ngram import NGram
+from netchu.language.smoothing import train_ngram
+from netchu.reading.candidates import gather
+from netchu.reading.line_reader import LineReader, Settings, scores, settings_from
 
 CHARSET = Charset("".join(sorted(set("Ấp Bắc Mỹ Tho Huế Long An Cần Đước Trạch ạảe 58"))))
 PLACES = Gazetteer([("Long An", "Cần Đước", "Long Trạch"), ("Huế", "", "Mỹ Tho")])

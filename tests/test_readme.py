@@ -20,8 +20,8 @@ SMALL = (
 SHRUNK = {
     "train.py": ["--set", *SMALL],
     "gendata_address.py": ["--count", "6", "--jobs", "1"],
-    "netchu.trial auto": ["--seconds", "0", "--set", *SMALL],
-    "netchu.trial lr": ["--batches", "10", "--set", *SMALL],
+    "netchu.experiments.trial auto": ["--seconds", "0", "--set", *SMALL],
+    "netchu.experiments.trial lr": ["--batches", "10", "--set", *SMALL],
     "gentext_address.py": ["--count", "60"],
 }
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from netchu import registry
-from netchu.charset import Charset
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.network.checkpoint import hash_file, load_bundle, save_bundle
-from netchu.network.model import build_model
-from netchu.registry import Registry
+from netchu.core.charset import Charset
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.experiments import registry
+from netchu.experiments.registry import Registry
+from netchu.model.bundle import hash_file, load_bundle, save_bundle
+from netchu.model.recogniser import build_model
 from tests.conftest import ROOT, TINY
 
 METRICS = {"kalapa_score": 0.9, "cer": 0.05}
@@ -108,7 +108,7 @@ def test_registering_again_mends_a_changed_bundle(tmp_path: Path) -> None:
 def test_processes_do_not_lose_each_others_entries(tmp_path: Path) -> None:
     bundles = [save(tmp_path / f"{n}.safetensors", n) for n in range(8)]
     code = (
-        "import sys; from pathlib import Path; from netchu.registry import Registry\n"
+        "import sys; from pathlib import Path; from netchu.experiments.registry import Registry\n"
         "for path in sys.argv[2:]: Registry(Path(sys.argv[1])).add(Path(path))"
     )
     models = tmp_path / "models"

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from netchu.budget import BUDGET_MB, MEGABYTE
-from netchu.charset import Charset
-from netchu.config import Config
-from netchu.decoding.ngram import save_ngram
-from netchu.decoding.reading import Settings
-from netchu.decoding.smoothing import train_ngram
-from netchu.ensemble.recipe import Recipe, read_recipe, write_recipe
-from netchu.errors import NetchuError
-from netchu.network.checkpoint import hash_file, load_bundle, read_stored, save_bundle
-from netchu.network.model import build_model
+from netchu.core.budget import BUDGET_MB, MEGABYTE
+from netchu.core.charset import Charset
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.language.ngram import save_ngram
+from netchu.language.smoothing import train_ngram
+from netchu.model.bundle import hash_file, load_bundle, read_stored, save_bundle
+from netchu.model.recogniser import build_model
+from netchu.reading.line_reader import Settings
+from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.release.folder import CARD, FOLDER, LARGEST_MB, RECIPE, VECTORS, default_recipe, portable, release
 from netchu.release.vectors import COUNT, Vector, differences, load_vectors, make_vectors, open_exact
 from tests.conftest import ROOT, TEXTS
@@ -73,7 +73,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
             "sources": {"kalapa": 8},
             "folds": [0, 1],
             "seconds_a_line": 0.1234,
-            "command": f"python -m netchu.ensemble select --oof {folder / 'run'} --language {folder / 'lm_made.nlm'}",
+            "command": f"python -m netchu.selection select --oof {folder / 'run'} --language {folder / 'lm_made.nlm'}",
         },
     )
     write_recipe(folder / "ensemble.json", recipe)

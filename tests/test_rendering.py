@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from netchu.charset import Charset
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.manifest import read_manifest
+from netchu.core.charset import Charset
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.data.manifest import read_manifest
 from netchu.training.dataset import BucketSampler, LineDataset
 from netchu.training.engine import fit
 from netchu.training.rendering import RenderAhead
 from netchu.training.resume import load_state
-from netchu.training.stepping import Stepper
+from netchu.training.train_step import Stepper
 from tests.conftest import ROOT
 from tests.test_engine import stopping_after
 

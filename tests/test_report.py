@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.report import read_run, write_report
-from netchu.tracking.analysis import Answered, by_length, by_writer, confusions, count_kinds, kind_of, worst
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.experiments.analysis import Answered, by_length, by_writer, confusions, count_kinds, kind_of, worst
+from netchu.experiments.report import read_run, write_report
 from netchu.training.engine import fit
 
 

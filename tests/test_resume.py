@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from netchu.errors import NetchuError
+from netchu.core.errors import NetchuError
 from netchu.training.resume import load_state, save_state
 
 

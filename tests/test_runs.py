@@ -1,4 +1,4 @@
-"""`python -m netchu.runs` lists runs, the best first, with what sets them apart."""
+"""`python -m netchu.experiments.runs` lists runs, the best first, with what sets them apart."""
 
 import json
 import sys
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from netchu import runs
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.tracking.runfolder import Run, write_json
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.experiments import runs
 from netchu.training.engine import fit
+from netchu.training.run_folder import Run, write_json
 
 
 def leave_run(folder: Path, kalapa: float | None, **config: object) -> None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netchu.decoding.candidates import Candidates
-from netchu.decoding.conventions import CONVENTIONS
-from netchu.decoding.reading import Settings, decide
-from netchu.ensemble.decodertuning import ScoredLine, answer, calibrate, evaluate, gain, scored, tune
-from netchu.ensemble.selection import Limits, nested, pareto, search, tries
+from netchu.language.conventions import CONVENTIONS
+from netchu.reading.candidates import Candidates
+from netchu.reading.line_reader import Settings, decide
+from netchu.selection.decoder_tuning import ScoredLine, answer, calibrate, evaluate, gain, scored, tune
+from netchu.selection.search import Limits, nested, pareto, search, tries
 
 SETTINGS = Settings(decoder="beam")
 SKILL = (0.5, 0.8, 0.65)  # how often a member prefers the right text

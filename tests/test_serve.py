@@ -25,16 +25,16 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
-from netchu.decoding.decoders import Reading
-from netchu.decoding.reading import Settings
-from netchu.ensemble.recipe import Recipe, read_recipe, write_recipe
-from netchu.errors import NetchuError
-from netchu.interruption import StoppedError
-from netchu.lines import find_lines
-from netchu.manifest import Line, read_manifest, split
-from netchu.network.checkpoint import read_bundle, read_stored, write_bundle
-from netchu.preprocess import read_image
-from netchu.registry import Registry
+from netchu.core.errors import NetchuError
+from netchu.core.interruption import StoppedError
+from netchu.core.preprocess import read_image
+from netchu.ctc.decoders import Reading
+from netchu.data.manifest import Line, read_manifest, split
+from netchu.experiments.registry import Registry
+from netchu.model.bundle import read_bundle, read_stored, write_bundle
+from netchu.reading.line_reader import Settings
+from netchu.reading.page_lines import find_lines
+from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.serve.__main__ import build, parse
 from netchu.serve.corrections import Corrections
 from netchu.serve.decision import keep_threshold
@@ -52,13 +52,15 @@ from netchu.serve.retraining import (
 from netchu.serve.store import Job, Store
 from netchu.serve.uploads import RefusalError, encode_png
 from netchu.serve.versions import Versions, digest_of
-from netchu.tracking.runfolder import write_json
+from netchu.training.run_folder import write_json
 from tests.conftest import TEXTS
 from tests.forms import make_form
 
 KILLS = int(os.environ.get("NETCHU_KILLS", "2"))  # of a retraining; each costs a start of Python
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["netchu.serve.api", "netchu.serve.gate", "netchu.serve.service", "tests.test_serve"])
+CONTEXT.set_forkserver_preload(
+    ["netchu.serve.api", "netchu.serve.request_guard", "netchu.serve.service", "tests.test_serve"]
+)
 EPOCHS, RATE = 8, 3e-3
 BUNDLE = "a bundle"  # in arguments, stands for one
 

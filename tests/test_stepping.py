@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from netchu.charset import Charset
-from netchu.config import Config
-from netchu.manifest import read_manifest
-from netchu.network.checkpoint import load_bundle
-from netchu.network.losses import CtcObjective
-from netchu.network.model import build_model
-from netchu.tracking.runfolder import read_log
+from netchu.core.charset import Charset
+from netchu.core.config import Config
+from netchu.data.manifest import read_manifest
+from netchu.model.bundle import load_bundle
+from netchu.model.losses import CtcObjective
+from netchu.model.recogniser import build_model
 from netchu.training.dataset import Batch, BucketSampler, Collate, LineDataset
 from netchu.training.engine import Trainer, fit
 from netchu.training.optimizer import build_optimizer, depth_of
+from netchu.training.run_folder import read_log
 from netchu.training.schedule import EpochAverage, learning_rate
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from netchu.decoding.decoders import Reading
-from netchu.ensemble.recogniser import Ensemble
-from netchu.errors import NetchuError
-from netchu.network.checkpoint import load_bundle
-from netchu.submission import Answer, read_folder, write_details
+from netchu.core.errors import NetchuError
+from netchu.ctc.decoders import Reading
+from netchu.model.bundle import load_bundle
+from netchu.reading.ensemble import Ensemble
+from netchu.reading.submission import Answer, read_folder, write_details
 from tests.conftest import ROOT
 
 
@@ -58,7 +58,7 @@ def test_two_processes_write_what_one_writes(bundle: Path, lines_folder: Path, t
 def test_chunks_do_not_show(bundle: Path, lines_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ensemble = Ensemble([load_bundle(bundle)], precision="fp32")
     whole = read_folder(lines_folder / "images", ensemble)
-    monkeypatch.setattr("netchu.submission.CHUNK", 7)
+    monkeypatch.setattr("netchu.reading.submission.CHUNK", 7)
     again = read_folder(lines_folder / "images", ensemble)
     assert [(a.id, a.text) for a in again] == [(a.id, a.text) for a in whole]
     assert len(whole) == 48
@@ -69,7 +69,7 @@ def test_strict_stops_at_a_bad_image_of_a_later_chunk(
 ) -> None:
     (tmp_path / "a.jpg").write_bytes((lines_folder / "images" / "0" / "0.jpg").read_bytes())
     (tmp_path / "b.jpg").write_bytes(b"no image")
-    monkeypatch.setattr("netchu.submission.CHUNK", 1)
+    monkeypatch.setattr("netchu.reading.submission.CHUNK", 1)
     ensemble = Ensemble([load_bundle(bundle)])
     assert [bool(a.problem) for a in read_folder(tmp_path, ensemble)] == [False, True]
     with pytest.raises(NetchuError, match=r"b\.jpg"):

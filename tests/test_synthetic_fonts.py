@@ -9,9 +9,9 @@ import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 
-from netchu.errors import NetchuError
-from synthetic_data.fontfolder import PACKAGED, REQUIRED, find_fonts, font_name, missing_characters
-from synthetic_data.glyphs import Glyph, GlyphBook
+from netchu.core.errors import NetchuError
+from netchu.synthesis.fonts import PACKAGED, REQUIRED, find_fonts, font_name, missing_characters
+from netchu.synthesis.glyphs import Glyph, GlyphBook
 
 FACES = sorted(PACKAGED.glob("*.ttf"))
 LETTERS = "aàáảãạăằắẳẵặâầấẩẫậbcdđeèéẻẽẹêềếểễệghiìíỉĩịklmnoòóỏõọôồốổỗộơờớởỡợpqrstuùúủũụưừứửữựvxyỳýỷỹỵfjwz"

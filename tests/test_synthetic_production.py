@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
-from netchu.errors import NetchuError
-from synthetic_data import production
-from synthetic_data.fontfolder import PACKAGED
-from synthetic_data.linestore import read_store
-from synthetic_data.production import LineMaker, MadeLine, Order, produce
+from netchu.core.errors import NetchuError
+from netchu.synthesis import batches as production
+from netchu.synthesis.batches import LineMaker, MadeLine, Order, produce
+from netchu.synthesis.fonts import PACKAGED
+from netchu.synthesis.line_store import read_store
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from netchu.errors import NetchuError
-from synthetic_data.effects import CLEAN_EFFECTS, EFFECTS, NAMES, check_effects
-from synthetic_data.fontfolder import PACKAGED
-from synthetic_data.glyphs import thin
-from synthetic_data.renderer import Renderer
-from synthetic_data.writers import make_writer, name_writers
+from netchu.core.errors import NetchuError
+from netchu.synthesis.effects import CLEAN_EFFECTS, EFFECTS, NAMES, check_effects
+from netchu.synthesis.fonts import PACKAGED
+from netchu.synthesis.glyphs import thin
+from netchu.synthesis.renderer import Renderer
+from netchu.synthesis.writers import make_writer, name_writers
 
 FONTS = [PACKAGED / "PatrickHand.ttf", PACKAGED / "DancingScript.ttf"]
 TEXT = "Số 246E/2, Khu phố 1B, Tx Thuận An"

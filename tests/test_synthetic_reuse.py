@@ -9,18 +9,18 @@ import cv2
 import numpy as np
 import pytest
 
-from netchu.charset import Charset
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.network.checkpoint import save_bundle
-from netchu.network.model import build_model
-from netchu.training.predict import Prediction
-from synthetic_data.cuttings import cut_line, lift_ink
-from synthetic_data.effects import CLEAN_EFFECTS, EFFECTS, check_effects
-from synthetic_data.fontfolder import PACKAGED
-from synthetic_data.renderer import Renderer
-from synthetic_data.reusing import LineReuser, read_lines, warp_ink
-from synthetic_data.words import cut_at, find_words, load_words, pull_ends, save_words
+from netchu.core.charset import Charset
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.model.bundle import save_bundle
+from netchu.model.recogniser import build_model
+from netchu.reading.predict import Prediction
+from netchu.synthesis.effects import CLEAN_EFFECTS, EFFECTS, check_effects
+from netchu.synthesis.fonts import PACKAGED
+from netchu.synthesis.recombine import LineReuser, read_lines, warp_ink
+from netchu.synthesis.renderer import Renderer
+from netchu.synthesis.word_crops import cut_line, lift_ink
+from netchu.synthesis.words import cut_at, find_words, load_words, pull_ends, save_words
 from tests.conftest import ROOT
 
 PLAIN = {"fibre": 1.0}
@@ -63,7 +63,7 @@ def test_only_the_named_folds_are_read(manifest: Path, monkeypatch: pytest.Monke
         opened.append(path)
         return read(path, flag)
 
-    monkeypatch.setattr("synthetic_data.reusing.cv2.imread", note)
+    monkeypatch.setattr("netchu.synthesis.recombine.cv2.imread", note)
     reuser = LineReuser(read_lines(manifest, {0}), 48, check_effects(CLEAN_EFFECTS), 0.7)
     rng = np.random.default_rng(0)
     made = [reuser.make(rng) for _ in range(60)]
@@ -146,7 +146,7 @@ def test_a_bundle_shows_where_words_stand(manifest: Path, bundle: Path, monkeypa
             log_probs[3 * i + 3, [0, code]] = -9.0, -0.01
         return [Prediction(log_probs, 0.0) for _ in inputs]
 
-    monkeypatch.setattr("synthetic_data.words.predict", spikes)
+    monkeypatch.setattr("netchu.synthesis.words.predict", spikes)
     found = find_words(lines, bundle)
     assert [Path(path).name for path in found] == ["an0.png"]
     (words,) = found.values()
@@ -175,10 +175,10 @@ def test_words_are_found_once_and_kept(
     manifest: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines, path = read_lines(manifest, {0}), tmp_path / "words.json"
-    monkeypatch.setattr("synthetic_data.words.find_words", lambda *_: {"a.png": [(0.1, 0.2)]})
+    monkeypatch.setattr("netchu.synthesis.words.find_words", lambda *_: {"a.png": [(0.1, 0.2)]})
     save_words(path, lines, bundle)
     assert load_words(path) == {"a.png": [(0.1, 0.2)]}
-    monkeypatch.setattr("synthetic_data.words.find_words", lambda *_: pytest.fail("found again"))
+    monkeypatch.setattr("netchu.synthesis.words.find_words", lambda *_: pytest.fail("found again"))
     save_words(path, lines, bundle)
     path.write_text("{", encoding="utf-8")
     with pytest.raises(NetchuError, match=r"words\.json: cannot be read"):

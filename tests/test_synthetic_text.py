@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netchu.decoding.gazetteer import read_places
-from netchu.errors import NetchuError
-from synthetic_data.addresses import AddressGrammar
-from synthetic_data.fontfolder import REQUIRED
-from synthetic_data.gazetteer import District, Gazetteer, Unit, packaged_gazetteer, read_gazetteer
-from synthetic_data.textstyle import CINNAMON, KALAPA, TextStyle, measure_style, place_tones, read_texts
-from synthetic_data.verses import PseudoVerse, read_poems
+from netchu.core.errors import NetchuError
+from netchu.language.gazetteer import read_places
+from netchu.synthesis.addresses import AddressGrammar
+from netchu.synthesis.admin_units import District, Gazetteer, Unit, packaged_gazetteer, read_gazetteer
+from netchu.synthesis.fonts import REQUIRED
+from netchu.synthesis.text_style import CINNAMON, KALAPA, TextStyle, measure_style, place_tones, read_texts
+from netchu.synthesis.verses import PseudoVerse, read_poems
 from tests.conftest import ROOT
 
 

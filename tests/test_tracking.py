@@ -11,12 +11,12 @@ import pytest
 from accelerate.tracking import GeneralTracker
 from PIL import Image
 
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.tracking.runfolder import Run, observed, read_log
-from netchu.tracking.samples import draw_samples
-from netchu.tracking.trackers import TRACKERS, parse_names
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.reading.drawing import draw_samples
 from netchu.training.engine import fit
+from netchu.training.run_folder import Run, observed, read_log
+from netchu.training.trackers import TRACKERS, parse_names
 
 
 def test_log_is_cut_at_the_resumed_step_and_survives_a_torn_line(tmp_path: Path) -> None:

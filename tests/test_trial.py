@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netchu import trial
-from netchu.config import Config, parse_overrides
-from netchu.trial import auto_configure, choose_batch, range_test, steepest
+from netchu.core.config import Config, parse_overrides
+from netchu.experiments import trial
+from netchu.experiments.trial import auto_configure, choose_batch, range_test, steepest
 from tests.conftest import ROOT
 
 
@@ -51,8 +51,18 @@ def test_range_test_finds_where_the_loss_falls(tiny: Config) -> None:
 
 
 def test_the_command(tiny: Config, tmp_path: Path) -> None:
-    (tmp_path / "small.py").write_text(f"from netchu.config import Config\ncfg = {tiny!r}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "netchu.trial", "lr", "-C", "small", "--configs", str(tmp_path), "--batches"]
+    (tmp_path / "small.py").write_text(f"from netchu.core.config import Config\ncfg = {tiny!r}\n", encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "netchu.experiments.trial",
+        "lr",
+        "-C",
+        "small",
+        "--configs",
+        str(tmp_path),
+        "--batches",
+    ]
     done = subprocess.run([*command, "12"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "--set lr=" in done.stdout

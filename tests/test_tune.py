@@ -13,13 +13,13 @@ import pytest
 
 optuna = pytest.importorskip("optuna")
 
-from netchu import tune  # noqa: E402
-from netchu.config import Config, load_config  # noqa: E402
-from netchu.errors import NetchuError  # noqa: E402
-from netchu.interruption import StoppedError  # noqa: E402
-from netchu.training.stepping import Stepper  # noqa: E402
-from netchu.training.tunereport import write_results  # noqa: E402
-from netchu.training.tuning import Plan, SharedStudy, fit_or_resume, load_space, training_objective  # noqa: E402
+from netchu.core.config import Config, load_config  # noqa: E402
+from netchu.core.errors import NetchuError  # noqa: E402
+from netchu.core.interruption import StoppedError  # noqa: E402
+from netchu.experiments import tune  # noqa: E402
+from netchu.experiments.tune_report import write_results  # noqa: E402
+from netchu.experiments.tuning import Plan, SharedStudy, fit_or_resume, load_space, training_objective  # noqa: E402
+from netchu.training.train_step import Stepper  # noqa: E402
 from tests.conftest import ROOT  # noqa: E402
 from tests.test_engine import stopping_after  # noqa: E402
 
@@ -30,7 +30,7 @@ def space(trial):
 WORKER = """
 import os, sys, time
 from pathlib import Path
-from netchu.training.tuning import Plan, SharedStudy
+from netchu.experiments.tuning import Plan, SharedStudy
 
 folder, expected, last = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 diary = os.open(folder / "diary.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -181,7 +181,7 @@ def test_training_is_tuned_pruned_and_reported(
     folder = tmp_path / "configs"
     (folder / "spaces").mkdir(parents=True)
     fields = {**tiny.to_dict(), "epochs": 1, "neck": "none", "hidden": 16}
-    (folder / "tiny_f0.py").write_text(f"from netchu.config import Config\ncfg = Config(**{fields!r})\n")
+    (folder / "tiny_f0.py").write_text(f"from netchu.core.config import Config\ncfg = Config(**{fields!r})\n")
     (folder / "spaces" / "tiny_f0.py").write_text(SPACE)
     monkeypatch.chdir(tmp_path)
     arguments = ["tune", "-C", "tiny_f0", "--trials", "4", "--objective", "cer", "--pruner", "none"]
@@ -238,9 +238,9 @@ def test_two_workers_by_one_command(tiny: Config, tmp_path: Path) -> None:
     folder = tmp_path / "configs"
     (folder / "spaces").mkdir(parents=True)
     fields = {**tiny.to_dict(), "epochs": 1, "neck": "none", "hidden": 16}
-    (folder / "tiny_f0.py").write_text(f"from netchu.config import Config\ncfg = Config(**{fields!r})\n")
+    (folder / "tiny_f0.py").write_text(f"from netchu.core.config import Config\ncfg = Config(**{fields!r})\n")
     (folder / "spaces" / "tiny_f0.py").write_text(SPACE)
-    command = [sys.executable, "-m", "netchu.tune", "-C", "tiny_f0", "--trials", "3", "--workers", "2"]
+    command = [sys.executable, "-m", "netchu.experiments.tune", "-C", "tiny_f0", "--trials", "3", "--workers", "2"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "3 trials: 3 complete, 0 pruned" in done.stdout or "3 trials: 2 complete, 1 pruned" in done.stdout

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from netchu.preprocess import read_image
+from netchu.core.preprocess import read_image
 from netchu.serve.uploads import Limits, RefusalError, content_id, decode_upload
 
 LIMITS = Limits(file_bytes=2_000_000)

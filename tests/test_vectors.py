@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netchu.charset import Charset
+from netchu.core.charset import Charset
+from netchu.core.preprocess import Geometry, is_blank
 from netchu.export.vectors import TOLERANCE, drawn_lines, write_vectors
-from netchu.preprocess import Geometry, is_blank
 from tests.conftest import ROOT, TEXTS
 
 CHARSET = Charset.from_texts(TEXTS)

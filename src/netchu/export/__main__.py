@@ -1,6 +1,6 @@
 """The command: python -m netchu.export, see `targets`."""
 
-from netchu.errors import run_main
+from netchu.core.errors import run_main
 from netchu.export.targets import main
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from netchu.atomic import atomic_path
-from netchu.charset import Charset
-from netchu.decoding.decoders import LogProbs
-from netchu.export.onnxfile import describe
+from netchu.core.charset import Charset
+from netchu.core.files import atomic_path
+from netchu.core.metrics import Scores
+from netchu.core.preprocess import Geometry
+from netchu.ctc.decoders import LogProbs
+from netchu.export.onnx_file import describe
 from netchu.export.vectors import write_vectors
-from netchu.metrics import Scores
-from netchu.network.checkpoint import Bundle
-from netchu.preprocess import Geometry
+from netchu.model.bundle import Bundle
 
 WHEN = (2020, 1, 1, 0, 0, 0)  # the time of every member, so that the same export gives the same bytes
 

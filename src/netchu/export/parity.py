@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from netchu.charset import Charset
-from netchu.decoding.decoders import LogProbs, greedy
-from netchu.errors import NetchuError
+from netchu.core.charset import Charset
+from netchu.core.errors import NetchuError
+from netchu.core.metrics import Scores, score
+from netchu.core.preprocess import Geometry, preprocess, read_image
+from netchu.ctc.decoders import LogProbs, greedy
+from netchu.data.manifest import Line
 from netchu.export.program import Run
 from netchu.export.vectors import drawn_lines
-from netchu.manifest import Line
-from netchu.metrics import Scores, score
-from netchu.network.checkpoint import Bundle
-from netchu.preprocess import Geometry, preprocess, read_image
-from netchu.training.predict import predict
+from netchu.model.bundle import Bundle
+from netchu.reading.predict import predict
 
 MAX_DIFFERENCE = 1e-3  # of log-probabilities
 CHUNK = 128  # lines in memory at once

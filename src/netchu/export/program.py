@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from netchu.errors import NetchuError
-from netchu.export.onnxfile import LogProbs, describe, example
-from netchu.network.checkpoint import Bundle
-from netchu.preprocess import WIDTH_MULTIPLE
+from netchu.core.errors import NetchuError
+from netchu.core.preprocess import WIDTH_MULTIPLE
+from netchu.export.onnx_file import LogProbs, describe, example
+from netchu.model.bundle import Bundle
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # images (N, 1, H, W) -> log_probs (N, T, C)
 ABOUT = "netchu.json"  # the file inside a TorchScript archive that says what it is

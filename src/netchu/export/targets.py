@@ -10,18 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from netchu.atomic import atomic_path
-from netchu.errors import NetchuError
-from netchu.export.onnxfile import write_onnx, write_signed
+from netchu.core.errors import NetchuError
+from netchu.core.files import atomic_path
+from netchu.core.preprocess import Geometry, preprocess, read_image
+from netchu.data.manifest import Line, read_manifest, split
+from netchu.export.onnx_file import write_onnx, write_signed
 from netchu.export.package import write_package
 from netchu.export.parity import compare, refuse_difference, score_both
 from netchu.export.program import Run, run_executorch, run_torchscript, write_executorch, write_torchscript
 from netchu.export.quantise import SCHEMES
-from netchu.lite import LiteRecogniser
-from netchu.manifest import Line, read_manifest, split
-from netchu.network.checkpoint import Bundle, load_bundle
-from netchu.preprocess import Geometry, preprocess, read_image
-from netchu.submission import read_labels
+from netchu.model.bundle import Bundle, load_bundle
+from netchu.reading.lite import LiteRecogniser
+from netchu.reading.submission import read_labels
 
 CALIBRATION = 64  # lines that the ranges of static int8 are measured on; none of them is scored
 MAX_RISE = 0.05  # points of CER (per cent) that int8 may cost

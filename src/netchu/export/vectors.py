@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netchu.atomic import atomic_path
-from netchu.charset import BLANK, Charset
-from netchu.decoding.decoders import LogProbs, greedy
-from netchu.preprocess import Geometry, Image, preprocess, resize
+from netchu.core.charset import BLANK, Charset
+from netchu.core.files import atomic_path
+from netchu.core.preprocess import Geometry, Image, preprocess, resize
+from netchu.ctc.decoders import LogProbs, greedy
 
 DRAWN = (("P 5", 30), ("So 12 Hai Ba Trung", 57), ("To 7 Ap Bac Xa My Phuoc Huyen Chau Thanh Tinh Tien Giang", 96))
 TOLERANCE = {"input": 0.03, "log_probs": 0.02}  # largest difference of a right port: OpenCV resizes in whole levels

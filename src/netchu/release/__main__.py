@@ -1,6 +1,6 @@
 """The command: python -m netchu.release, see `folder`."""
 
-from netchu.errors import run_main
+from netchu.core.errors import run_main
 from netchu.release.folder import main
 
 if __name__ == "__main__":

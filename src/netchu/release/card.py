@@ -8,15 +8,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from netchu.atomic import atomic_path
-from netchu.budget import MEGABYTE
-from netchu.config import ALL_DATA_FOLD
-from netchu.decoding.ngram import load_ngram
-from netchu.ensemble.recipe import Recipe
-from netchu.manifest import Line, read_manifest
-from netchu.metrics import score
-from netchu.network.checkpoint import hash_file
-from netchu.release.figures import ReleasedBundle, describe_figures
+from netchu.core.budget import MEGABYTE
+from netchu.core.config import ALL_DATA_FOLD
+from netchu.core.files import atomic_path
+from netchu.core.metrics import score
+from netchu.data.manifest import Line, read_manifest
+from netchu.language.ngram import load_ngram
+from netchu.model.bundle import hash_file
+from netchu.reading.recipe import Recipe
+from netchu.release.measured import ReleasedBundle, describe_figures
 from netchu.release.vectors import Vector
 
 TERMS = {
@@ -79,7 +79,7 @@ reading handwriting; a start for fine-tuning on one's own lines (`load_weight`).
 ## Limits
 
 - Characters outside of its charset are never answered. The charset: `{charset}`
-- Lines of addresses only: no printed text, no other scripts, no whole pages (`python -m netchu.lines` cuts those).
+- Lines of addresses only: no printed text, no other scripts, no whole pages (`python -m netchu.reading.page_lines` cuts those).
 {written}- Places that are rare or new may be read as a near known one; a house number is only as good as its ink.
 - Its writers are those of the sources above, not a sample of all people who write Vietnamese.
 - Not for telling who wrote something, and not for decisions about people unless a person looks at the image.

@@ -1,113 +1,98 @@
-"""The figures of a release's model card: from the recipe, whose they are, and the commands that print them again."""
+"""`python -m netchu.release.figures`: the README's two pictures of a release.
 
-import re
+`readings.png`: its test vectors, made lines with what the release reads in them. `pareto.png`: every choice that the
+selection tried, error against size and against time, the best at each cost joined by a line.
+"""
+
+import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from netchu.config import ALL_DATA_FOLD, from_dict
-from netchu.metrics import Scores
+from netchu.core.errors import run_main
+from netchu.core.files import atomic_path
+from netchu.reading.drawing import draw_samples
+from netchu.release.folder import CHOICES, VECTORS, default_recipe
+from netchu.release.vectors import load_vectors
+from netchu.selection.selection_table import TriedChoice, read_choices
 
-NAMED = {"nested": "nested over writers", "chosen_on": "the lines that chose it"}  # figures of a recipe
-ELSEWHERE = {  # fields of a config that twins may differ in, or that say where and how fast a run ran
-    "name", "fold", "manifest", "load_weight", "output_dir", "trackers", "cache_mb", "workers", "threads", "compile",
-    "validate_every", "validate_steps", "keep_states",
-}  # fmt: skip
-FIGURES = """Out of fold: every line was read by bundles that were trained without its fold. {lines}
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-| measured on | lines | CER | WER | exact | kalapa_score |
-|---|---|---|---|---|---|
-{rows}
-
-Nested: each part of the writers is read with the members and settings that the other parts chose; it is the figure to
-expect on new writers. The other row is a little too good. {whose}
-
-Printed by (first what every run says of the lines that it held out):
-
-```
-{commands}
-```"""
+AXES = (("mb", "MB of all files"), ("ms_a_line", "ms a line, one at a time"))
+COLOURS = ("#4477aa", "#ee7733", "#009988", "#aa3377")  # by members: 1, 2, 3, more
 
 
-@dataclass(frozen=True, slots=True)
-class ReleasedBundle:
-    """A bundle of a release: its file, its metadata, those of the bundle that the figures were measured with, and the
-    stretches that it reads lines at."""
-
-    file: Path
-    about: dict[str, Any]
-    measured: dict[str, Any]
-    stretches: tuple[float, ...] = (1.0,)
-
-    @property
-    def is_twin(self) -> bool:
-        """Whether another bundle was measured."""
-        return bool(self.about["hashes"]["weights"] != self.measured["hashes"]["weights"])
+def draw_readings(path: Path, vectors: Path) -> None:
+    """Draw the lines of a file of test vectors with what was read, and the label where it differs."""
+    lines = load_vectors(vectors)
+    draw_samples(path, [v.image for v in lines], [v.text for v in lines], [v.label for v in lines])
 
 
-def describe_figures(measured: dict[str, Any], bundles: Sequence[ReleasedBundle]) -> str:
-    """Markdown of a recipe's figures; says so when nothing was measured."""
-    rows = []
-    for key, title in NAMED.items():
-        if key in measured:
-            rows.append(_row(title, Scores(**measured[key])))
-    if not rows:
-        return "Not measured."
-    for source, values in measured.get("nested_by_source", {}).items():
-        rows.append(_row(f"nested, {source} alone", Scores(**values)))
-    said = []
-    if "sources" in measured:
-        counts = ", ".join(f"{count} of {name}" for name, count in measured["sources"].items())
-        said.append(f"Lines: {counts}; folds {', '.join(map(str, measured['folds']))}.")
-    if "seconds_a_line" in measured:
-        said.append(f"{1e3 * measured['seconds_a_line']:.0f} ms a line, one at a time, on the machine that selected.")
-    if "accepted_share" in measured:
-        said.append(f"{100 * measured['accepted_share']:.1f} % of the lines are so sure that 99 % of them are exact.")
-    folds = measured.get("folds") or [bundle.measured["config"]["fold"] for bundle in bundles[:1]]
-    commands = [
-        *dict.fromkeys(
-            f"python -m netchu.ensemble oof outputs/{run}/best.safetensors --manifest data/train_folds.csv "
-            f"--stretch {stretch:g} --out outputs/{run}/oof_{stretch:g}.npz"
-            for bundle in bundles
-            for fold in folds
-            for run in [re.sub(r"_f\d$", f"_f{fold}", bundle.measured["config"]["name"])]
-            for stretch in bundle.stretches
-        ),
-        measured.get("command") or "python -m netchu.ensemble select --oof RUN [RUN ...] --language FILE --places FILE",
-    ]
-    return FIGURES.format(
-        lines=" ".join(said), rows="\n".join(rows), whose=_whose(bundles, len(folds)), commands="\n".join(commands)
+def draw_pareto(path: Path, choices: Sequence[TriedChoice]) -> None:
+    """Draw CER over MB and over ms a line; choices over the limits are hollow, the chosen one is ringed."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axis, (cost, title) in zip(figure.subplots(1, 2, sharey=True), AXES, strict=True):
+        _draw_panel(axis, choices, cost)
+        axis.margins(0.1)
+        axis.set(xlabel=title, xlim=(0, None))
+        axis.grid(alpha=0.3)
+    figure.axes[0].set(ylabel="CER %, lines that no member was trained on")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(COLOURS) + 1)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def frontier(choices: Sequence[TriedChoice], cost: str) -> list[TriedChoice]:
+    """The choices that no cheaper one reads as well as, the cheapest first."""
+    kept: list[TriedChoice] = []
+    for choice in sorted(choices, key=attrgetter(cost, "cer")):
+        if not kept or choice.cer < kept[-1].cer:
+            kept.append(choice)
+    return kept
+
+
+def _draw_panel(axis: "Axes", choices: Sequence[TriedChoice], cost: str) -> None:
+    """Points by number of members, the frontier, and names of the single members on it."""
+    best = frontier([c for c in choices if c.fits], cost)
+    places = [getattr(c, cost) for c in best], [100 * c.cer for c in best]
+    axis.plot(*places, drawstyle="steps-post", color="#bbbbbb", zorder=1)
+    for count, colour in enumerate(COLOURS, 1):
+        for fits in (True, False):
+            shown = [c for c in choices if min(c.count, len(COLOURS)) == count and c.fits == fits]
+            name = f"{count}{' or more' if count == len(COLOURS) else ''} member{'s' * (count > 1)}"
+            axis.scatter(
+                [getattr(c, cost) for c in shown], [100 * c.cer for c in shown], s=26, edgecolors=colour,
+                facecolors=colour if fits else "none", label=name if shown and fits else None, zorder=2,
+            )  # fmt: skip
+    for choice in choices:
+        place = (getattr(choice, cost), 100 * choice.cer)
+        if choice.chosen:
+            name = f"chosen: {place[1]:.2f} %, {choice.mb:.1f} MB, {choice.ms_a_line:.0f} ms"
+            axis.scatter(*place, s=150, facecolors="none", edgecolors="#cc3311", label=name, zorder=3)
+        elif choice.count == 1 and choice in best:
+            name = choice.members.split()[0]
+            axis.annotate(name, place, (7, 3), textcoords="offset points", fontsize=8, color="#555555")
+
+
+def main() -> None:
+    """Read the arguments and draw both pictures."""
+    parser = argparse.ArgumentParser(
+        prog="python -m netchu.release.figures", description="The README's pictures of a release"
     )
+    parser.add_argument("--release", type=Path, metavar="DIR", help="released folder; by default weights/release")
+    parser.add_argument("--out", type=Path, default=Path("docs"), metavar="DIR")
+    args = parser.parse_args()
+    folder = args.release or default_recipe().parent
+    draw_readings(args.out / "readings.png", folder / VECTORS)
+    draw_pareto(args.out / "pareto.png", read_choices(folder / CHOICES))
+    print(f"{args.out / 'readings.png'}\n{args.out / 'pareto.png'}")
 
 
-def _row(title: str, s: Scores) -> str:
-    cells = f"{100 * s.cer:.2f} % | {100 * s.wer:.2f} % | {100 * s.exact:.1f} % | {s.kalapa_score:.4f}"
-    return f"| {title} | {s.lines} | {cells} |"
-
-
-def _whose(bundles: Sequence[ReleasedBundle], folds: int) -> str:
-    """Which bundles the figures belong to."""
-    twins = [bundle for bundle in bundles if bundle.is_twin]
-    same = [f"`{bundle.file.name}`" for bundle in bundles if not bundle.is_twin]
-    parts = []
-    if twins:
-        parts.append(
-            f"They are not figures of {'; '.join(map(_twin, twins))}, but of these twins, which were trained without "
-            "the fold that they read."
-        )
-    seen = [f"`{bundle.file.name}`" for bundle in twins if bundle.about["config"]["fold"] == ALL_DATA_FOLD]
-    if seen:
-        parts.append(f"Every line was learnt from for {', '.join(seen)}, so none is left to measure that on.")
-    if same:
-        rest = " for the fold that it held out; runs of the same config read the other folds" if folds > 1 else ""
-        parts.append(f"Released as measured{rest}: {', '.join(same)}.")
-    return " ".join(parts)
-
-
-def _twin(bundle: ReleasedBundle) -> str:
-    """The released file, the run that was measured, and what else than the fold differed in its training."""
-    where = bundle.file.name  # older bundles lack newer fields, which count by their defaults
-    old, new = (from_dict(about["config"], where).to_dict() for about in (bundle.measured, bundle.about))
-    differing = [key for key in sorted(old.keys() - ELSEWHERE) if old[key] != new[key]]
-    return f"`{bundle.file.name}` (measured: {old['name']}{', other ' if differing else ''}{', '.join(differing)})"
+if __name__ == "__main__":
+    run_main(main)

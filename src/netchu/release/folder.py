@@ -13,16 +13,16 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from netchu.atomic import atomic_folder, refuse_foreign_folder
-from netchu.budget import BUDGET_MB, MEGABYTE, check, measure, table
-from netchu.ensemble.choices import choices_path
-from netchu.ensemble.recipe import Recipe, read_recipe, write_recipe
-from netchu.errors import NetchuError
-from netchu.network.checkpoint import hash_file, read_stored, write_bundle
-from netchu.network.packing import GEOMETRY
+from netchu.core.budget import BUDGET_MB, MEGABYTE, check, measure, table
+from netchu.core.errors import NetchuError
+from netchu.core.files import atomic_folder, refuse_foreign_folder
+from netchu.model.bundle import hash_file, read_stored, write_bundle
+from netchu.model.packing import GEOMETRY
+from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.release.card import write_card
-from netchu.release.figures import ReleasedBundle
+from netchu.release.measured import ReleasedBundle
 from netchu.release.vectors import differences, make_vectors, open_exact, save_vectors
+from netchu.selection.selection_table import choices_path
 
 ROOT = Path(__file__).resolve().parents[3]  # of the repository
 FOLDER = Path("weights") / "release"

@@ -14,12 +14,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from netchu.atomic import atomic_path
-from netchu.ensemble.recipe import Recipe
-from netchu.ensemble.recogniser import Ensemble
-from netchu.errors import NetchuError
-from netchu.preprocess import Image
-from netchu.submission import read_labels
+from netchu.core.errors import NetchuError
+from netchu.core.files import atomic_path
+from netchu.core.preprocess import Image
+from netchu.reading.ensemble import Ensemble
+from netchu.reading.recipe import Recipe
+from netchu.reading.submission import read_labels
 
 FORMAT = 1
 COUNT = 12  # lines

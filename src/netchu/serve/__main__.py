@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from netchu.errors import NetchuError, run_main
-from netchu.lines import find_lines
+from netchu.core.errors import NetchuError, run_main
+from netchu.reading.page_lines import find_lines
 from netchu.release.folder import FOLDER, RECIPE, ROOT
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
@@ -27,7 +27,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--ensemble",
         type=Path,
         metavar="FILE",
-        help="recipe, as python -m netchu.ensemble select writes it; not needed"
+        help="recipe, as python -m netchu.selection select writes it; not needed"
         f" on later starts; without it and --bundles the first start takes {RELEASE}",
     )
     model.add_argument("--bundles", type=Path, nargs="+", default=[], metavar="FILE", help="members, read greedily")
@@ -87,7 +87,7 @@ def build(args: argparse.Namespace) -> Any:
     """The ASGI application of a command line."""
     try:
         from netchu.serve.api import build_app
-        from netchu.serve.gate import Gate
+        from netchu.serve.request_guard import Gate
         from netchu.serve.service import Service, Settings
     except ModuleNotFoundError as error:
         raise NetchuError(f"{error.name} is not installed; run pip install 'netchu[serve]'") from error

@@ -15,7 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 
-from netchu.preprocess import Image
+from netchu.core.preprocess import Image
 from netchu.serve.batching import Answer, OverloadError
 from netchu.serve.replies import add_errors, add_page
 from netchu.serve.service import Service

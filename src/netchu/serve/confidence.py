@@ -13,10 +13,10 @@ from os.path import commonprefix
 import numpy as np
 from numpy.typing import NDArray
 
-from netchu.charset import BLANK, Charset, normalise
-from netchu.decoding.align import best_path
-from netchu.decoding.decoders import LogProbs, Reading
-from netchu.metrics import align as align_texts
+from netchu.core.charset import BLANK, Charset, normalise
+from netchu.core.metrics import align as align_texts
+from netchu.ctc.alignment import best_path
+from netchu.ctc.decoders import LogProbs, Reading
 
 MOST = 3  # alternatives of a character
 MOST_LINES = 4  # alternatives of a line

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netchu.atomic import atomic_path
-from netchu.charset import normalise
-from netchu.errors import NetchuError
-from netchu.preprocess import Image
+from netchu.core.charset import normalise
+from netchu.core.errors import NetchuError
+from netchu.core.files import atomic_path
+from netchu.core.preprocess import Image
 from netchu.serve.store import Sample, Store
 from netchu.serve.uploads import RefusalError, content_id, encode_png
-from netchu.tracking.runfolder import write_json
+from netchu.training.run_folder import write_json
 
 HOLD_OUT_EVERY = 5
 MAX_CHARACTERS = 300

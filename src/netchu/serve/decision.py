@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from netchu.decoding.confidence import measure_coverage
-from netchu.decoding.decoders import Reading
-from netchu.ensemble.recipe import Recipe
-from netchu.ensemble.recogniser import Ensemble
-from netchu.manifest import Line, read_manifest, split
-from netchu.metrics import score, score_by_source
-from netchu.preprocess import read_image
+from netchu.core.metrics import score, score_by_source
+from netchu.core.preprocess import read_image
+from netchu.ctc.decoders import Reading
+from netchu.data.manifest import Line, read_manifest, split
+from netchu.reading.confidence import measure_coverage
+from netchu.reading.ensemble import Ensemble
+from netchu.reading.recipe import Recipe
 
 READ_AT_ONCE = 256  # lines
 

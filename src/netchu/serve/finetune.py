@@ -18,14 +18,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
-from netchu.charset import Charset
-from netchu.config import from_dict
-from netchu.ensemble.recipe import read_recipe, write_recipe
-from netchu.errors import NetchuError, run_main
-from netchu.interruption import StoppedError
-from netchu.manifest import read_manifest
-from netchu.network.checkpoint import read_bundle, read_stored, write_bundle
-from netchu.readers.labelfiles import read_json
+from netchu.core.charset import Charset
+from netchu.core.config import from_dict
+from netchu.core.errors import NetchuError, run_main
+from netchu.core.interruption import StoppedError
+from netchu.data.label_files import read_json
+from netchu.data.manifest import read_manifest
+from netchu.model.bundle import read_bundle, read_stored, write_bundle
+from netchu.reading.recipe import read_recipe, write_recipe
 from netchu.serve.decision import compare
 from netchu.serve.retraining import (
     SOURCE,
@@ -36,9 +36,9 @@ from netchu.serve.retraining import (
     read_plan,
     replace_members,
 )
-from netchu.tracking.runfolder import write_json
 from netchu.training.engine import fit
 from netchu.training.resume import has_state
+from netchu.training.run_folder import write_json
 
 STOPPED = 3  # exit status
 BUSY = 60  # seconds to wait for an earlier process of the same job

@@ -15,14 +15,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from netchu.ensemble.recipe import read_recipe
-from netchu.errors import NetchuError
+from netchu.core.errors import NetchuError
+from netchu.reading.recipe import read_recipe
 from netchu.serve.finetune import STOPPED
 from netchu.serve.retraining import Plan, read_progress
 from netchu.serve.store import CANCELLED, DONE, FAILED, INTERRUPTED, RUNNING, Job, Store
 from netchu.serve.uploads import RefusalError
 from netchu.serve.versions import Versions
-from netchu.tracking.runfolder import write_json
+from netchu.training.run_folder import write_json
 
 GRACE = 30.0  # seconds that a process may take to save its state
 

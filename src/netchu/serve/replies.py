@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from netchu.errors import NetchuError
+from netchu.core.errors import NetchuError
 from netchu.serve.batching import OverloadError
 from netchu.serve.uploads import RefusalError
 

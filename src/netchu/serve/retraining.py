@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from netchu.charset import Charset
-from netchu.config import ALL_DATA_FOLD, Config, from_dict
-from netchu.decoding.conventions import CONVENTIONS
-from netchu.ensemble.recipe import Recipe
-from netchu.errors import NetchuError
-from netchu.manifest import TRAIN_ONLY, Line, read_manifest, split, write_manifest
-from netchu.network.checkpoint import read_bundle
-from netchu.preprocess import read_image
+from netchu.core.charset import Charset
+from netchu.core.config import ALL_DATA_FOLD, Config, from_dict
+from netchu.core.errors import NetchuError
+from netchu.core.preprocess import read_image
+from netchu.data.manifest import TRAIN_ONLY, Line, read_manifest, split, write_manifest
+from netchu.language.conventions import CONVENTIONS
+from netchu.model.bundle import read_bundle
+from netchu.reading.recipe import Recipe
 from netchu.serve.uploads import content_id
-from netchu.tracking.runfolder import read_log, write_json
+from netchu.training.run_folder import read_log, write_json
 
 SOURCE = "corrections"
 MOST_COPIES = 10  # of a correction in the manifest

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from netchu.ensemble.recipe import read_recipe
-from netchu.errors import NetchuError
-from netchu.metrics import accuracy_by_character, score
+from netchu.core.errors import NetchuError
+from netchu.core.metrics import accuracy_by_character, score
+from netchu.reading.recipe import read_recipe
 from netchu.serve.batching import Batcher
 from netchu.serve.corrections import Corrections
 from netchu.serve.finetune import lock_file

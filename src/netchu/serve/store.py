@@ -12,7 +12,7 @@ from sqlalchemy import JSON, Engine, String, create_engine, event, func, select
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 
-from netchu.errors import NetchuError
+from netchu.core.errors import NetchuError
 
 RUNNING, DONE, FAILED, CANCELLED, INTERRUPTED = "running", "done", "failed", "cancelled", "interrupted"
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
-from netchu.preprocess import Image
+from netchu.core.preprocess import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 MIN_SIDE = 4  # pixels

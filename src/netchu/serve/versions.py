@@ -1,7 +1,7 @@
 """Model versions: immutable copies of recipes, and the ensembles that are served from them.
 
 A version is named by a number and known by the hash of what it reads with, so the same recipe is never registered
-twice. The folder is a `netchu.registry` too: every bundle of any version is an entry of it, once by its weights.
+twice. The folder is a `netchu.experiments.registry` too: every bundle of any version is an entry of it, once by its weights.
 """
 
 import hashlib
@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from netchu.atomic import atomic_path
-from netchu.decoding.reading import Settings
-from netchu.ensemble.recipe import Recipe, read_recipe, write_recipe
-from netchu.ensemble.recogniser import Ensemble
-from netchu.errors import NetchuError
-from netchu.network.checkpoint import hash_file
-from netchu.preprocess import Image
-from netchu.registry import Registry
+from netchu.core.errors import NetchuError
+from netchu.core.files import atomic_path
+from netchu.core.preprocess import Image
+from netchu.experiments.registry import Registry
+from netchu.model.bundle import hash_file
+from netchu.reading.ensemble import Ensemble
+from netchu.reading.line_reader import Settings
+from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.serve.confidence import DetailedReading, detail
 from netchu.serve.corrections import sync_folder
 from netchu.serve.store import Promotion, Store, Version

@@ -14,8 +14,8 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from netchu.errors import NetchuError
-from netchu.preprocess import Image
+from netchu.core.errors import NetchuError
+from netchu.core.preprocess import Image
 
 
 def paper_grey(line: Image) -> int:

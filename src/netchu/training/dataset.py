@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from tqdm import tqdm
 
-from netchu.charset import Charset, required_steps
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.manifest import Line
-from netchu.preprocess import Geometry, Image, Input, read_image, resize, to_input
+from netchu.core.charset import Charset, required_steps
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.core.preprocess import Geometry, Image, Input, read_image, resize, to_input
+from netchu.data.manifest import Line
 from netchu.training.augment import Augmenter
 
 ORIENTATION = 0x0112  # EXIF tag

@@ -15,20 +15,20 @@ from accelerate import Accelerator
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.interruption import Interruption, StoppedError, outlive_signals
-from netchu.network.checkpoint import warm_start
-from netchu.network.losses import CtcObjective
-from netchu.network.model import build_model
-from netchu.precision import choose_precision
-from netchu.tracking.runfolder import Run
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.core.interruption import Interruption, StoppedError, outlive_signals
+from netchu.model.bundle import warm_start
+from netchu.model.losses import CtcObjective
+from netchu.model.precision import choose_precision
+from netchu.model.recogniser import build_model
 from netchu.training.dataset import Batch, BucketSampler, Collate
 from netchu.training.rendering import LineSource, OpenSource, RenderAhead
 from netchu.training.resume import Stateful, forget_states, load_state, refuse_other_run, run_hashes, save_state
-from netchu.training.rundata import load_run_data
+from netchu.training.run_data import load_run_data
+from netchu.training.run_folder import Run
 from netchu.training.schedule import EpochAverage
-from netchu.training.stepping import Stepper
+from netchu.training.train_step import Stepper
 from netchu.training.validation import Referee
 
 LOG_EVERY = 20  # batches

@@ -20,13 +20,13 @@ from typing import Any
 
 import torch
 
-from netchu.atomic import atomic_path
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.manifest import FOLDS
-from netchu.metrics import score
-from netchu.tracking.runfolder import write_json
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.core.files import atomic_path
+from netchu.core.metrics import score
+from netchu.data.manifest import FOLDS
 from netchu.training.resume import can_resume, run_hashes
+from netchu.training.run_folder import write_json
 
 FIGURES = ("cer", "wer", "exact", "kalapa_score")
 COLUMNS = ("id", "source", "fold", "text", "answer", "confidence")

@@ -15,10 +15,10 @@ from typing import Protocol
 import cv2
 from tqdm import tqdm
 
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.interruption import outlive_signals
-from netchu.preprocess import Image
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.core.interruption import outlive_signals
+from netchu.core.preprocess import Image
 
 CHUNK = 32  # lines that a process renders between two reports
 

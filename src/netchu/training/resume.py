@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import torch
 
-from netchu.atomic import atomic_path
-from netchu.config import Config
-from netchu.errors import NetchuError
-from netchu.network.checkpoint import hash_file
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.core.files import atomic_path
+from netchu.model.bundle import hash_file
 
 STATE = "state.pt"
 FREE = (

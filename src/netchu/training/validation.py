@@ -10,11 +10,11 @@ import torch
 from accelerate.utils import broadcast
 from torch import nn
 
-from netchu.charset import Charset
-from netchu.config import Config
-from netchu.network.checkpoint import save_bundle
+from netchu.core.charset import Charset
+from netchu.core.config import Config
+from netchu.model.bundle import save_bundle
 from netchu.training.dataset import LineDataset
-from netchu.training.predict import evaluate, write_answers
+from netchu.training.evaluation import evaluate, write_answers
 
 
 class Referee:

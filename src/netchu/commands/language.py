@@ -1,0 +1,95 @@
+"""Command line of the language model: train it on texts and labels, measure it, turn it into ARPA and back.
+
+python -m netchu.commands.language train --texts made/addresses.txt --labels data/train_folds.csv --fold 0 --out data/lm_f0.nlm
+"""
+
+import argparse
+import gzip
+from pathlib import Path
+
+from netchu.core.config import ALL_DATA_FOLD
+from netchu.core.errors import NetchuError, run_main
+from netchu.data.manifest import read_manifest, split
+from netchu.language.arpa import read_arpa, write_arpa
+from netchu.language.ngram import load_ngram, save_ngram
+from netchu.language.smoothing import CUTOFF, ORDER, train_ngram
+
+REPEAT = 10  # how often a label counts beside a made-up address
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file (plain or .gz); raises NetchuError when it cannot be read or is empty."""
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        lines = [line for line in data.decode("utf-8-sig").splitlines() if line.strip()]
+    except FileNotFoundError:
+        raise NetchuError(
+            f"{path}: no such file; make texts: python synthetic_data/gentext_address.py --out {path}"
+        ) from None
+    except (OSError, UnicodeDecodeError, EOFError) as error:
+        raise NetchuError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+    if not lines:
+        raise NetchuError(f"{path}: holds no text")
+    return lines
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train on texts and on the labels of all folds but one."""
+    texts = [text for path in args.texts for text in read_lines(path)]
+    held_out: list[str] = []
+    folds: list[int] = []
+    if args.labels:
+        if not 0 <= args.fold <= ALL_DATA_FOLD or args.repeat < 1:
+            raise NetchuError(
+                f"--fold {args.fold} --repeat {args.repeat}: expected 0 to {ALL_DATA_FOLD}, and 1 or more"
+            )
+        used, kept_aside = split([line for line in read_manifest(args.labels) if line.is_real], args.fold)
+        texts += [line.text for line in used] * args.repeat
+        held_out = [line.text for line in kept_aside]
+        folds = sorted({line.fold for line in used if line.fold >= 0})
+    if not texts:
+        raise NetchuError("nothing to train on; give --texts or --labels")
+    model = train_ngram(texts, args.order, args.cutoff, folds)
+    save_ngram(args.out, model)
+    grams = sum(len(level.keys) for level in model.levels)
+    print(f"{args.out}: {grams} n-grams up to {model.order} characters, {args.out.stat().st_size / 1e6:.3f} MB")
+    if held_out:
+        print(f"fold {args.fold}, left out: {model.bits_a_character(held_out):.3f} bits a character")
+
+
+def main() -> None:
+    """Read the arguments and run the sub-command."""
+    parser = argparse.ArgumentParser(prog="python -m netchu.commands.language", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("train", help="texts and labels -> model")
+    command.add_argument("--texts", type=Path, nargs="*", default=[], metavar="FILE", help="one text a line, or .gz")
+    command.add_argument("--labels", type=Path, metavar="MANIFEST", help="train on the labels of its real lines too")
+    command.add_argument("--fold", type=int, default=ALL_DATA_FOLD, help="whose labels are left out; 5: none")
+    command.add_argument("--repeat", type=int, default=REPEAT, help="how often a label counts")
+    command.add_argument("--order", type=int, default=ORDER, help="characters of the longest n-gram")
+    command.add_argument("--cutoff", type=int, default=CUTOFF, help="long n-grams that occur less often are left out")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE.nlm")
+    command = commands.add_parser("export", help="model -> ARPA text")
+    command.add_argument("model", type=Path)
+    command.add_argument("--out", type=Path, required=True, metavar="FILE.arpa")
+    command = commands.add_parser("import", help="ARPA text of single characters -> model")
+    command.add_argument("arpa", type=Path)
+    command.add_argument("--out", type=Path, required=True, metavar="FILE.nlm")
+    command = commands.add_parser("measure", help="bits a character of texts")
+    command.add_argument("model", type=Path)
+    command.add_argument("--texts", type=Path, required=True, metavar="FILE")
+    args = parser.parse_args()
+    if args.command == "train":
+        train(args)
+    elif args.command == "export":
+        write_arpa(args.out, load_ngram(args.model))
+        print(f"{args.out}: written")
+    elif args.command == "import":
+        save_ngram(args.out, read_arpa(args.arpa))
+        print(f"{args.out}: written")
+    else:
+        print(f"{load_ngram(args.model).bits_a_character(read_lines(args.texts)):.3f} bits a character")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,228 @@
+"""What a run is made of: one frozen dataclass, read from `configs/NAME.py` and changed only by overrides.
+
+`load_config("b0_192_f5", fold=0, overrides=["lr=1e-3"])` imports the module, takes its `cfg`, names it after the
+file stem (with the fold that is really held out) and returns a new object. Nothing writes to a config: derived
+values are properties, and the resolved config travels inside the bundle, so inference never imports `configs/`.
+"""
+
+import ast
+import dataclasses
+import difflib
+import importlib.util
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from netchu.core.errors import NetchuError
+
+ALL_DATA_FOLD = 5  # this fold trains on every line, so it has no held-out figure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """One training run. Values are JSON values; components are named, never passed as objects."""
+
+    name: str = ""  # file stem with the held-out fold; set by load_config
+
+    # data
+    manifest: str = "data/train_folds.csv"  # may be empty with a synthetic_source: rendered lines alone
+    fold: int = ALL_DATA_FOLD
+    seed: int = 0
+    augment: str = "ink"  # a key of augment.AUGMENTS
+    augment_ramp: float = 0.0  # share of the epochs over which augmentation grows to its full strength
+    synthetic_share: float = 0.5  # share of made lines in an epoch, when the manifest has both kinds
+    synthetic_source: str = ""  # made lines rendered while training: address, poems or address+poems
+    epoch_lines: int = 0  # lines an epoch draws; 0: as many as there are real ones (or made ones, without real)
+    cache_mb: int = 4096  # decoded lines kept in memory, 10^6 bytes
+
+    # preprocessing
+    height: int = 48  # pixels
+    max_width: int = 2048  # pixels; wider lines are squeezed to it
+    pad: int = 8  # paper added left and right, pixels
+
+    # model
+    backbone: str = "tf_efficientnetv2_b0"  # a timm name or a key of backbone.BACKBONES
+    pretrained: bool = True  # ImageNet weights from the hub
+    stages: int = 4  # feature levels kept; 4 ends at stride 16, 5 at stride 32
+    width_stride: int = 8  # pixels a time step: 4, 8 or 16
+    neck: str = "bilstm"  # a key of neck.NECKS
+    hidden: int = 192
+    neck_layers: int = 2
+    dropout: float = 0.2
+
+    # training
+    load_weight: str = ""  # a bundle to start from: weights/pretrained.safetensors, or a run's best
+    epochs: int = 30
+    batch_size: int = 16  # lines
+    batch_pixels: int = 0  # at most so many pixels in a batch, padding included: wide lines come in smaller batches
+    accumulate: int = 1  # batches whose gradients make one step of the optimiser
+    lr: float = 2e-3
+    layer_decay: float = 1.0  # factor of the learning rate for each stage farther from the head, for fine-tuning
+    schedule: str = "cosine"  # cosine or onecycle
+    warmup: float = 0.1  # share of all steps
+    weight_decay: float = 0.01
+    clip_norm: float = 5.0
+    ema_decay: float = 0.998
+    average_epochs: int = 0  # the averaged weights of so many last epochs are averaged once more and tried at the end
+    shortcut_weight: float = 0.1  # loss of the training-only CTC head before the neck
+    precision: str = "auto"  # auto, fp32, bf16 or fp16
+    channels_last: bool = True  # memory format of images and features
+    compile: bool = False  # torch.compile; wants a C++ compiler
+    grad_checkpointing: bool = False  # compute features of the backbone twice and keep less of them in memory
+    workers: int = 1
+    threads: int = 0  # of torch on the CPU; 0: its own choice
+    validate_every: int = 1  # epochs
+    validate_steps: int = 0  # validate after so many batches instead
+    patience: int = 0  # validations without a better kalapa_score after which training ends; 0: never
+    keep_states: int = 2  # newest resume states that are kept
+    output_dir: str = "outputs"
+    trackers: str = ""  # keys of trackers.TRACKERS by comma, or none; empty: TensorBoard where it is installed
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run could use; raises NetchuError naming the field."""
+        checks: list[tuple[str, bool, str]] = [
+            ("fold", 0 <= self.fold <= ALL_DATA_FOLD, f"0 to {ALL_DATA_FOLD}"),
+            ("width_stride", self.width_stride in (4, 8, 16, 32), "4, 8, 16 or 32"),
+            ("stages", 1 <= self.stages <= 5, "1 to 5"),
+            ("height", 16 <= self.height <= 256, "16 to 256"),
+            ("max_width", self.max_width >= self.height, "at least the height"),
+            ("pad", 0 <= 2 * self.pad < self.max_width, "0 or more, and twice it under max_width"),
+            ("seed", 0 <= self.seed < 1 << 31, f"0 to {(1 << 31) - 1}"),
+            ("weight_decay", self.weight_decay >= 0, "0 or more"),
+            ("clip_norm", self.clip_norm > 0, "above 0"),
+            ("threads", self.threads >= 0, "0 or more"),
+            *(
+                (key, getattr(self, key) >= 0, "0 or more")
+                for key in ("epoch_lines", "batch_pixels", "average_epochs", "validate_steps", "patience")
+            ),
+            ("augment_ramp", 0 <= self.augment_ramp <= 1, "0 to 1"),
+            ("layer_decay", 0 < self.layer_decay <= 1, "above 0 and at most 1"),
+            ("synthetic_share", 0 <= self.synthetic_share <= 1, "0 to 1"),
+            ("dropout", 0 <= self.dropout < 1, "at least 0 and under 1"),
+            ("ema_decay", 0 <= self.ema_decay < 1, "at least 0 and under 1"),
+            ("warmup", 0 <= self.warmup < 1, "at least 0 and under 1"),
+            ("lr", self.lr > 0, "above 0"),
+            ("schedule", self.schedule in ("cosine", "onecycle"), "cosine or onecycle"),
+            ("precision", self.precision in ("auto", "fp32", "bf16", "fp16"), "auto, fp32, bf16 or fp16"),
+            ("workers", self.workers >= 0, "0 or more"),
+            *(
+                (key, getattr(self, key) >= 1, "at least 1")
+                for key in (
+                    "hidden",
+                    "neck_layers",
+                    "epochs",
+                    "batch_size",
+                    "accumulate",
+                    "validate_every",
+                    "keep_states",
+                )
+            ),
+        ]
+        for key, good, allowed in checks:
+            if not good:
+                raise NetchuError(
+                    f"config {self.name or '(unnamed)'}: {key}={getattr(self, key)!r}; allowed: {allowed}"
+                )
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether some fold is kept aside for validation."""
+        return self.fold != ALL_DATA_FOLD
+
+    @property
+    def run_dir(self) -> Path:
+        """Folder of everything that this run writes."""
+        return Path(self.output_dir) / (self.name or "unnamed")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready mapping of every field."""
+        return dataclasses.asdict(self)
+
+
+def from_dict(values: Mapping[str, Any], where: str) -> Config:
+    """Build a Config from JSON values; unknown keys and wrong types raise NetchuError naming `where`."""
+    return Config(**{key: _typed(key, value, where) for key, value in values.items()})
+
+
+def load_config(
+    name: str,
+    *,
+    fold: int | None = None,
+    seed: int | None = None,
+    overrides: Iterable[str] = (),
+    folder: Path = Path("configs"),
+) -> Config:
+    """Read `folder/name.py`, apply `key=value` overrides, and name the result after its real fold.
+
+    Raises NetchuError for a missing config (with the closest name), an unknown key or a value of the wrong type.
+    """
+    path = folder / f"{name}.py"
+    if not path.is_file():
+        known = sorted(p.stem for p in folder.glob("*.py"))
+        raise NetchuError(f"{path}: no such config{_closest(name, known)}; there are: {', '.join(known) or 'none'}")
+    cfg = getattr(run_file(path, f"netchu_config_{name}"), "cfg", None)
+    if not isinstance(cfg, Config):
+        raise NetchuError(f"{path}: must define cfg = Config(...)")
+    changes = parse_overrides(overrides)
+    if fold is not None:
+        changes["fold"] = fold
+    if seed is not None:
+        changes["seed"] = seed
+    held_out = changes.get("fold", cfg.fold)
+    changes.setdefault("name", re.sub(r"_f\d$", f"_f{held_out}", name))
+    return dataclasses.replace(cfg, **changes)
+
+
+def run_file(path: Path, name: str) -> ModuleType:
+    """The module that a Python file defines, under a name of its own; nothing is put on the import path."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
+    """Turn `["lr=1e-3", "pretrained=false"]` into typed values; raises NetchuError for a bad one."""
+    changes: dict[str, Any] = {}
+    for item in overrides:
+        key, equals, text = item.partition("=")
+        if not equals:
+            raise NetchuError(f"--set {item}: expected key=value")
+        changes[key] = _typed(key, _literal(text), f"--set {item}")
+    return changes
+
+
+def _literal(text: str) -> Any:
+    """Read a JSON-like value (`true`, `1e-3`, `8`); anything else is a string."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _typed(key: str, value: Any, where: str) -> Any:
+    """Return `value` as the field's type; raises NetchuError for an unknown key or another type."""
+    types = {field.name: field.type for field in fields(Config)}
+    if key not in types:
+        raise NetchuError(f"{where}: unknown key {key!r}{_closest(key, types)}")
+    wanted = types[key]
+    if wanted is str and not isinstance(value, (bool, dict, list)):
+        return str(value)
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not wanted:
+        name = getattr(wanted, "__name__", str(wanted))
+        raise NetchuError(f"{where}: {key} takes {name}, not {type(value).__name__} {value!r}")
+    return value
+
+
+def _closest(word: str, known: Iterable[str]) -> str:
+    """Text that suggests the nearest known word, or nothing."""
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {match[0]!r}?" if match else ""

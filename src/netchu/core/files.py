@@ -1,0 +1,82 @@
+"""Files appear whole or not at all: written under a temporary name beside the target, then renamed."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+
+from netchu.core.errors import NetchuError
+
+
+@contextmanager
+def atomic_path(target: Path | str) -> Iterator[Path]:
+    """Give a temporary path in the target's folder; rename it to `target` on success, delete it on failure.
+
+    The folder is made when it is missing. The temporary name keeps the target's suffix, since some writers
+    choose their format by it. Raises NetchuError when the folder cannot be written or the disk is full.
+    """
+    target = Path(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+    except OSError as error:
+        raise NetchuError(f"{target}: cannot be written ({error.strerror}); choose another folder") from error
+    temporary = Path(name)
+    umask = os.umask(0)
+    os.umask(umask)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~umask)  # only now, since a writer may have put a new file there
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise NetchuError(
+            f"{target}: cannot be written ({error.strerror}); free some space or choose another folder"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def refuse_foreign_folder(folder: Path, own: Iterable[str]) -> None:
+    """Raise NetchuError when a folder that is to be replaced holds a file that fits none of the patterns `own`."""
+    if folder.is_dir():
+        for name in sorted(path.name for path in folder.iterdir()):
+            if not any(fnmatch(name, pattern) for pattern in own):
+                raise NetchuError(f"{folder}: holds {name}, which would be lost; choose an empty or another folder")
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Give an empty temporary folder beside the target; on success it takes the target's place, else it is deleted.
+
+    A folder that stood there before goes when the new one is whole (`refuse_foreign_folder` first, where a person
+    named it). Raises NetchuError when nothing can be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+    except OSError as error:
+        raise NetchuError(f"{target}: cannot be written ({error.strerror}); choose another folder") from error
+    old = temporary.with_name(f"{temporary.name}.old")
+    try:
+        yield temporary
+        if target.exists():
+            target.rename(old)
+        temporary.rename(target)
+    except OSError as error:
+        raise NetchuError(
+            f"{target}: cannot be written ({error.strerror}); free some space or choose another folder"
+        ) from error
+    finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        for leftover in (temporary, old):
+            shutil.rmtree(leftover, ignore_errors=True)

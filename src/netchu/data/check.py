@@ -1,0 +1,124 @@
+"""Look a data set over: python -m netchu.data.check DATA [--bundles FILE ...] [--fix cleaned.csv].
+
+DATA is a manifest, or a data set in any layout that prepare_ext_data.py reads. Prints a summary and writes an HTML
+report with the images. The exit status is 0 when nothing is wrong, 1 when something is, 2 when DATA cannot be read.
+"""
+
+import argparse
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from netchu.core.config import Config, load_config
+from netchu.core.errors import NetchuError, run_main
+from netchu.core.preprocess import Geometry, read_image
+from netchu.data.check_report import write_page
+from netchu.data.cleaning import clean
+from netchu.data.findings import KINDS, RARE, Finding, check_readings, find_all, has_errors
+from netchu.data.image_facts import Look, look_at
+from netchu.data.importing import parse_columns
+from netchu.data.label_files import csv_header
+from netchu.data.layouts import READERS, find_sets
+from netchu.data.manifest import COLUMNS, Line, read_manifest, write_manifest
+
+CHUNK = 256  # lines read by the model at once
+
+
+def read_data(path: Path, layout: str, images: Path, columns: dict[str, str]) -> list[Line]:
+    """Lines of a manifest, or of the data sets at or below a path; labels as they stand in it, images unseen."""
+    if not layout and path.is_file() and set(COLUMNS[:4]) <= set(csv_header(path)):
+        lines = read_manifest(path)
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            return [replace(x, text=row["text"] or "") for x, row in zip(lines, csv.DictReader(stream), strict=True)]
+    return [
+        line
+        for name, folder in ([(layout, path)] if layout else find_sets(path))
+        for line in READERS[name](folder, images=images, columns=columns, raw=True)
+    ]
+
+
+def read_with(bundles: Sequence[Path], lines: Sequence[Line], looks: Sequence[Look]) -> dict[Path, str]:
+    """What an ensemble reads in every image that can be opened."""
+    from netchu.reading.ensemble import Ensemble  # with PyTorch, which nothing else here wants
+
+    ensemble = Ensemble.load(bundles)
+    paths = [line.path for line, look in zip(lines, looks, strict=True) if not look.problem]
+    answers: dict[Path, str] = {}
+    with tqdm(total=len(paths), unit="line", desc="reading") as bar:
+        for start in range(0, len(paths), CHUNK):
+            chosen = paths[start : start + CHUNK]
+            timed = ensemble.read([read_image(path) for path in chosen])
+            answers |= {path: one.reading.text for path, one in zip(chosen, timed, strict=True)}
+            bar.update(len(chosen))
+    return answers
+
+
+def summarise(lines: Sequence[Line], findings: Sequence[Finding]) -> str:
+    """The findings by kind, errors first, each with its first example."""
+    counts = Counter(finding.kind for finding in findings)
+    rows = [f"{len(lines)} lines, {len({line.origin for line in lines if line.writer_id})} writers"]
+    for kind, about in KINDS.items():
+        if counts[kind]:
+            example = next(finding for finding in findings if finding.kind == kind)
+            where = f" ({example.lines[0].path.name})" if example.lines else ""
+            level = "error  " if about.error else "warning"
+            rows.append(f"{level} {counts[kind]:6} {about.title}; first: {example.says[:80]}{where}")
+    return "\n".join(rows if len(rows) > 1 else [*rows, "nothing found"])
+
+
+def main() -> int:
+    """Check, report, clean when asked; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m netchu.data.check",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("--layout", choices=READERS, default="", help="where it cannot be detected")
+    parser.add_argument("--columns", nargs="+", default=[], metavar="KEY=NAME", help="of a CSV: image=, text=, writer=")
+    parser.add_argument(
+        "-C", "--config", metavar="NAME", help="whose height and width stride time steps are counted for"
+    )
+    parser.add_argument("--bundles", type=Path, nargs="+", default=[], metavar="FILE", help="models to doubt labels by")
+    parser.add_argument("--report", type=Path, metavar="FILE.html", help="default: outputs/check/NAME.html")
+    parser.add_argument("--fix", type=Path, metavar="FILE.csv", help="write a cleaned manifest; DATA stays as it is")
+    parser.add_argument("--strict", action="store_true", help="warnings count as errors")
+    args = parser.parse_args()
+
+    if args.fix and args.fix.resolve() == args.data.resolve():
+        raise NetchuError(f"--fix {args.fix}: is the data itself; give another name")
+    report = args.report or Path("outputs/check") / f"{args.data.resolve().stem}.html"
+    cfg = load_config(args.config) if args.config else Config()
+    if args.bundles and not args.config:
+        from netchu.model.bundle import load_bundle
+
+        cfg = load_bundle(args.bundles[0]).cfg
+    geometry = Geometry.of(cfg)
+    lines = read_data(args.data, args.layout, report.parent / "images", parse_columns(args.columns))
+    looks = look_at(lines)
+    findings = find_all(lines, looks, geometry, cfg.width_stride)
+    notes = [
+        f"{len(lines)} lines of {args.data}.",
+        f"Time steps are counted at {cfg.height} px and width stride {cfg.width_stride}; characters under {RARE} times "
+        "are named.",
+    ]
+    if args.bundles:
+        findings += check_readings(lines, read_with(args.bundles, lines, looks))
+        notes.append(f"Labels were compared with what {', '.join(map(str, args.bundles))} reads.")
+    write_page(report, f"Check of {args.data.name}", lines, looks, findings, geometry, cfg.width_stride, notes)
+    print(f"{summarise(lines, findings)}\n{report}: the whole report, with images")
+    if args.fix:
+        kept, dropped = clean(lines, findings)
+        write_manifest(args.fix, kept)
+        print(f"{args.fix}: {len(kept)} lines kept, {len(dropped)} left out")
+        for line, reason in dropped:
+            print(f"  {line.path}: {reason}")
+    return int(has_errors(findings, strict=args.strict))
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,45 @@
+"""What the image files of a data set are like, found by opening each of them once."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from netchu.core.errors import NetchuError
+from netchu.core.preprocess import Geometry, read_image
+from netchu.data.manifest import Line, image_hash
+from netchu.data.near_duplicates import Signature, sign
+
+MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An image's (height, width) in pixels, SHA-256 and signature; or the problem that it has."""
+
+    shape: tuple[int, int] = (0, 0)
+    digest: str = ""
+    signature: Signature | None = None
+    problem: str = ""
+
+
+def look_at(lines: Sequence[Line]) -> list[Look]:
+    """Open the image of every line; one that is not there has the problem MISSING."""
+    with ThreadPoolExecutor(4) as pool:
+        return list(tqdm(pool.map(_look, lines), "opening images", len(lines), unit="line"))
+
+
+def _look(line: Line) -> Look:
+    if not line.path.is_file():
+        return Look(problem=MISSING)
+    try:
+        image = read_image(line.path)
+        return Look((image.shape[0], image.shape[1]), image_hash(line.path), sign(image))
+    except NetchuError as error:
+        return Look(problem=str(error))
+
+
+def available_steps(look: Look, geometry: Geometry, width_stride: int) -> int:
+    """Time steps that a line of this size gives."""
+    return geometry.input_width(geometry.resized_width(*look.shape)) // width_stride

@@ -1,0 +1,80 @@
+"""From data sets to the two manifests: read every source, record the folds, refuse leaks, write.
+
+`train_folds.csv` holds the real lines in 5 writer-disjoint folds, which stay as they are once written;
+`train_ext.csv` the same and all made lines, which are only trained on.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from netchu.core.charset import Charset
+from netchu.core.errors import NetchuError
+from netchu.data.layouts import COLUMNS, READERS, find_sets
+from netchu.data.manifest import (
+    Line,
+    assign_folds,
+    inherit_folds,
+    keep_folds,
+    read_manifest,
+    refuse_leaks,
+    summary,
+    write_manifest,
+)
+
+
+def parse_columns(items: Iterable[str]) -> dict[str, str]:
+    """`["image=img_id", "text=anno"]` as a mapping; raises NetchuError for another word than image, text, writer."""
+    columns = {}
+    for item in items:
+        key, equals, name = item.partition("=")
+        if key not in COLUMNS or not equals or not name:
+            raise NetchuError(f"--columns {item}: expected {'=NAME, '.join(COLUMNS)}=NAME")
+        columns[key] = name
+    return columns
+
+
+def read_sources(sources: Iterable[tuple[str, Path]], images: Path, columns: Mapping[str, str]) -> list[Line]:
+    """Lines of every (layout, path); with an empty layout, of every data set that is found at the path or below it.
+
+    Raises NetchuError when there is none at all.
+    """
+    lines: list[Line] = []
+    for layout, path in sources:
+        for name, folder in [(layout, path)] if layout else find_sets(path):
+            found = READERS[name](folder, images=images, columns=columns)
+            if not layout:
+                print(f"{folder}: {name}, {len(found)} lines")
+            lines += found
+    if not lines:
+        raise NetchuError("no data set given; for example --kalapa DIR, or a path alone to have its layout detected")
+    return lines
+
+
+def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: bool) -> list[Line]:
+    """Write both manifests into `out`, print what is in them, and return the lines with their folds.
+
+    Folds that `train_folds.csv` has already recorded are kept unless `new_folds`. Raises NetchuError for a leak.
+    """
+    lines = list(lines)
+    real = [line for line in lines if line.is_real]
+    made = [line for line in lines if not line.is_real]
+    folds_path, ext_path = out / "train_folds.csv", out / "train_ext.csv"
+    if real:
+        recorded = read_manifest(folds_path) if folds_path.is_file() and not new_folds else []
+        real = keep_folds(real, recorded) if recorded else assign_folds(real, seed)
+        made = inherit_folds(made, real)
+        leaks = refuse_leaks(real + made, ext_path)
+        write_manifest(folds_path, real)
+        print(
+            f"{folds_path}: {len(real)} real lines"
+            + (", folds kept as recorded" if recorded else f", new folds (seed {seed})")
+        )
+        print(
+            f"  {leaks.shared_texts} texts stand in several folds; {leaks.unknown_writers} lines have no writer, "
+            "so the same hand may be on both sides of a fold"
+        )
+    write_manifest(ext_path, real + made)
+    print(f"{ext_path}: {len(real)} real and {len(made)} made lines\n{summary(real + made)}")
+    charset = Charset.from_texts(line.text for line in lines)
+    print(f"charset: {len(charset) - 1} characters: {charset.characters}")
+    return real + made

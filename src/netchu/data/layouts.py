@@ -1,0 +1,117 @@
+"""Readers: a data set in some layout -> manifest lines, without folds yet; each layout is a row of READERS.
+
+A reader's `read` returns lines as the label files have them; calling the row also makes labels NFC and raises
+NetchuError for an image that is missing.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from netchu.core.charset import normalise
+from netchu.core.errors import NetchuError
+from netchu.data.answers import is_answers, read_answers
+from netchu.data.challenge import is_iam, is_kalapa, is_labels_json, read_iam, read_kalapa, read_labels_json
+from netchu.data.manifest import Line
+from netchu.data.mcocr import is_mcocr, read_mcocr
+from netchu.data.review import is_label_studio, is_sidecars, read_label_studio, read_sidecars
+from netchu.data.store import is_lmdb, is_parquet, read_lmdb, read_parquet
+from netchu.data.table import (
+    is_csv,
+    is_labels_tsv,
+    is_path_text,
+    read_csv,
+    read_labels_tsv,
+    read_path_text,
+    read_synthetic,
+)
+
+COLUMNS = ("image", "text", "writer")  # what --columns can name
+DEPTH = 2  # levels of folders in which data sets are looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One layout: how it is read, how it is recognised, and which of the options `images` and `columns` it takes.
+
+    `deep`: suffix of its files, when they are looked for in all folders below a path, which may hold sets of other
+    layouts as well."""
+
+    read: Callable[..., list[Line]]
+    detect: Callable[[Path], bool]
+    takes: tuple[str, ...] = ()
+    deep: str = ""
+
+    def __call__(
+        self, path: Path, *, images: Path, columns: Mapping[str, str] | None = None, raw: bool = False
+    ) -> list[Line]:
+        """Lines of the data set at `path`; those cut or unpacked from it become files below `images`.
+
+        With `raw` the labels stay as they stand in the source, and missing images are not looked for.
+        """
+        options = {"images": images, "columns": columns or {}}
+        lines = self.read(path, **{name: options[name] for name in self.takes})
+        if raw:
+            return lines
+        for line in lines:
+            if not line.path.is_file():
+                raise NetchuError(f"{path}: names {line.path}, which is missing; add the image or remove its row")
+        return [replace(line, text=normalise(line.text).strip()) for line in lines]
+
+    @property
+    def description(self) -> str:
+        """First line of what the layout is."""
+        return (self.read.__doc__ or "").splitlines()[0]
+
+
+def detect_layout(path: Path) -> str:
+    """Name of the one layout that fits, "" when none does; raises NetchuError when several do."""
+    if not path.exists():
+        raise NetchuError(f"{path}: no such file or folder")
+    fitting = [name for name, reader in READERS.items() if reader.detect(path)]
+    if len(fitting) > 1:
+        ways = ", ".join(f"--{name}" for name in fitting)
+        raise NetchuError(f"{path}: may be any of several layouts; say which: {ways}")
+    return fitting[0] if fitting else ""
+
+
+def find_sets(path: Path, depth: int = DEPTH) -> list[tuple[str, Path]]:
+    """(layout, path) of the data set at `path`, or of those in the folders below it, `depth` levels deep.
+
+    Raises NetchuError when there is none, or when files of one layout lie beside folders of others.
+    """
+    found = list(_sets_below(path, depth))
+    if not found:
+        raise NetchuError(f"{path}: is in no known layout; say which: {', '.join(f'--{name}' for name in READERS)}")
+    return found
+
+
+def _sets_below(path: Path, depth: int) -> Iterator[tuple[str, Path]]:
+    layout = detect_layout(path)
+    below: list[tuple[str, Path]] = []
+    if path.is_dir() and depth and (not layout or READERS[layout].deep):
+        for folder in sorted(child for child in path.iterdir() if child.is_dir()):
+            below += _sets_below(folder, depth - 1)
+    if not layout or any(name != layout for name, _ in below):
+        if layout and any(child.suffix == READERS[layout].deep for child in path.iterdir()):
+            raise NetchuError(f"{path}: holds {layout} and {below[0][0]} ({below[0][1]}); name each by --LAYOUT PATH")
+        yield from below
+    else:
+        yield layout, path
+
+
+READERS: dict[str, Reader] = {
+    "kalapa": Reader(read_kalapa, is_kalapa),
+    "labels-json": Reader(read_labels_json, is_labels_json),
+    "labels-tsv": Reader(read_labels_tsv, is_labels_tsv),
+    "label-studio": Reader(read_label_studio, is_label_studio),
+    "mcocr": Reader(read_mcocr, is_mcocr, takes=("images",)),
+    "path-text": Reader(read_path_text, is_path_text),
+    "csv": Reader(read_csv, is_csv, takes=("columns",)),
+    "sidecars": Reader(read_sidecars, is_sidecars, deep=".json"),
+    "iam": Reader(read_iam, is_iam),
+    "parquet": Reader(read_parquet, is_parquet, takes=("images", "columns"), deep=".parquet"),
+    "lmdb": Reader(read_lmdb, is_lmdb, takes=("images",)),
+    "answers": Reader(read_answers, is_answers),
+    "synthetic": Reader(read_synthetic, lambda path: False, takes=("images",)),  # looks like labels-tsv: must be said
+}

@@ -1,0 +1,142 @@
+"""Readers of tables: tab-separated label files, CSVs with any column names, and the project's own made lines."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from netchu.core.errors import NetchuError
+from netchu.data.label_files import IMAGE_SUFFIXES, ImageFinder, csv_header, read_cells, read_csv_rows, source_name
+from netchu.data.lmdb_file import STORE
+from netchu.data.manifest import Line
+from netchu.data.store import read_lmdb
+
+COLUMN_NAMES: dict[str, tuple[str, ...]] = {  # what a column may be called, the likeliest first
+    "image": (
+        "img_path", "image_path", "img_id", "image_id", "image", "img", "file_name", "filename", "file", "path", "id",
+    ),
+    "text": ("text", "label", "transcription", "transcript", "anno_text", "anno_texts", "ground_truth", "words"),
+    "writer": ("writer_id", "writer", "author"),
+}  # fmt: skip
+
+
+def is_labels_tsv(path: Path) -> bool:
+    """Whether a folder has a `labels.tsv`."""
+    return (path / "labels.tsv").is_file()
+
+
+def read_labels_tsv(folder: Path) -> list[Line]:
+    """A folder with `labels.tsv`: image path, tab, text, and perhaps a tab and the writer."""
+    source = folder.resolve().name
+    return [
+        Line(folder / image, text, writer[0] if writer else "", source=source)
+        for image, text, *writer in read_cells(folder / "labels.tsv")
+    ]
+
+
+def read_synthetic(folder: Path, *, images: Path) -> list[Line]:
+    """Made lines: `labels.tsv` or one `lines.lmdb`, marked with the folder's name as `aug`, so only trained on."""
+    store = folder / STORE
+    lines = read_lmdb(store, images=images) if store.is_file() else read_labels_tsv(folder)
+    return [replace(line, source=folder.resolve().name, aug=folder.resolve().name) for line in lines]
+
+
+def is_path_text(path: Path) -> bool:
+    """Whether a text file, or some `*.txt` of a folder, begins with the name of an image and a tab."""
+    return any(_names_image(file) for file in _text_files(path))
+
+
+def read_path_text(path: Path) -> list[Line]:
+    """VietOCR and PaddleOCR: a text file of `path<TAB>text` rows, or a folder with such `*.txt` files.
+
+    Images are looked for beside the file and in the folders around it, whatever folder the rows were written for.
+    Raises NetchuError for the detection labels of PaddleOCR, which have boxes instead of a text.
+    """
+    files = [file for file in _text_files(path) if path.is_file() or _names_image(file)]
+    if not files:
+        raise NetchuError(f"{path}: no such file of path<TAB>text rows; give the label file or its folder")
+    lines = []
+    for file in files:
+        finder = ImageFinder(file.parent, file.parent.parent) if path.is_file() else ImageFinder(path)
+        for name, text, *_ in read_cells(file):
+            if text.startswith('[{"'):
+                raise NetchuError(
+                    f"{file}: holds boxes of whole pages, no lines; export cut lines (rec_gt.txt) from the label tool"
+                )
+            lines.append(Line(finder.find(name), text, source=source_name(path)))
+    return lines
+
+
+def _text_files(path: Path) -> list[Path]:
+    """The label files that a path may mean."""
+    if path.is_dir():
+        return sorted(path.glob("*.txt"))
+    return [path] if path.is_file() and path.suffix in (".txt", ".tsv") else []
+
+
+def _names_image(path: Path) -> bool:
+    """Whether the first row of a file begins with the name of an image and a tab."""
+    with path.open("rb") as stream:
+        name, tab, _ = stream.readline(65536).decode("utf-8", "replace").partition("\t")
+    return bool(tab) and Path(name.strip().replace("\\", "/")).suffix.lower() in IMAGE_SUFFIXES
+
+
+def is_csv(path: Path) -> bool:
+    """Whether a CSV, or the only one of a folder, has a column for images and one for texts, and no polygons."""
+    files = _csv_files(path)
+    if len(files) != 1:
+        return False
+    names = [name.lower() for name in csv_header(files[0])]
+    return "anno_polygons" not in names and all(
+        any(word in names for word in COLUMN_NAMES[key]) for key in ("image", "text")
+    )
+
+
+def read_csv(path: Path, *, columns: Mapping[str, str]) -> list[Line]:
+    """A CSV with a header, or a folder with one: `img_id,text` and the like; `--columns image=NAME text=NAME` to say.
+
+    Separated by comma, semicolon or tab. Raises NetchuError naming a column that is missing, with the closest one.
+    """
+    files = _csv_files(path)
+    if len(files) != 1:
+        raise NetchuError(f"{path}: " + ("no such CSV" if not files else f"holds {len(files)} CSVs; name one of them"))
+    names, rows = read_csv_rows(files[0])
+    chosen = {key: _column(files[0], names, key, columns) for key in COLUMN_NAMES}
+    finder = ImageFinder(files[0].parent)
+    lines = []
+    for number, row in enumerate(rows, 2):
+        if not row[chosen["image"]].strip():
+            raise NetchuError(f"{files[0]}: row {number} has no {chosen['image']}; correct this row")
+        image = finder.find(_with_suffix(row[chosen["image"]].strip()))
+        writer = row[chosen["writer"]].strip() if chosen["writer"] else ""
+        lines.append(Line(image, row[chosen["text"]].strip(), writer, source=source_name(path)))
+    if not lines:
+        raise NetchuError(f"{files[0]}: holds no rows below its header")
+    return lines
+
+
+def _csv_files(path: Path) -> list[Path]:
+    """The CSVs that a path may mean."""
+    if path.is_dir():
+        return sorted(path.glob("*.csv"))
+    return [path] if path.is_file() and path.suffix.lower() in (".csv", ".tsv") else []
+
+
+def _column(path: Path, names: list[str], key: str, columns: Mapping[str, str]) -> str:
+    """The column that holds `key`: as told, else by its usual names; "" for a writer that is not there."""
+    if key in columns:
+        if columns[key] in names:
+            return columns[key]
+        close = difflib.get_close_matches(columns[key], names, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has: {', '.join(names)}"
+        raise NetchuError(f"{path}: no column {columns[key]!r}; {hint}")
+    lower = {name.lower(): name for name in reversed(names)}
+    found = [lower[word] for word in COLUMN_NAMES[key] if word in lower]
+    if not found and key != "writer":
+        raise NetchuError(f"{path}: which column is the {key}? It has {', '.join(names)}; say --columns {key}=NAME")
+    return found[0] if found else ""
+
+
+def _with_suffix(name: str) -> str:
+    """An image's name; ids without a suffix are taken for JPEGs."""
+    return name if Path(name).suffix.lower() in IMAGE_SUFFIXES else f"{name}.jpg"

@@ -1,0 +1,1 @@
+"""Many runs: lists, reports, the registry, searches over config fields."""

@@ -1,0 +1,207 @@
+"""One HTML page about one run or several: `python -m netchu.experiments.report outputs/b0_192_f0 [...] --out report.html`.
+
+Everything is inside the file: curves, figures, the worst lines with their images, confusions of characters and marks,
+error by length and by writer. It reads what a run leaves behind (`report.json`, `log.jsonl`, `valid.csv`) and writers
+from the run's manifest, where that still is.
+"""
+
+import argparse
+import csv
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from netchu.core.errors import NetchuError, run_main
+from netchu.core.html import chart, line_picture, write_html
+from netchu.core.metrics import Scores, score_by_source
+from netchu.data.manifest import read_manifest
+from netchu.experiments.analysis import KINDS, Answered, by_length, by_writer, confusions, count_kinds, worst
+from netchu.training.run_folder import read_log
+
+WORST, CONFUSIONS, WRITERS = 30, 40, 40  # rows shown
+COLOURS = ("#4477aa", "#cc3311", "#009988", "#ee7733", "#aa3377", "#777777")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a run's folder says about it."""
+
+    report: dict[str, Any]
+    log: list[dict[str, Any]]
+    lines: list[Answered]
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return str(self.report["name"])
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read a run's folder; raises NetchuError when its report or log is missing or broken."""
+    try:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        log = read_log(folder / "log.jsonl")
+    except (OSError, ValueError) as error:
+        raise NetchuError(
+            f"{folder}: is not the folder of a run ({error}); name one such as outputs/b0_192_f0"
+        ) from error
+    writers: dict[str, str] = {}
+    manifest = Path(report["config"]["manifest"])
+    if manifest.is_file():
+        writers = {str(line.path): line.writer_id for line in read_manifest(manifest)}
+    lines = []
+    if (folder / "valid.csv").is_file():
+        with (folder / "valid.csv").open(encoding="utf-8", newline="") as stream:
+            lines = [
+                Answered(
+                    path=row["img_path"],
+                    source=row["source"],
+                    text=row["text"],
+                    answer=row["answer"],
+                    confidence=float(row["confidence"]),
+                    writer=writers.get(row["img_path"], ""),
+                )
+                for row in csv.DictReader(stream)
+            ]
+    return RunRecord(report, log, lines)
+
+
+def write_report(path: Path, runs: Sequence[RunRecord]) -> None:
+    """Write the page. Answers of several runs, such as the folds of one config, are taken together."""
+    lines = [line for run in runs for line in run.lines]
+    title = ", ".join(run.name for run in runs)
+    parts = [_figures(runs), "<h2>Course of training</h2>", _curves(runs)]
+    if lines:
+        parts += _mistakes(lines)
+    parts.append("<h2>Settings</h2>" + _settings(runs))
+    write_html(path, title, parts)
+
+
+def _figures(runs: Sequence[RunRecord]) -> str:
+    """Held-out scores of each run by source, and of all answers together."""
+    rows = []
+    for run in runs:
+        held_out = run.report["held_out"]
+        if held_out is None:
+            rows.append(
+                f"<tr><td>{html.escape(run.name)}</td><td colspan=6>{html.escape(run.report['note'])}</td></tr>"
+            )
+            continue
+        for source, values in held_out["by_source"].items():
+            epoch, minutes = held_out["epoch"], run.report["training_seconds"] / 60
+            about = f"<td>{epoch}</td><td>{minutes:.0f}</td>"
+            rows.append(f"<tr><td>{html.escape(f'{run.name}: {source}')}</td>{_cells(Scores(**values))}{about}</tr>")
+    lines = [line for run in runs for line in run.lines]
+    if len(runs) > 1:
+        answers, labels = [line.answer for line in lines], [line.text for line in lines]
+        for source, pooled in score_by_source(answers, labels, [line.source for line in lines]).items():
+            rows.append(f"<tr><td><b>all: {html.escape(source)}</b></td>{_cells(pooled)}<td></td><td></td></tr>")
+    heads = "".join(f"<th>{head}</th>" for head in ("run: source", *_HEADS, "best epoch", "minutes trained"))
+    return f"<table class='figures'><tr>{heads}</tr>{''.join(rows)}</table>"
+
+
+_HEADS = ("lines", "CER", "WER", "exact", "kalapa_score")
+
+
+def _cells(scores: Scores) -> str:
+    return (
+        f"<td>{scores.lines}</td><td>{100 * scores.cer:.2f} %</td><td>{100 * scores.wer:.2f} %</td>"
+        f"<td>{100 * scores.exact:.1f} %</td><td>{scores.kalapa_score:.4f}</td>"
+    )
+
+
+def _mistakes(lines: Sequence[Answered]) -> list[str]:
+    """The sections on what was read wrong."""
+    counts = confusions(lines)
+    kinds, total = count_kinds(counts), max(1, counts.total())
+    by_kind = "".join(f"<tr><td>{k}</td><td>{kinds[k]}</td><td>{100 * kinds[k] / total:.0f} %</td></tr>" for k in KINDS)
+    pairs = "".join(
+        f"<tr><td>{_shown(there)}</td><td>{_shown(read)}</td><td>{count}</td></tr>"
+        for (there, read), count in counts.most_common(CONFUSIONS)
+    )
+    parts = [
+        "<h2>Kinds of mistakes</h2><p>mark: the same letter with another tone, hat, horn or bar.</p><div class='side'>",
+        f"<table class='figures'><tr><th>kind</th><th>edits</th><th>share</th></tr>{by_kind}</table>",
+        f"<table class='figures'><tr><th>there</th><th>read</th><th>times</th></tr>{pairs}</table>",
+        _table("label length", by_length(lines)),
+        "</div>",
+    ]
+    writers = by_writer(lines)
+    if writers:
+        parts.append("<h2>Writers, the worst first</h2>" + _table("writer", dict(list(writers.items())[:WRITERS])))
+    parts.append(f"<h2>The {WORST} worst lines</h2>")
+    for line in worst(lines, WORST):
+        about = f"{line.edits} edits, confidence {line.confidence:.2f}, {line.path}"
+        parts.append(
+            f"<div class='line'>{line_picture(Path(line.path))}<span class='good'>{html.escape(line.text)}</span><br>"
+            f"<span class='error'>{html.escape(line.answer) or '(empty)'}</span><br>"
+            f"<span class='about'>{html.escape(about)}</span></div>"
+        )
+    return parts
+
+
+def _shown(character: str) -> str:
+    return {"": "(nothing)", " ": "(space)"}.get(character, html.escape(character))
+
+
+def _table(head: str, scores: dict[str, Scores]) -> str:
+    """Scores by some class."""
+    heads = "".join(f"<th>{name}</th>" for name in (head, *_HEADS))
+    rows = "".join(f"<tr><td>{html.escape(name)}</td>{_cells(value)}</tr>" for name, value in scores.items())
+    return f"<table class='figures'><tr>{heads}</tr>{rows}</table>"
+
+
+def _settings(runs: Sequence[RunRecord]) -> str:
+    """The fields of the configs, those that differ between runs first."""
+    keys = sorted(
+        runs[0].report["config"], key=lambda key: len({str(run.report["config"].get(key)) for run in runs}) < 2
+    )
+    heads = "".join(f"<th>{html.escape(run.name)}</th>" for run in runs)
+    rows = "".join(
+        f"<tr><td>{key}</td>"
+        + "".join(f"<td>{html.escape(str(run.report['config'].get(key)))}</td>" for run in runs)
+        + "</tr>"
+        for key in keys
+    )
+    return f"<table class='figures'><tr><th></th>{heads}</tr>{rows}</table>"
+
+
+def _curves(runs: Sequence[RunRecord]) -> str:
+    """Loss, CER and kalapa_score over steps, a colour a run."""
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    axes = figure.subplots(1, 3)
+    for number, run in enumerate(runs):
+        colour = COLOURS[number % len(COLOURS)]
+        for axis, key in zip(axes, ("loss", "cer", "kalapa_score"), strict=True):
+            records = [record for record in run.log if key in record]
+            axis.plot(
+                [r["step"] for r in records], [r[key] for r in records], color=colour, linewidth=1.2, label=run.name
+            )
+    for axis, name in zip(axes, ("training loss", "held-out CER", "held-out kalapa_score"), strict=True):
+        axis.set(title=name, xlabel="step")
+        axis.grid(alpha=0.3)
+    axes[0].set_yscale("log")
+    axes[0].legend()
+    return chart(figure, "loss, CER and kalapa_score over steps")
+
+
+def main() -> None:
+    """Read the command line and write the page."""
+    parser = argparse.ArgumentParser(
+        prog="python -m netchu.experiments.report", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, such as outputs/b0_192_f0")
+    parser.add_argument("--out", type=Path, help="the page; default: report.html in the first run's folder")
+    arguments = parser.parse_args()
+    out = arguments.out or arguments.runs[0] / "report.html"
+    write_report(out, [read_run(folder) for folder in arguments.runs])
+    print(f"{out}: written")
+
+
+if __name__ == "__main__":
+    run_main(main)

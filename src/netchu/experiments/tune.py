@@ -1,0 +1,119 @@
+"""Search config fields: python -m netchu.experiments.tune -C NAME --fold 0 --space configs/spaces/NAME.py --trials N.
+
+The study lies in outputs/tune/NAME/ and goes on where it stopped when the command is given again; more workers join it
+by the same command, or at once by --workers.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from netchu.core.config import load_config
+from netchu.core.errors import NetchuError, run_main
+from netchu.core.interruption import Interruption
+from netchu.experiments.tune_report import write_results
+from netchu.experiments.tuning import OBJECTIVES, PRUNERS, Plan, SharedStudy, load_space, training_objective
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m netchu.experiments.tune",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-C", "--config", required=True, metavar="NAME", help="a file of configs/, without .py")
+    parser.add_argument("--fold", type=int, help="fold to tune by, 0 to 4")
+    parser.add_argument("--space", type=Path, metavar="FILE.py", help="default: configs/spaces/NAME.py")
+    parser.add_argument("--trials", type=int, default=20, help="of the whole study")
+    parser.add_argument("--objective", choices=OBJECTIVES, default="kalapa_score")
+    parser.add_argument("--pruner", choices=PRUNERS, default="median")
+    parser.add_argument("--workers", type=int, default=1, help="processes on this machine")
+    parser.add_argument("--name", help="of the study; default: the config's")
+    parser.add_argument("--out", type=Path, default=Path("outputs/tune"), metavar="DIR", help="folder of the studies")
+    parser.add_argument("--storage", default="", metavar="URL", help="postgresql://... ; default: SQLite in the folder")
+    parser.add_argument("--seed", type=int, default=0, help="of the search")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="key=value", help="fields that all trials have"
+    )
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Work on the study alone or by workers, then write what was found; 1 when trials are left."""
+    args = parse()
+    for key in ("trials", "workers"):
+        if getattr(args, key) < 1:
+            raise NetchuError(f"--{key} {getattr(args, key)}: expected 1 or more")
+    cfg = load_config(args.config, fold=args.fold, overrides=args.set)
+    if not cfg.threads:
+        cfg = replace(cfg, threads=max(1, (os.cpu_count() or 1) // args.workers))
+    space_path = args.space or Path("configs/spaces") / f"{args.config}.py"
+    name = args.name or cfg.name
+    plan = Plan(
+        name=name,
+        folder=args.out / name,
+        trials=args.trials,
+        objective=args.objective,
+        pruner=args.pruner,
+        seed=args.seed,
+        storage=args.storage,
+    )
+    objective = training_objective(cfg, load_space(space_path), plan, str(space_path))
+    shared = SharedStudy(plan)
+    if args.workers == 1:
+        shared.work(objective)
+    else:
+        run_workers(args.workers, shared, cfg.threads)
+    print(write_results(plan.folder, shared.study, args.config, plan.objective, args.set))
+    return int(bool(shared.unfinished()))
+
+
+def run_workers(count: int, shared: SharedStudy, threads: int) -> None:
+    """Start `count` processes with this very command less --workers, and show their progress until all have ended.
+
+    Raises NetchuError after a signal, which is passed on so that they save their trials, or when one fails.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "netchu.experiments.tune",
+        *sys.argv[1:],
+        "--workers",
+        "1",
+        "--set",
+        f"threads={threads}",
+    ]
+    logs = [shared.plan.folder / f"worker_{number}.log" for number in range(count)]
+    interruption, workers = Interruption(), []
+    with interruption.watch():
+        for log in logs:
+            with log.open("w", encoding="utf-8") as stream:
+                workers.append(subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT))
+        total = len(shared.study.get_trials(deepcopy=False))
+        with tqdm(total=total, unit="trial", initial=total - len(shared.unfinished())) as bar:
+            while any(worker.poll() is None for worker in workers):
+                if interruption.requested:
+                    for worker in workers:
+                        worker.terminate()
+                    for worker in workers:
+                        worker.wait()
+                    raise NetchuError(f"{shared.plan.folder}: stopped, all saved; go on with the same command")
+                time.sleep(0.5)
+                bar.update(total - len(shared.unfinished()) - bar.n)
+    for worker, log in zip(workers, logs, strict=True):
+        said = log.read_text(encoding="utf-8", errors="replace").strip()
+        died = worker.returncode < 0 or (worker.returncode == 1 and "Traceback" in said)  # 1 alone: trials are left
+        if worker.returncode > 1 or (died and shared.unfinished()):
+            last = (said.splitlines() or [f"ended with status {worker.returncode} without a word"])[-1]
+            raise NetchuError(f"{log}: {last.removeprefix('error: ')}")
+
+
+if __name__ == "__main__":
+    run_main(main)

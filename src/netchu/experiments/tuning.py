@@ -1,0 +1,210 @@
+"""A study of N trials that several workers share, of which none is lost or made twice.
+
+All N trials are put into Optuna's storage first, under a lock. A worker takes one by holding its lock file, which the
+system lets go when the worker dies, so a trial whose worker was killed is taken up by the next one: with the parameters
+that it already had, and from its last saved step. Lock files and runs lie in the study's folder: every worker needs it.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from netchu.core.config import Config, from_dict, run_file
+from netchu.core.errors import NetchuError
+from netchu.core.interruption import StoppedError
+from netchu.training.engine import fit
+from netchu.training.resume import can_resume
+from netchu.training.run_folder import observed
+
+if TYPE_CHECKING:
+    import optuna
+
+OBJECTIVES = {"kalapa_score": "maximize", "cer": "minimize"}
+PRUNERS = ("median", "hyperband", "none")
+PATIENCE = 10.0  # seconds in which the data workers of a killed process let go of its lock
+LOCK_SECONDS = 600.0
+
+Space = Callable[["optuna.Trial"], Mapping[str, Any]]
+Objective = Callable[["optuna.Trial"], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is searched: `trials` in all, stored at `storage` (a URL; empty: SQLite in the folder)."""
+
+    name: str
+    folder: Path
+    trials: int
+    objective: str = "kalapa_score"
+    pruner: str = "median"
+    seed: int = 0
+    storage: str = ""
+
+    @property
+    def url(self) -> str:
+        """Where Optuna keeps the study."""
+        return self.storage or f"sqlite:///{(self.folder / 'study.db').resolve().as_posix()}"
+
+
+def load_space(path: Path) -> Space:
+    """The function `space(trial) -> config fields` of a file; raises NetchuError when it is missing."""
+    if not path.is_file():
+        raise NetchuError(f"{path}: no such space; write one with a function space(trial), as in configs/spaces/")
+    space = getattr(run_file(path, f"netchu_space_{path.stem}"), "space", None)
+    if not callable(space):
+        raise NetchuError(f"{path}: must define space(trial), which returns config fields")
+    found: Space = space
+    return found
+
+
+class SharedStudy:
+    """The study of a plan, open in this process."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Open or make the study; raises NetchuError without Optuna, or when the storage cannot be used."""
+        try:
+            import optuna
+        except ImportError as error:
+            raise NetchuError("tuning needs the optuna package: pip install 'netchu[tune]'") from error
+        self.optuna, self.plan = optuna, plan
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        (plan.folder / "locks").mkdir(parents=True, exist_ok=True)
+        with self._lock("study", LOCK_SECONDS):
+            try:
+                self.storage = optuna.storages.get_storage(plan.url)
+                self.study = optuna.create_study(
+                    study_name=plan.name,
+                    storage=self.storage,
+                    direction=optuna.study.StudyDirection[OBJECTIVES[plan.objective].upper()],
+                    pruner=self._pruner(),
+                    load_if_exists=True,
+                )
+            except Exception as error:  # of SQLAlchemy, of its driver, or of importing the driver
+                reason = str(error).splitlines()[0]
+                raise NetchuError(f"{plan.url}: the storage cannot be used ({reason}); correct --storage") from error
+            if self.study.direction.name.lower() != OBJECTIVES[plan.objective]:
+                raise NetchuError(
+                    f"{plan.folder}: its study has another objective; give the same one or another --name"
+                )
+            for _ in range(plan.trials - len(self.study.get_trials(deepcopy=False))):
+                self.study.enqueue_trial({})
+
+    def _pruner(self) -> "optuna.pruners.BasePruner":
+        from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+
+        pruners: dict[str, BasePruner] = {
+            "median": MedianPruner(n_startup_trials=3, n_warmup_steps=1),
+            "hyperband": HyperbandPruner(),
+            "none": NopPruner(),
+        }
+        return pruners[self.plan.pruner]
+
+    @contextmanager
+    def _lock(self, name: str, seconds: float) -> Iterator[bool]:
+        """Hold a lock file; yields False when it was not free within so many seconds."""
+        lock = FileLock(self.plan.folder / "locks" / f"{name}.lock")
+        try:
+            lock.acquire(timeout=seconds)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def unfinished(self) -> list[int]:
+        """Numbers of the trials that have no result yet."""
+        return [trial.number for trial in self.study.get_trials(deepcopy=False) if not trial.state.is_finished()]
+
+    def work(self, objective: Objective) -> int:
+        """Make trials until none is free; returns how many. What stops the process leaves its trial to be taken up."""
+        made, idle_since = 0, time.monotonic()
+        while numbers := self.unfinished():
+            for number in numbers:
+                with self._lock(f"trial_{number:04d}", 0) as mine:
+                    if mine and self._make(number, objective):
+                        made, idle_since = made + 1, time.monotonic()
+            if time.monotonic() - idle_since > PATIENCE:
+                break  # the rest is in the hands of other workers
+            time.sleep(0.2)
+        return made
+
+    def _make(self, number: int, objective: Objective) -> bool:
+        """Run a trial whose lock is held; False when another worker has finished it meanwhile."""
+        states = self.optuna.trial.TrialState
+        study_id = self.storage.get_study_id_from_name(self.plan.name)
+        trial_id = self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        state = self.storage.get_trial(trial_id).state
+        if state.is_finished():
+            return False
+        if state == states.WAITING:
+            self.storage.set_trial_state_values(trial_id, state=states.RUNNING)
+        self.study.sampler = self.optuna.samplers.TPESampler(seed=1000 * self.plan.seed + number, constant_liar=True)
+        trial = self.optuna.Trial(self.study, trial_id)
+        try:
+            value = objective(trial)
+        except self.optuna.TrialPruned:
+            self.study.tell(number, state=states.PRUNED)
+        except StoppedError:
+            raise
+        except NetchuError as error:
+            if not self.study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED)):
+                if trial.params:  # they would stay with it when the space is corrected
+                    trial.set_user_attr("error", str(error))
+                    self.study.tell(number, state=states.FAIL)
+                    self.study.enqueue_trial({})
+                else:
+                    self.storage.set_trial_state_values(trial_id, state=states.WAITING)
+                raise  # nothing has ever worked: more likely the set-up than the parameters
+            trial.set_user_attr("error", str(error))
+            self.study.tell(number, state=states.FAIL)
+        else:
+            self.study.tell(number, value)
+        return True
+
+
+def training_objective(cfg: Config, space: Space, plan: Plan, where: str) -> Objective:
+    """Trains `cfg` with a trial's fields into the study's folder; the value is the best held-out figure.
+
+    A trial that has a saved state goes on from it. Raises NetchuError for a config that holds no fold out.
+    """
+    if not cfg.holds_out:
+        raise NetchuError(f"config {cfg.name}: fold {cfg.fold} holds nothing out to tune by; give --fold 0 to 4")
+
+    def train(trial: "optuna.Trial") -> float:
+        from optuna import TrialPruned
+
+        try:
+            drawn = space(trial)
+        except ValueError as error:  # Optuna's, when a choice is not what it was in the trials before
+            raise NetchuError(
+                f"{where}: is not the space that this study began with ({error}); give another --name"
+            ) from error
+        fields = {"name": f"trial_{trial.number:04d}", "output_dir": str(plan.folder / "trials"), **drawn}
+        chosen = from_dict({**cfg.to_dict(), **fields}, where)
+        trial.set_user_attr("config", {key: fields[key] for key in sorted(fields) if key not in ("name", "output_dir")})
+
+        def watch(record: Mapping[str, Any]) -> None:
+            if plan.objective in record:
+                trial.report(float(record[plan.objective]), int(record["epoch"]))
+                if trial.should_prune():
+                    raise TrialPruned
+
+        with observed(watch):
+            report = fit_or_resume(chosen)
+        if report["held_out"] is None:
+            raise NetchuError(f"{chosen.manifest}: has no line in fold {chosen.fold} to tune by; choose another --fold")
+        return float(report["held_out"][plan.objective])
+
+    return train
+
+
+def fit_or_resume(cfg: Config) -> dict[str, Any]:
+    """`fit`, from the run's saved state when it has one that fits."""
+    return fit(cfg, resume=can_resume(cfg))

@@ -1,0 +1,1 @@
+"""What texts are likely: the character n-gram model, places, conventions of labels. No PyTorch."""

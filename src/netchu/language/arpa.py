@@ -1,0 +1,114 @@
+"""Character n-gram models as ARPA text, the format that KenLM, SRILM and flashlight read and write.
+
+A character is a word of its own there; the space is written `<space>`. Probabilities are base-10 logarithms.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from netchu.core.charset import normalise
+from netchu.core.errors import NetchuError
+from netchu.core.files import atomic_path
+from netchu.language.ngram import CHARACTERS, END, START, Level, NGram, symbol_bits
+
+SPACE = "<space>"
+NAMES = {"<s>": START, "</s>": END}
+LOG10 = float(np.log(10))
+
+
+def write_arpa(path: Path, model: NGram) -> None:
+    """Write the model as ARPA text, atomically."""
+    words = ["<s>", "</s>", *(SPACE if c == " " else c for c in model.characters)]
+    mask = (1 << model.bits) - 1
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        stream.write("\\data\\\n")
+        stream.writelines(f"ngram {n}={len(level.keys)}\n" for n, level in enumerate(model.levels, 1))
+        for n, level in enumerate(model.levels, 1):
+            stream.write(f"\n\\{n}-grams:\n")
+            for key, log_prob, backoff in zip(
+                level.keys.tolist(), level.log_probs.tolist(), level.backoffs.tolist(), strict=True
+            ):
+                text = " ".join(words[key >> model.bits * i & mask] for i in reversed(range(n)))
+                value = -99.0 if key == START and n == 1 else log_prob / LOG10
+                end = f"\t{backoff / LOG10:.6f}" if n < model.order else ""
+                stream.write(f"{value:.6f}\t{text}{end}\n")
+        stream.write("\n\\end\\\n")
+
+
+def read_arpa(path: Path) -> NGram:
+    """The model in an ARPA file of single characters; `<unk>` is left out.
+
+    Raises NetchuError that names the row which is no such n-gram, or an order that does not fit 64 bits.
+    """
+    sections = _sections(path)
+    if not sections or not sections[0]:
+        raise NetchuError(f"{path}: has no \\1-grams: section; is it an ARPA file?")
+    names = dict(NAMES)
+    for number, _, words, _ in sections[0]:
+        word = words[0]
+        if word not in names and word != "<unk>":
+            character = " " if word == SPACE else word
+            if len(character) != 1:
+                raise NetchuError(f"{path}:{number}: {word!r} is no single character; train the model on characters")
+            names[word] = CHARACTERS + len(names) - len(NAMES)
+    characters = "".join(" " if w == SPACE else w for w in list(names)[len(NAMES) :])
+    bits = symbol_bits(len(characters))
+    if len(sections) > 63 // bits:
+        raise NetchuError(f"{path}: order {len(sections)}; with {len(characters)} characters at most {63 // bits}")
+    levels = []
+    for section in sections:
+        rows = {}
+        for number, log_prob, words, backoff in section:
+            if "<unk>" in words:
+                continue
+            key = 0
+            for word in words:
+                if word not in names:
+                    raise NetchuError(f"{path}:{number}: {word!r} is not among the 1-grams")
+                key = key << bits | names[word]
+            rows[key] = (log_prob * LOG10, backoff * LOG10)
+        keys = sorted(rows)
+        values = np.array([rows[key] for key in keys], np.float32).reshape(-1, 2)
+        levels.append(Level(np.array(keys, np.uint64), values[:, 0].copy(), values[:, 1].copy()))
+    return NGram(characters, levels)
+
+
+Row = tuple[int, float, list[str], float]  # line number, log10 probability, words, log10 back-off weight
+
+
+def _sections(path: Path) -> list[list[Row]]:
+    """The n-grams by length."""
+    sections: list[list[Row]] = []
+    for number, line in _lines(path):
+        if line.startswith("\\"):
+            if line.endswith("-grams:"):
+                sections.append([])
+            continue
+        if not sections or not line:
+            continue
+        size = len(sections)
+        cells = line.split()
+        try:
+            if len(cells) not in (size + 1, size + 2):
+                raise ValueError
+            backoff = float(cells[size + 1]) if len(cells) == size + 2 else 0.0
+            sections[-1].append((number, float(cells[0]), cells[1 : size + 1], backoff))
+        except ValueError:
+            raise NetchuError(
+                f"{path}:{number}: is no {size}-gram; expected a number, {size} words, a number"
+            ) from None
+    return sections
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines, NFC."""
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for number, line in enumerate(stream, 1):
+                yield number, normalise(line.strip())
+    except FileNotFoundError:
+        raise NetchuError(f"{path}: no such file; give an ARPA file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise NetchuError(f"{path}: cannot be read as UTF-8 text ({error})") from error

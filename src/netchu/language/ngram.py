@@ -1,0 +1,153 @@
+"""A character n-gram language model of address lines: which character may follow which, in a file of about a megabyte.
+
+Digits are one symbol, since which digit stands in a house number is no matter of language. Probabilities are stored in
+back-off form: p(c | context), or else the context's back-off weight times p(c | context without its first symbol).
+
+Symbols are numbers: 0 the start of a line, 1 its end, 2 and up the characters. An n-gram is packed into one uint64,
+its first symbol highest, so that all n-grams with one context lie side by side in a sorted array.
+"""
+
+import io
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netchu.core.charset import normalise
+from netchu.core.errors import NetchuError
+from netchu.core.files import atomic_path
+
+FORMAT = 1
+START, END, CHARACTERS = 0, 1, 2
+DIGIT = "0"  # the symbol of every digit
+STEP = 1 / 16  # nats between two stored log-probabilities
+UNSEEN = -16.0  # log-probability of a character that the model has never met
+CACHE = 20_000  # contexts whose distributions are kept in memory
+
+Keys = NDArray[np.uint64]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """All n-grams of one length: sorted keys, log-probabilities of their last symbol, log back-off weights."""
+
+    keys: Keys
+    log_probs: Floats
+    backoffs: Floats
+
+
+class NGram:
+    """The model. `characters` are its symbols in order, starting with symbol 2."""
+
+    def __init__(self, characters: str, levels: Sequence[Level], folds: Sequence[int] = ()) -> None:
+        """`folds`: those whose labels it was trained on; what it says of lines of these folds is not out of fold."""
+        self.characters, self.levels, self.folds = characters, tuple(levels), tuple(folds)
+        self.order, self.size = len(levels), len(characters) + CHARACTERS
+        self.bits = symbol_bits(len(characters))
+        self._symbols = {character: i for i, character in enumerate(characters, CHARACTERS)}
+        self._cache: dict[tuple[int, ...], Floats] = {}
+
+    def symbol(self, character: str) -> int:
+        """The symbol of a character, or -1 when the model has never met it."""
+        return self._symbols.get(DIGIT if character.isdigit() else character, -1)
+
+    def distribution(self, context: tuple[int, ...]) -> Floats:
+        """(symbols,) log-probabilities of what follows the last `order - 1` symbols of a context."""
+        context = context[max(0, len(context) - self.order + 1) :]
+        known = self._cache.get(context)
+        if known is not None:
+            return known
+        if len(self._cache) >= CACHE:
+            self._cache.clear()
+        if not context:
+            row = np.full(self.size, UNSEEN, np.float32)
+            row[self.levels[0].keys.astype(np.int64)] = self.levels[0].log_probs
+            row[START] = UNSEEN
+        else:
+            row = self.distribution(context[1:])
+            key = self._pack(context)
+            level, deeper = self.levels[len(context) - 1], self.levels[len(context)]
+            place = int(np.searchsorted(level.keys, key))
+            if place < len(level.keys) and level.keys[place] == key:
+                first = key << np.uint64(self.bits)
+                begin, end = np.searchsorted(deeper.keys, [first, first + np.uint64(1 << self.bits)])
+                if end > begin:
+                    row = row + level.backoffs[place]
+                    row[(deeper.keys[begin:end] - first).astype(np.int64)] = deeper.log_probs[begin:end]
+        self._cache[context] = row
+        return row
+
+    def log_prob(self, text: str) -> float:
+        """log p(text), its end included, with every digit as one symbol."""
+        context: tuple[int, ...] = (START,)
+        total = 0.0
+        for character in normalise(text):
+            symbol = self.symbol(character)
+            total += float(self.distribution(context)[symbol]) if symbol >= 0 else UNSEEN
+            context = (*context[-self.order + 1 :], symbol) if symbol >= 0 else ()
+        return total + float(self.distribution(context)[END])
+
+    def bits_a_character(self, texts: Iterable[str]) -> float:
+        """Mean bits a character (and line end) over texts: how well the model foretells them."""
+        texts = list(texts)
+        return -sum(map(self.log_prob, texts)) / sum(len(normalise(t)) + 1 for t in texts) / float(np.log(2))
+
+    def _pack(self, symbols: tuple[int, ...]) -> np.uint64:
+        key = 0
+        for symbol in symbols:
+            key = key << self.bits | symbol
+        return np.uint64(key)
+
+
+def symbol_bits(characters: int) -> int:
+    """Bits that a symbol takes in a key."""
+    return max(2, (characters + CHARACTERS - 1).bit_length())
+
+
+def save_ngram(path: Path, model: NGram) -> None:
+    """Write the model compactly: keys as differences by byte plane, log values as multiples of `STEP`."""
+    about = {"format": FORMAT, "characters": model.characters, "order": model.order, "folds": model.folds}
+    arrays: dict[str, NDArray[Any]] = {"about": np.frombuffer(json.dumps(about, ensure_ascii=False).encode(), np.uint8)}
+    for n, level in enumerate(model.levels, 1):
+        steps = np.diff(level.keys, prepend=np.uint64(0))
+        arrays[f"keys{n}"] = np.ascontiguousarray(steps.view(np.uint8).reshape(-1, 8).T)
+        arrays[f"log_probs{n}"] = np.clip(np.rint(-level.log_probs / STEP), 0, 255).astype(np.uint8)
+        if n < model.order:
+            arrays[f"backoffs{n}"] = np.clip(np.rint(-level.backoffs / STEP) + 64, 0, 255).astype(np.uint8)
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+
+
+def load_ngram(path: Path) -> NGram:
+    """Read a model; raises NetchuError when the file is missing, damaged or of another format."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+            data: dict[str, NDArray[Any]] = dict(stored.items())
+        about = json.loads(data["about"].tobytes())
+        if about["format"] != FORMAT:
+            raise NetchuError(f"{path}: format {about['format']}, this version reads {FORMAT}; train it again")
+        levels = []
+        for n in range(1, about["order"] + 1):
+            steps = np.ascontiguousarray(data[f"keys{n}"].T).reshape(-1).view(np.uint64)
+            keys = np.cumsum(steps, dtype=np.uint64)
+            log_probs = -STEP * data[f"log_probs{n}"].astype(np.float32)
+            backoffs = (
+                -STEP * (data[f"backoffs{n}"].astype(np.float32) - 64)
+                if n < about["order"]
+                else np.zeros(len(keys), np.float32)
+            )
+            levels.append(Level(keys, log_probs, backoffs))
+        return NGram(about["characters"], levels, about["folds"])
+    except FileNotFoundError:
+        raise NetchuError(
+            f"{path}: no such language model; train one: python -m netchu.commands.language train"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error, AttributeError) as error:
+        raise NetchuError(f"{path}: is damaged or no language model ({error}); train it again") from error

@@ -1,0 +1,1 @@
+"""The network and its files: backbones, necks, recogniser, losses, bundles."""

@@ -1,0 +1,186 @@
+"""Files of a trained model: the bundle that travels, and the state from which a run resumes.
+
+A bundle is one safetensors file: fp16 weights, and in its metadata the config, charset, metrics and hashes. Nothing
+else is needed to read lines with it, and nothing in it can run code.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from netchu.core.charset import Charset, describe_counts
+from netchu.core.config import Config, from_dict
+from netchu.core.errors import NetchuError
+from netchu.core.files import atomic_path
+from netchu.model.int8 import dequantise
+from netchu.model.recogniser import Recogniser, build_model
+
+FORMAT = 1
+KEY = "netchu"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A trained recogniser (eval mode, float32) and what it was made with."""
+
+    path: Path
+    model: Recogniser
+    cfg: Config
+    charset: Charset
+    metrics: dict[str, Any]
+
+
+def save_bundle(
+    path: Path, model: nn.Module, cfg: Config, charset: Charset, *, metrics: dict[str, Any], hashes: dict[str, str]
+) -> None:
+    """Write a bundle atomically; tensors that fp16 cannot hold stay float32."""
+    tensors = {name: _half(tensor.detach().cpu()) for name, tensor in model.state_dict().items()}
+    about = {
+        "format": FORMAT,
+        "config": cfg.to_dict(),
+        "charset": charset.characters,
+        "metrics": metrics,
+        "hashes": hashes,
+    }
+    write_bundle(path, tensors, about)
+
+
+def write_bundle(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    """Write tensors as they are to be stored, and their metadata with their hash, atomically."""
+    about = {**about, "hashes": {**about["hashes"], "weights": hash_tensors(tensors)}}
+    with atomic_path(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata={KEY: json.dumps(about, ensure_ascii=False)})
+        except SafetensorError as error:
+            raise NetchuError(
+                f"{path}: cannot be written ({error}); free some space or choose another folder"
+            ) from error
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read a bundle and rebuild its model; needs no config file and no network.
+
+    Raises NetchuError for a missing, truncated or foreign file, changed weights, or weights of another geometry.
+    """
+    tensors, about = read_bundle(path)
+    cfg = dataclasses.replace(from_dict(about["config"], f"{path}"), pretrained=False)
+    charset = Charset(about["charset"])
+    model = build_model(cfg, len(charset))
+    expected = model.state_dict()
+    wrong = [name for name in expected if name not in tensors or tensors[name].shape != expected[name].shape]
+    wrong += [name for name in tensors if name not in expected]
+    if wrong:
+        raise NetchuError(
+            f"{path}: its weights do not have the geometry of its config (first: {wrong[0]}); train it again"
+        )
+    model.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()})
+    return Bundle(
+        path=path,
+        model=model.eval().to(memory_format=torch.channels_last),
+        cfg=cfg,
+        charset=charset,
+        metrics=about["metrics"],
+    )
+
+
+def read_bundle(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(tensors, metadata) of a bundle, checked against its own hash; int8 weights come back as floats."""
+    tensors, about = read_stored(path)
+    return dequantise(tensors), about
+
+
+def read_stored(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The same with the tensors as they are stored, for writing them again."""
+    if not path.is_file():
+        raise NetchuError(f"{path}: no such bundle; train one, it is written to outputs/NAME/best.safetensors")
+    try:
+        with safe_open(path, framework="pt") as stream:
+            about = json.loads((stream.metadata() or {}).get(KEY, "null"))
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise NetchuError(
+            f"{path}: is truncated or no safetensors file ({error}); copy it again or train it again"
+        ) from error
+    if about is None:
+        raise NetchuError(f"{path}: is a safetensors file, but no netchu bundle; give one that train.py wrote")
+    if about.get("format") != FORMAT:
+        raise NetchuError(
+            f"{path}: bundle format {about.get('format')}, this version reads {FORMAT}; train it again or update"
+        )
+    if hash_tensors(tensors) != about["hashes"]["weights"]:
+        raise NetchuError(f"{path}: its weights do not match the hash inside; copy it again or train it again")
+    return tensors, about
+
+
+def warm_start(model: nn.Module, cfg: Config, charset: Charset, texts: Iterable[str]) -> str:
+    """Load `cfg.load_weight` into the model; the head's rows move by character, so the charset may differ.
+
+    Returns a sentence on what was matched. Characters that the bundle did not know start fresh and are named, with how
+    often they stand in `texts`.
+    Raises NetchuError when any other tensor has another shape.
+    """
+    path = Path(cfg.load_weight)
+    tensors, about = read_bundle(path)
+    old, new = Charset(about["charset"]), charset
+    target = model.state_dict()
+    for name in ("head.weight", "head.bias"):
+        if name not in tensors or tensors[name].shape[1:] != target[name].shape[1:]:
+            raise NetchuError(f"{path}: {_difference(cfg, about['config'])}")
+        rows = target[name].clone()
+        rows[0] = tensors[name][0]
+        for i, character in enumerate(new.characters, 1):
+            if character in old.characters:
+                rows[i] = tensors[name][old.characters.index(character) + 1]
+        tensors[name] = rows
+    wrong = [name for name in target if name not in tensors or tensors[name].shape != target[name].shape]
+    if wrong or len(tensors) != len(target):
+        raise NetchuError(f"{path}: {_difference(cfg, about['config'])}")
+    model.load_state_dict({name: tensor.to(target[name].dtype) for name, tensor in tensors.items()})
+    unknown, fold = old.count_unknown(texts), about["config"].get("fold")
+    told = f"started from {path}" + (f"; characters new to it: {describe_counts(unknown)}" if unknown else "")
+    if cfg.holds_out and fold != cfg.fold:
+        told += f"\nwarning: it did not hold out fold {cfg.fold}; if it learnt from lines there, the figures flatter"
+    return told
+
+
+def _difference(cfg: Config, theirs: dict[str, Any]) -> str:
+    """Which model fields of a config differ from a bundle's."""
+    keys = ("backbone", "stages", "width_stride", "neck", "hidden", "neck_layers")
+    differing = [
+        f"{key} is {theirs.get(key)!r} in it, {getattr(cfg, key)!r} here"
+        for key in keys
+        if theirs.get(key) != getattr(cfg, key)
+    ]
+    return f"load_weight has another geometry ({'; '.join(differing) or 'its tensors differ'}); make the configs agree"
+
+
+def hash_tensors(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over names, types and bytes of all tensors."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _half(tensor: Tensor) -> Tensor:
+    """fp16 copy of a float tensor when it holds every value; other tensors as they are."""
+    if not tensor.is_floating_point():
+        return tensor.contiguous()
+    half = tensor.half().contiguous()
+    return half if bool(half.isfinite().all()) else tensor.float().contiguous()

@@ -1,0 +1,100 @@
+"""Necks: a sequence of column features (N, T, C) -> (N, T, C') with context from the whole line."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+
+HEADS = 4
+
+
+class Recurrent(nn.Module):
+    """Stacked bidirectional GRU or LSTM; `cfg.hidden` units a direction."""
+
+    def __init__(self, kind: type[nn.GRU] | type[nn.LSTM], inputs: int, cfg: Config) -> None:
+        super().__init__()
+        self.rnn = kind(
+            inputs,
+            cfg.hidden,
+            num_layers=cfg.neck_layers,
+            batch_first=True,
+            bidirectional=True,
+            dropout=cfg.dropout if cfg.neck_layers > 1 else 0.0,
+        )
+        self.channels = 2 * cfg.hidden
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """(N, T, C) -> (N, T, 2 hidden)."""
+        output: Tensor = self.rnn(columns)[0]
+        return output
+
+
+class MixingBlock(nn.Module):
+    """Local mixing by a depthwise convolution over time, then global mixing by self-attention (after SVTR).
+
+    Source: Du et al., SVTR (arXiv:2205.00159), in one dimension; the convolution also carries the position.
+    """
+
+    def __init__(self, channels: int, dropout: float, heads: int = HEADS, kernel: int = 7) -> None:
+        super().__init__()
+        self.local_norm = nn.LayerNorm(channels)
+        self.local = nn.Conv1d(channels, channels, kernel, padding=kernel // 2, groups=channels)
+        self.global_norm = nn.LayerNorm(channels)
+        self.attention = nn.MultiheadAttention(channels, heads, dropout=dropout, batch_first=True)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(channels),
+            nn.Linear(channels, 2 * channels),
+            nn.GELU(),
+            nn.Linear(2 * channels, channels),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """(N, T, C) -> (N, T, C)."""
+        columns = columns + self.local(self.local_norm(columns).transpose(1, 2)).transpose(1, 2)
+        normed = self.global_norm(columns)
+        columns = columns + self.attention(normed, normed, normed, need_weights=False)[0]
+        mixed: Tensor = columns + self.mlp(columns)
+        return mixed
+
+
+class Mixing(nn.Module):
+    """`cfg.neck_layers` mixing blocks at width `cfg.hidden`."""
+
+    def __init__(self, inputs: int, cfg: Config) -> None:
+        super().__init__()
+        if cfg.hidden % HEADS:
+            raise NetchuError(
+                f"hidden={cfg.hidden}: neck=mixing wants a multiple of {HEADS}, the heads of its attention"
+            )
+        self.channels = cfg.hidden
+        self.enter = nn.Linear(inputs, cfg.hidden)
+        self.blocks = nn.Sequential(*(MixingBlock(cfg.hidden, cfg.dropout) for _ in range(cfg.neck_layers)))
+        self.norm = nn.LayerNorm(cfg.hidden)
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """(N, T, C) -> (N, T, hidden)."""
+        output: Tensor = self.norm(self.blocks(self.enter(columns)))
+        return output
+
+
+class NoNeck(nn.Module):
+    """The features as they are: each column is read on its own."""
+
+    def __init__(self, inputs: int, cfg: Config) -> None:
+        super().__init__()
+        self.channels = inputs
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """(N, T, C) -> (N, T, C)."""
+        return columns
+
+
+NECKS: dict[str, Callable[[int, Config], nn.Module]] = {
+    "none": NoNeck,
+    "bigru": lambda inputs, cfg: Recurrent(nn.GRU, inputs, cfg),
+    "bilstm": lambda inputs, cfg: Recurrent(nn.LSTM, inputs, cfg),
+    "mixing": Mixing,
+}

@@ -1,0 +1,69 @@
+"""Bundles made of other bundles: an int8 twin of half the size, and the average of several fine-tunes (a soup).
+
+Source of the average: Wortsman et al. 2022, "Model soups" (arXiv:2203.05482). It needs fine-tunes of one pretrained
+bundle; whether it reads better than its parts is for `python -m netchu.selection oof` to say.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from netchu.core.config import ALL_DATA_FOLD
+from netchu.core.errors import NetchuError
+from netchu.model.bundle import hash_file, read_bundle, write_bundle
+from netchu.model.int8 import quantise
+
+GEOMETRY = ("height", "max_width", "pad", "backbone", "stages", "width_stride", "neck", "hidden", "neck_layers")
+
+
+def pack_int8(bundle: Path, out: Path) -> None:
+    """Write a bundle's int8 twin."""
+    tensors, about = read_bundle(bundle)
+    write_bundle(out, quantise(tensors), {**about, "hashes": {**about["hashes"], "packed_from": hash_file(bundle)}})
+
+
+def average_bundles(
+    bundles: Sequence[Path], out: Path, weights: Sequence[float] | None = None, *, any_start: bool = False
+) -> None:
+    """Write the weighted mean of bundles' weights as one fp16 bundle, with the config of the first.
+
+    It is named after its file, or after its folder when the file is a run's `best` or `last`.
+    `any_start`: they need not have started from the same bundle, because they share one further back.
+    Raises NetchuError for fewer than two bundles, weights that do not pair, or bundles that differ in geometry, charset
+    or, without `any_start`, in what they started from.
+    """
+    if len(bundles) < 2:
+        raise NetchuError("a soup needs two bundles or more; name them with --bundles")
+    shares = list(weights) if weights is not None else [1.0] * len(bundles)
+    if len(shares) != len(bundles) or min(shares) < 0 or sum(shares) <= 0:
+        raise NetchuError(f"{len(bundles)} bundles need as many weights, 0 or more, not {shares}")
+    first, about = read_bundle(bundles[0])
+    total = {name: torch.zeros_like(tensor, dtype=torch.float32) for name, tensor in first.items()}
+    folds: set[int] = set()
+    for path, share in zip(bundles, shares, strict=True):
+        tensors, theirs = read_bundle(path)
+        folds.add(theirs["config"]["fold"])
+        for key in GEOMETRY if any_start else (*GEOMETRY, "load_weight"):
+            if theirs["config"].get(key) != about["config"].get(key):
+                raise NetchuError(
+                    f"{path}: {key} is {theirs['config'].get(key)!r}, in {bundles[0]} {about['config'].get(key)!r}; "
+                    "average fine-tunes of one pretrained bundle, or such as share one further back (--any-start)"
+                )
+        if theirs["charset"] != about["charset"]:
+            raise NetchuError(f"{path}: its charset differs from that of {bundles[0]}; train them on one manifest")
+        for name, tensor in tensors.items():
+            total[name] += tensor.float() * (share / sum(shares))
+    stored = {}
+    for name, tensor in total.items():
+        whole = not first[name].is_floating_point()
+        half = tensor.half()
+        stored[name] = tensor.round().to(first[name].dtype) if whole else half if half.isfinite().all() else tensor
+    sources = {f"averaged_{i}": hash_file(path) for i, path in enumerate(bundles, 1)}
+    name = out.resolve().parent.name if out.stem in ("best", "last") else out.stem
+    config = {**about["config"], "name": name}
+    if len(folds) > 1:  # between them they have seen every line
+        config["fold"] = ALL_DATA_FOLD
+    hashes = {key: value for key, value in about["hashes"].items() if not key.startswith("averaged_")}
+    about = {**about, "config": config, "metrics": {}, "hashes": {**hashes, **sources}}
+    write_bundle(out, stored, about)

@@ -1,0 +1,1 @@
+"""Images to texts: recipes, the ensemble, candidates, confidence, submissions, pages."""

@@ -1,0 +1,167 @@
+"""From members' outputs of one line to its reading: candidates, their scores, the choice, and how sure it is.
+
+A text's score is the members' weighted mean log-likelihood + language weight x language log-probability + bonus x its
+characters + place bonus x levels of the gazetteer. Known places that no search came upon are only accepted when their
+likelihood supports them. Texts that the labels' convention writes alike are one answer. A line in which the members
+read nothing stays empty, whatever language would say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from netchu.core.charset import Charset
+from netchu.core.errors import NetchuError
+from netchu.ctc.decoders import DECODERS, Reading
+from netchu.ctc.likelihood import LogProbs
+from netchu.ctc.posteriors import certainties, choose, posteriors
+from netchu.language.conventions import CONVENTIONS, answers
+from netchu.language.fusion import LanguageScorer
+from netchu.language.gazetteer import Gazetteer
+from netchu.language.ngram import NGram
+from netchu.reading.candidates import Candidates, Floats, gather
+from netchu.reading.combination import AVERAGES, Places, average_frames
+
+COMBINATIONS = ("rescore", "frame")
+ALTERNATIVES = 5  # other texts that a reading tells of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """How lines are read. Weights are in nats; without a language model or gazetteer theirs do nothing."""
+
+    decoder: str = "greedy"  # a key of decode.DECODERS
+    combination: str = "rescore"  # of COMBINATIONS
+    average: str = "probs"  # a key of combination.AVERAGES, for `frame`
+    width: int = 16  # prefixes in the beam
+    best: int = 8  # texts that each member contributes
+    language_weight: float = 0.25
+    language_bonus: float = 0.8
+    place_bonus: float = 2.0
+    place_drop: float = 8.0  # nats of likelihood that a proposed place may be below the best found text
+    convention: str = "none"  # a key of conventions.CONVENTIONS
+    risk: bool = False  # choose by expected kalapa_score rather than by score
+    temperature: float = 1.0
+    shortest: int = 4  # characters; an answer of fewer that is less sure than `doubtful` is a stain, not writing
+    doubtful: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be used; raises NetchuError naming the field."""
+        checks: list[tuple[str, bool, str]] = [
+            ("decoder", self.decoder in DECODERS, f"one of {', '.join(DECODERS)}"),
+            ("combination", self.combination in COMBINATIONS, f"one of {', '.join(COMBINATIONS)}"),
+            ("average", self.average in AVERAGES, f"one of {', '.join(AVERAGES)}"),
+            ("width", self.width >= 1, "1 or more"),
+            ("best", self.best >= 1, "1 or more"),
+            ("language_weight", self.language_weight >= 0, "0 or more"),
+            ("place_drop", self.place_drop >= 0, "0 or more"),
+            ("convention", self.convention in CONVENTIONS, f"one of {', '.join(CONVENTIONS)}"),
+            ("temperature", self.temperature > 0, "above 0"),
+            ("shortest", self.shortest >= 0, "0 or more"),
+            ("doubtful", 0 <= self.doubtful <= 1, "0 to 1"),
+        ]
+        for key, good, allowed in checks:
+            if not good:
+                raise NetchuError(f"settings: {key}={getattr(self, key)!r}; allowed: {allowed}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready mapping."""
+        return asdict(self)
+
+
+def settings_from(values: dict[str, Any], where: str) -> Settings:
+    """Settings of JSON values; raises NetchuError for an unknown key or another type, naming `where`."""
+    types = {field.name: field.type for field in fields(Settings)}
+    for key, value in values.items():
+        if key not in types:
+            raise NetchuError(f"{where}: settings hold an unknown key {key!r}; there are: {', '.join(types)}")
+        kind = float if types[key] is float and isinstance(value, int) and not isinstance(value, bool) else type(value)
+        if kind is not types[key]:
+            raise NetchuError(f"{where}: settings: {key} is {value!r}, of another type; correct it")
+    return Settings(**values)
+
+
+class LineReader:
+    """Reads lines from their members' outputs."""
+
+    def __init__(
+        self,
+        charset: Charset,
+        settings: Settings,
+        *,
+        weights: Sequence[float] = (1.0,),
+        language: NGram | None = None,
+        gazetteer: Gazetteer | None = None,
+    ) -> None:
+        """`weights`: of each member; they are scaled to sum to 1."""
+        self.charset, self.settings, self.gazetteer = charset, settings, gazetteer
+        self.weights = np.asarray(weights, np.float64) / float(np.sum(weights))
+        self.scorer = build_scorer(language, charset, settings)
+
+    def read(self, outputs: Sequence[LogProbs], places: Sequence[Places]) -> Reading:
+        """The reading of a line from log_probs (T, C) of each member; `places` as in `average_frames`."""
+        reading = self._read(outputs, places)
+        stain = len(reading.text) < self.settings.shortest and reading.confidence < self.settings.doubtful
+        return Reading("", 1 - reading.confidence) if stain else reading
+
+    def _read(self, outputs: Sequence[LogProbs], places: Sequence[Places]) -> Reading:
+        """The same, however short and doubtful."""
+        settings, weights = self.settings, self.weights
+        if settings.combination == "frame" and len(outputs) > 1:
+            outputs = [average_frames(outputs, places, kind=settings.average, weights=list(weights))]
+            weights = np.ones(1)
+        plain = settings.decoder == "greedy" and settings.convention == "none"
+        if len(outputs) == 1 and not self.scorer and not self.gazetteer and plain:
+            return DECODERS["greedy"](outputs[0], self.charset)
+        candidates = gather(
+            outputs,
+            self.charset,
+            scorer=self.scorer,
+            gazetteer=self.gazetteer,
+            decoder=settings.decoder,
+            width=settings.width,
+            best=settings.best,
+        )
+        return decide(candidates, weights, settings)
+
+
+def build_scorer(language: NGram | None, charset: Charset, settings: Settings) -> LanguageScorer | None:
+    """The language model joined to a charset with the settings' weights, if there is one."""
+    if language is None:
+        return None
+    return LanguageScorer(language, charset, weight=settings.language_weight, bonus=settings.language_bonus)
+
+
+def scores(candidates: Candidates, weights: Floats, settings: Settings) -> Floats:
+    """(H,): the score of each text for members of these weights (sum 1); minus infinity for what is not considered."""
+    likelihoods = weights @ candidates.likelihoods
+    used = weights > 0
+    found = candidates.found[used].any(axis=0)
+    total = likelihoods + settings.language_weight * candidates.language + settings.language_bonus * candidates.lengths
+    total += settings.place_bonus * candidates.depths
+    if candidates.silent[used] @ weights[used] > 0.5:
+        return np.where([text == "" for text in candidates.texts], total, -np.inf)
+    best = likelihoods[np.where(found, total, -np.inf).argmax()]
+    supported = ~candidates.found.any(axis=0) & (likelihoods > best - settings.place_drop)
+    return np.where(found | supported, total, -np.inf)
+
+
+def decide(candidates: Candidates, weights: Floats, settings: Settings) -> Reading:
+    """The reading that the settings choose among the candidates."""
+    found = answers(candidates.texts, settings.convention)
+    total = scores(candidates, weights, settings)
+    sums = found.sums(total)
+    order = [i for i in np.argsort(-sums, kind="stable").tolist() if np.isfinite(sums[i])]
+    if not order:
+        return Reading("", 1.0)
+    texts = [found.texts[i] for i in order]
+    probabilities = posteriors(sums[order], settings.temperature)
+    best = choose(texts, probabilities) if settings.risk else 0
+    confidence = float(probabilities[best])
+    if settings.decoder == "greedy":  # too few texts to tell probabilities from: the answer's own likelihood then
+        confidence = float(np.exp(found.sums(weights @ candidates.likelihoods)[order[best]]))
+    sure = certainties(texts[best], texts, probabilities)
+    others = [(t, float(p)) for i, (t, p) in enumerate(zip(texts, probabilities, strict=True)) if i != best]
+    return Reading(texts[best], confidence, sure, tuple(others[:ALTERNATIVES]))

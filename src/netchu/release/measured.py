@@ -1,0 +1,114 @@
+"""The figures of a release's model card: from the recipe, whose they are, and the commands that print them again."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netchu.core.config import ALL_DATA_FOLD, from_dict
+from netchu.core.metrics import Scores
+
+NAMED = {"nested": "nested over writers", "chosen_on": "the lines that chose it"}  # figures of a recipe
+ELSEWHERE = {  # fields of a config that twins may differ in, or that say where and how fast a run ran
+    "name", "fold", "manifest", "load_weight", "output_dir", "trackers", "cache_mb", "workers", "threads", "compile",
+    "validate_every", "validate_steps", "keep_states",
+}  # fmt: skip
+FIGURES = """Out of fold: every line was read by bundles that were trained without its fold. {lines}
+
+| measured on | lines | CER | WER | exact | kalapa_score |
+|---|---|---|---|---|---|
+{rows}
+
+Nested: each part of the writers is read with the members and settings that the other parts chose; it is the figure to
+expect on new writers. The other row is a little too good. {whose}
+
+Printed by (first what every run says of the lines that it held out):
+
+```
+{commands}
+```"""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedBundle:
+    """A bundle of a release: its file, its metadata, those of the bundle that the figures were measured with, and the
+    stretches that it reads lines at."""
+
+    file: Path
+    about: dict[str, Any]
+    measured: dict[str, Any]
+    stretches: tuple[float, ...] = (1.0,)
+
+    @property
+    def is_twin(self) -> bool:
+        """Whether another bundle was measured."""
+        return bool(self.about["hashes"]["weights"] != self.measured["hashes"]["weights"])
+
+
+def describe_figures(measured: dict[str, Any], bundles: Sequence[ReleasedBundle]) -> str:
+    """Markdown of a recipe's figures; says so when nothing was measured."""
+    rows = []
+    for key, title in NAMED.items():
+        if key in measured:
+            rows.append(_row(title, Scores(**measured[key])))
+    if not rows:
+        return "Not measured."
+    for source, values in measured.get("nested_by_source", {}).items():
+        rows.append(_row(f"nested, {source} alone", Scores(**values)))
+    said = []
+    if "sources" in measured:
+        counts = ", ".join(f"{count} of {name}" for name, count in measured["sources"].items())
+        said.append(f"Lines: {counts}; folds {', '.join(map(str, measured['folds']))}.")
+    if "seconds_a_line" in measured:
+        said.append(f"{1e3 * measured['seconds_a_line']:.0f} ms a line, one at a time, on the machine that selected.")
+    if "accepted_share" in measured:
+        said.append(f"{100 * measured['accepted_share']:.1f} % of the lines are so sure that 99 % of them are exact.")
+    folds = measured.get("folds") or [bundle.measured["config"]["fold"] for bundle in bundles[:1]]
+    commands = [
+        *dict.fromkeys(
+            f"python -m netchu.selection oof outputs/{run}/best.safetensors --manifest data/train_folds.csv "
+            f"--stretch {stretch:g} --out outputs/{run}/oof_{stretch:g}.npz"
+            for bundle in bundles
+            for fold in folds
+            for run in [re.sub(r"_f\d$", f"_f{fold}", bundle.measured["config"]["name"])]
+            for stretch in bundle.stretches
+        ),
+        measured.get("command")
+        or "python -m netchu.selection select --oof RUN [RUN ...] --language FILE --places FILE",
+    ]
+    return FIGURES.format(
+        lines=" ".join(said), rows="\n".join(rows), whose=_whose(bundles, len(folds)), commands="\n".join(commands)
+    )
+
+
+def _row(title: str, s: Scores) -> str:
+    cells = f"{100 * s.cer:.2f} % | {100 * s.wer:.2f} % | {100 * s.exact:.1f} % | {s.kalapa_score:.4f}"
+    return f"| {title} | {s.lines} | {cells} |"
+
+
+def _whose(bundles: Sequence[ReleasedBundle], folds: int) -> str:
+    """Which bundles the figures belong to."""
+    twins = [bundle for bundle in bundles if bundle.is_twin]
+    same = [f"`{bundle.file.name}`" for bundle in bundles if not bundle.is_twin]
+    parts = []
+    if twins:
+        parts.append(
+            f"They are not figures of {'; '.join(map(_twin, twins))}, but of these twins, which were trained without "
+            "the fold that they read."
+        )
+    seen = [f"`{bundle.file.name}`" for bundle in twins if bundle.about["config"]["fold"] == ALL_DATA_FOLD]
+    if seen:
+        parts.append(f"Every line was learnt from for {', '.join(seen)}, so none is left to measure that on.")
+    if same:
+        rest = " for the fold that it held out; runs of the same config read the other folds" if folds > 1 else ""
+        parts.append(f"Released as measured{rest}: {', '.join(same)}.")
+    return " ".join(parts)
+
+
+def _twin(bundle: ReleasedBundle) -> str:
+    """The released file, the run that was measured, and what else than the fold differed in its training."""
+    where = bundle.file.name  # older bundles lack newer fields, which count by their defaults
+    old, new = (from_dict(about["config"], where).to_dict() for about in (bundle.measured, bundle.about))
+    differing = [key for key in sorted(old.keys() - ELSEWHERE) if old[key] != new[key]]
+    return f"`{bundle.file.name}` (measured: {old['name']}{', other ' if differing else ''}{', '.join(differing)})"

@@ -1,0 +1,1 @@
+"""Members and settings chosen on held-out lines, within limits of bytes and time."""

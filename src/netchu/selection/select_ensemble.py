@@ -1,0 +1,227 @@
+"""Members compete on out-of-fold lines: gather what they say, search within the limits, print, write ensemble.json."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from netchu.core.budget import MEGABYTE, measure
+from netchu.core.errors import NetchuError
+from netchu.core.metrics import score_by_source
+from netchu.language.fusion import LanguageScorer
+from netchu.language.gazetteer import Gazetteer, read_places
+from netchu.language.ngram import NGram, load_ngram
+from netchu.reading.candidates import Floats, gather
+from netchu.reading.combination import APART, average_frames, spike_offset
+from netchu.reading.confidence import measure_coverage
+from netchu.reading.line_reader import Settings, build_scorer
+from netchu.reading.recipe import Recipe, write_recipe
+from netchu.selection.decoder_tuning import ScoredLine, evaluate, gain, scored, tune
+from netchu.selection.members import Member, align, places_of, read_member, time_member
+from netchu.selection.out_of_fold import OutOfFold
+from netchu.selection.search import Choice, Judged, Limits, choose, cross_tuned, nested, pareto
+from netchu.selection.selection_table import choices_path, list_choices, write_choices
+
+SHOWN = 12  # rows of the printed table
+RECIPE_BYTES = 10_000  # set aside for ensemble.json itself
+
+
+def gather_lines(
+    members: Sequence[Member],
+    settings: Settings,
+    scorers: Mapping[int, LanguageScorer | None],
+    gazetteer: Gazetteer | None,
+    weights: Sequence[float] | None = None,
+) -> tuple[list[ScoredLine], float]:
+    """(lines with all candidates, seconds a line and member that decoding took). `scorers`: by fold."""
+    first = members[0].oof
+    lines = []
+    began = time.perf_counter()
+    for i in tqdm(range(len(first.ids)), unit="line", desc="decoding"):
+        outputs = [m.oof.log_probs[i] for m in members]
+        if settings.combination == "frame":
+            outputs = [
+                average_frames(outputs, [places_of(m.oof, i) for m in members], kind=settings.average, weights=weights)
+            ]
+        candidates = gather(
+            outputs, first.charset, scorer=scorers[first.folds[i]], gazetteer=gazetteer, decoder=settings.decoder,
+            width=settings.width, best=settings.best,
+        )  # fmt: skip
+        lines.append(scored(candidates, first.texts[i], first.writers[i]))
+    return lines, (time.perf_counter() - began) / max(1, len(lines)) / len(members)
+
+
+def choose_scorers(
+    folds: Sequence[int], language: NGram | None, held_out: Mapping[Path, NGram], settings: Settings, oof: OutOfFold
+) -> dict[int, LanguageScorer | None]:
+    """For each fold a scorer whose model has not seen its labels; raises NetchuError when there is none."""
+    scorers = {}
+    for fold in sorted(set(folds)):
+        models = [model for model in (language, *held_out.values()) if model is not None and fold not in model.folds]
+        if language is not None and not models:
+            raise NetchuError(
+                f"--language was trained on labels of fold {fold}, which is measured here; give a model trained with "
+                f"--fold {fold} as --held-out-language"
+            )
+        best = max(models, key=lambda model: len(model.folds)) if models else None
+        scorers[fold] = build_scorer(best, oof.charset, settings)
+    return scorers
+
+
+def open_members(
+    arguments: Sequence[str], language: Path | None, held_out: Sequence[Path]
+) -> tuple[list[Member], Settings, dict[int, LanguageScorer | None]]:
+    """(members with their common lines, settings to begin with, scorers by fold) of the command line's words."""
+    if held_out and not language:
+        raise NetchuError(
+            "--held-out-language: is used for measuring alone; name the --language that will be read with"
+        )
+    members, settings = align([read_member(argument) for argument in arguments]), Settings(decoder="beam")
+    model = load_ngram(language) if language else None
+    others = {path: load_ngram(path) for path in held_out}
+    return members, settings, choose_scorers(members[0].oof.folds, model, others, settings, members[0].oof)
+
+
+def hold(
+    arguments: Sequence[str],
+    out: Path,
+    *,
+    budget_mb: float,
+    time_s: float,
+    language: Path | None = None,
+    held_out: Sequence[Path] = (),
+    places: Path | None = None,
+    parts: int = 5,
+    command: str = "",
+) -> Recipe:
+    """Choose, print the table and what was chosen, write the recipe and beside it what was tried (`choices`).
+
+    `command`: what the recipe says that its figures were printed by. Raises NetchuError when nothing fits.
+    """
+    members, start, scorers = open_members(arguments, language, held_out)
+    oof, gazetteer = members[0].oof, read_places(places) if places else None
+    lines, decoding = gather_lines(members, start, scorers, gazetteer)
+    limits = Limits(
+        sizes=tuple(member.bundle.stat().st_size for member in members),
+        files=tuple(str(member.bundle.resolve()) for member in members),
+        seconds=tuple(time_member(member) + decoding for member in members),
+        max_bytes=budget_mb * MEGABYTE,
+        max_seconds=time_s,
+        fixed=sum(measure([p for p in (language, places) if p]).values()) + RECIPE_BYTES,
+    )
+    alone = [Choice(tuple(np.eye(len(members))[i].tolist()), 0.0) for i in range(len(members))]
+    print(table("members", alone, members, lines, limits, start))
+    found, settings = choose(lines, limits, start)
+    if not found:
+        raise NetchuError(
+            f"no member fits {budget_mb:g} MB and {time_s:g} s a line (table above); raise --budget-mb or --time-s, "
+            "or make int8 twins"
+        )
+    print(table("choices that no cheaper one beats", pareto(found, limits)[-SHOWN:], members, lines, limits, settings))
+    tried = list_choices(found, alone, [m.oof.name for m in members], lines, limits, settings)
+    weights = np.array(found[0].weights)
+    used = np.flatnonzero(weights > 0).tolist()
+    settings = tune(lines, weights, settings)
+    framed, averaged = _try_frames([members[i] for i in used], lines, weights, settings, scorers, gazetteer)
+    if framed:
+        settings = averaged
+        honest = cross_tuned(framed, np.ones(1), replace(start, combination="frame"), parts)
+        judged = _judge(framed, np.ones(1), settings, honest)
+    else:
+        judged = _judge(lines, weights, settings, nested(lines, limits, start, parts))
+    judged["measured"] |= {**_origin(oof), "seconds_a_line": limits.seconds_of(weights), "command": command}
+    recipe = Recipe(
+        bundles=tuple(members[i].bundle for i in used),
+        stretches=tuple(members[i].oof.geometry.stretch for i in used),
+        weights=tuple(float(weights[i]) for i in used),
+        settings=settings,
+        language=language,
+        places=places,
+        **judged,
+    )
+    write_recipe(out, recipe)
+    write_choices(choices_path(out), tried)
+    total = (limits.bytes_of(weights) - RECIPE_BYTES + out.stat().st_size) / MEGABYTE
+    speed = 1e3 * limits.seconds_of(weights)
+    print(f"{out}: {len(used)} members, {settings.combination}, {total:.3f} of {budget_mb:g} MB, {speed:.0f} ms a line")
+    return recipe
+
+
+def _origin(oof: OutOfFold) -> dict[str, Any]:
+    """Which lines the figures are of: how many of each source, how many writers, which folds."""
+    sources = Counter(name.partition(":")[0] for name in oof.ids)
+    return {"sources": dict(sources), "writers": len(set(oof.writers)), "folds": sorted(set(oof.folds))}
+
+
+def mean_offset(members: Sequence[Member]) -> float:
+    """How far apart the members' spikes stand, in frames, over all lines that they read alike; 0 when there is none."""
+    offsets = [
+        spike_offset([m.oof.log_probs[i] for m in members], [places_of(m.oof, i) for m in members])
+        for i in range(len(members[0].oof.ids))
+    ]
+    return float(np.mean([x for x in offsets if x is not None] or [0.0]))
+
+
+def table(
+    title: str,
+    choices: Sequence[Choice],
+    members: Sequence[Member],
+    lines: Sequence[ScoredLine],
+    limits: Limits,
+    settings: Settings,
+) -> str:
+    """Choices with what they cost and how they read these lines, one a row."""
+    rows = [f"{title}:", f"{'MB':>8}{'ms/line':>9}{'CER %':>8}{'exact %':>9}{'kalapa':>9}  members"]
+    for choice in choices:
+        scores = evaluate(lines, np.array(choice.weights), settings)
+        names = [f"{m.oof.name} {w:.2f}" for m, w in zip(members, choice.weights, strict=True) if w > 0]
+        rows.append(
+            f"{limits.bytes_of(choice.weights) / MEGABYTE:8.3f}{1e3 * limits.seconds_of(choice.weights):9.1f}"
+            f"{100 * scores.cer:8.2f}{100 * scores.exact:9.1f}{scores.kalapa_score:9.4f}  {' + '.join(names)}"
+            f"{'' if limits.allow(choice.weights) else '  (over the limits)'}"
+        )
+    return "\n".join(rows)
+
+
+def _try_frames(
+    members: Sequence[Member],
+    lines: Sequence[ScoredLine],
+    weights: Floats,
+    settings: Settings,
+    scorers: Mapping[int, LanguageScorer | None],
+    gazetteer: Gazetteer | None,
+) -> tuple[list[ScoredLine], Settings]:
+    """(lines, settings) for averaging frames instead, when that reads better, else no lines; prints both figures."""
+    if len(members) < 2:
+        return [], settings
+    apart = mean_offset(members)
+    averaged = replace(settings, combination="frame")
+    shares = [float(w) for w in weights if w > 0]
+    framed, _ = gather_lines(members, averaged, scorers, gazetteer, shares)
+    one = np.ones(1)
+    averaged = tune(framed, one, averaged)
+    print(f"rescore: {evaluate(lines, weights, settings)}\nframe:   {evaluate(framed, one, averaged)}")
+    print(f"spikes stand {apart:.2f} frames apart{'; too far for averaging frames' if apart > APART else ''}")
+    better = gain(framed, one, averaged) > gain(lines, weights, settings)
+    return (framed, averaged) if better else ([], settings)
+
+
+def _judge(lines: Sequence[ScoredLine], weights: Floats, settings: Settings, honest: Judged) -> dict[str, Any]:
+    """What the recipe says of itself: figures on the lines that chose it, and honest ones; prints them."""
+    scores = evaluate(lines, weights, settings)
+    coverage = measure_coverage(honest.sure, honest.right)
+    sources = [line.writer.partition("/")[0] for line in lines]  # a writer is named source/writer
+    by_source = score_by_source(honest.answers, [line.label for line in lines], sources)
+    accept, share = coverage.accept()
+    print(f"on the lines that chose it: {scores}\nnested over writers:        {honest.scores}")
+    for source, part in by_source.items() if len(by_source) > 1 else ():
+        print(f"{'  of them ' + source:28}{part}")
+    print(f"{coverage.table()}\naccepting 99 % exact: confidence {accept:.4f} and above, {100 * share:.1f} % of lines")
+    measured = {"chosen_on": scores.to_dict(), "nested": honest.scores.to_dict(), "accepted_share": share}
+    measured["nested_by_source"] = {source: part.to_dict() for source, part in by_source.items()}
+    return {"accept": accept if np.isfinite(accept) else None, "measured": measured}

@@ -1,0 +1,1 @@
+"""Synthetic handwritten Vietnamese lines for pretraining: texts, a pen, a sheet, batches of lines."""

@@ -1,0 +1,75 @@
+"""Makes lines with made-up addresses: `python synthetic_data/gendata_address.py --count 1000 --out DIR`."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netchu.core.errors import NetchuError
+from netchu.synthesis.addresses import AddressGrammar
+from netchu.synthesis.admin_units import packaged_gazetteer, read_gazetteer
+from netchu.synthesis.batches import LineMaker, MadeLine, produce
+from netchu.synthesis.effects import PRESETS
+from netchu.synthesis.options import add_writing, make_parser, read_fonts, read_order
+from netchu.synthesis.renderer import Renderer
+from netchu.synthesis.text_style import CINNAMON, KALAPA, measure_style, read_texts
+from netchu.synthesis.writers import name_writers
+
+STYLES = {"kalapa": (KALAPA,), "cinnamon": (CINNAMON,), "both": (KALAPA, CINNAMON)}
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRecipe:
+    """All that an address line depends on besides its number. Empty paths mean the packaged thing."""
+
+    fonts: tuple[str, ...]
+    writers: int
+    height: int
+    effects: str
+    seed: int
+    gazetteer: str = ""
+    style: str = "both"
+    style_from: str = ""
+    blank: float = 0.0
+
+    def record(self) -> dict[str, Any]:
+        """The settings, with fonts by file name so that another machine can go on."""
+        return {**asdict(self), "fonts": [Path(path).name for path in self.fonts], "generator": "address"}
+
+    def build(self) -> LineMaker:
+        """Load gazetteer, style and fonts; returns the line maker."""
+        gazetteer = read_gazetteer(Path(self.gazetteer)) if self.gazetteer else packaged_gazetteer()
+        styles = (measure_style(read_texts(Path(self.style_from))),) if self.style_from else STYLES[self.style]
+        grammar = AddressGrammar(gazetteer, styles)
+        renderer = Renderer([Path(path) for path in self.fonts], self.height, PRESETS[self.effects])
+        names = name_writers(renderer.faces, self.writers)
+
+        def make(number: int) -> MadeLine:
+            rng = np.random.default_rng([self.seed, number])
+            writer = names[int(rng.integers(len(names)))]
+            text = "" if rng.random() < self.blank else grammar.sample(rng)
+            return renderer.render(text, rng, writer), text, writer
+
+        return make
+
+
+def main() -> None:
+    """Read the arguments and make the lines."""
+    parser = make_parser(__doc__.splitlines()[0] if __doc__ else "")
+    add_writing(parser)
+    parser.add_argument("--gazetteer", default="", metavar="DIR", help="gazetteer folder; empty: the packaged one")
+    parser.add_argument("--style", choices=sorted(STYLES), default="both", help="text style of the addresses")
+    parser.add_argument("--style-from", default="", metavar="LABELS", help="label file whose text style is imitated")
+    parser.add_argument("--blank", type=float, default=0.0, help="share of lines without any writing (empty label)")
+    arguments = parser.parse_args()
+    if not 0.0 <= arguments.blank <= 1.0:
+        raise NetchuError(f"--blank {arguments.blank}: expected a share between 0 and 1")
+    order = read_order(arguments)
+    recipe = AddressRecipe(
+        fonts=read_fonts(arguments), writers=arguments.writers, height=arguments.height, effects=arguments.effects,
+        seed=arguments.seed, gazetteer=arguments.gazetteer, style=arguments.style, style_from=arguments.style_from,
+        blank=arguments.blank,
+    )  # fmt: skip
+    recipe.build()  # a mistake shows here, before any process starts
+    produce(recipe, order)

@@ -1,0 +1,180 @@
+"""Makes many lines on many processes: same seed, same bytes, whatever the number of jobs; goes on where it stopped.
+
+Line `i` is made from the random numbers of `(seed, i)` alone. Work is cut into chunks; a finished chunk of files
+leaves a part in `OUT/parts/`, and the parts become `labels.tsv` in one step at the end.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from joblib import Parallel, delayed, parallel_config
+from tqdm import tqdm
+
+from netchu.core.errors import NetchuError
+from netchu.core.files import atomic_path
+
+CHUNK = 200
+QUALITY = 92
+LABELS = "labels.tsv"
+RUN = "run.json"
+
+MadeLine = tuple[np.ndarray, str, str]
+LineMaker = Callable[[int], MadeLine]
+
+
+class Recipe(Protocol):
+    """What a generator script hands over: small, picklable and hashable; builds its line maker in each process."""
+
+    def build(self) -> LineMaker:
+        """The function from a line's number to (image uint8 (H, W), text, writer)."""
+
+    def record(self) -> dict[str, Any]:
+        """Everything that the bytes depend on, as JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How much to make and how. shard: (which, of how many), counted from 1."""
+
+    out: Path
+    count: int
+    jobs: int = 1
+    shard: tuple[int, int] = (1, 1)
+    dask: str = ""
+    lmdb: bool = False
+
+    def chunks(self) -> list[range]:
+        """The line numbers of this shard, chunk by chunk."""
+        which, shards = self.shard
+        starts = range(0, self.count, CHUNK)
+        return [range(s, min(s + CHUNK, self.count)) for i, s in enumerate(starts) if i % shards == which - 1]
+
+
+@lru_cache(maxsize=1)
+def _maker(recipe: Recipe) -> LineMaker:
+    """The line maker, built once a process."""
+    return recipe.build()
+
+
+def _encode(image: np.ndarray) -> bytes:
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    if not done:
+        raise NetchuError(f"an image of shape {image.shape} could not be stored as JPEG")
+    return data.tobytes()
+
+
+def make_chunk(recipe: Recipe, numbers: range) -> list[tuple[str, bytes, str, str]]:
+    """The lines of one chunk: (path below the folder, JPEG bytes, text, writer) each."""
+    cv2.setNumThreads(1)
+    make = _maker(recipe)  # type: ignore[arg-type]
+    lines = []
+    for number in numbers:
+        image, text, writer = make(number)
+        lines.append((f"images/{number:08d}.jpg", _encode(image), text, writer))
+    return lines
+
+
+def _part(out: Path, numbers: range) -> Path:
+    return out / "parts" / f"{numbers.start:08d}-{numbers.stop:08d}.tsv"
+
+
+def _save_chunk(recipe: Recipe, numbers: range, out: Path) -> int:
+    """Write the images of one chunk, then its part of the labels; returns how many lines."""
+    lines = make_chunk(recipe, numbers)
+    try:
+        for path, data, _, _ in lines:
+            (out / path).write_bytes(data)
+    except OSError as error:
+        raise NetchuError(f"{out}: cannot be written ({error.strerror}); free some space and run again") from error
+    with atomic_path(_part(out, numbers)) as temporary:
+        text = "".join(f"{path}\t{text}\t{writer}\n" for path, _, text, writer in lines)
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    return len(lines)
+
+
+def _backend(order: Order) -> AbstractContextManager[Any]:
+    """The joblib backend: processes here, or the workers of a Dask cluster."""
+    if not order.dask:
+        return nullcontext()
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise NetchuError("--dask needs the dask cluster client: pip install 'dask[distributed]'") from error
+    try:
+        Client(order.dask, timeout=10)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise NetchuError(f"--dask {order.dask}: no scheduler answers ({error}); check the address") from error
+    backend: AbstractContextManager[Any] = parallel_config(backend="dask")
+    return backend
+
+
+def stream_results(order: Order, calls: list[Any]) -> Iterator[Any]:
+    """Results of delayed calls in their order, as they come."""
+    with _backend(order):
+        yield from Parallel(n_jobs=order.jobs, return_as="generator", pre_dispatch="2*n_jobs")(calls)
+
+
+def _check_run(order: Order, recipe: Recipe) -> bool:
+    """Claim the folder for this run; True if it is complete already. Raises NetchuError for another run's folder."""
+    settings = {**recipe.record(), "count": order.count, "shard": list(order.shard), "lmdb": order.lmdb}
+    path = order.out / RUN
+    if path.exists():
+        try:
+            began = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise NetchuError(f"{path}: cannot be read ({error}); choose another folder") from error
+        changed = [key for key in sorted({*settings, *began}) if settings.get(key) != began.get(key)]
+        if changed:
+            raise NetchuError(f"{order.out}: was begun with another {', '.join(changed)}; choose another --out")
+        return (order.out / LABELS).exists() and not order.lmdb
+    if (order.out / LABELS).exists():
+        raise NetchuError(f"{order.out}: holds lines of another run; choose another --out")
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(settings, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return False
+
+
+def produce(recipe: Recipe, order: Order) -> None:
+    """Make the lines of `order`. Raises NetchuError for a folder that cannot be used or a full disk."""
+    if order.count < 1:
+        raise NetchuError(f"--count {order.count}: make at least one line")
+    chunks = order.chunks()
+    total = sum(map(len, chunks))
+    if not total:
+        part, parts = order.shard
+        raise NetchuError(f"--shard {part}/{parts}: {order.count} lines leave it none; take fewer shards or more lines")
+    if _check_run(order, recipe):
+        print(f"{order.out}: already complete")
+        return
+    if order.lmdb:
+        from netchu.synthesis.line_store import fill_store
+
+        fill_store(recipe, order, chunks)
+    else:
+        try:
+            (order.out / "images").mkdir(exist_ok=True)
+        except OSError as error:
+            raise NetchuError(f"{order.out}: cannot be written ({error.strerror}); choose another folder") from error
+        todo = [numbers for numbers in chunks if not _part(order.out, numbers).exists()]
+        with tqdm(total=total, initial=total - sum(map(len, todo)), unit=" lines", disable=None) as bar:
+            for made in stream_results(order, [delayed(_save_chunk)(recipe, numbers, order.out) for numbers in todo]):
+                bar.update(made)
+        _join_parts(order.out, chunks)
+    print(f"{order.out}: {total} lines")
+
+
+def _join_parts(out: Path, chunks: list[range]) -> None:
+    """Turn the parts into labels.tsv at once, then remove them."""
+    parts = [_part(out, numbers) for numbers in chunks]
+    with atomic_path(out / LABELS) as temporary, temporary.open("wb") as stream:
+        for part in parts:
+            stream.write(part.read_bytes())
+    shutil.rmtree(out / "parts")  # with temporary files of runs that were killed

@@ -1,0 +1,54 @@
+"""Arguments that the three generator scripts share, read and checked in one place."""
+
+import argparse
+import re
+from pathlib import Path
+
+from netchu.core.errors import NetchuError
+from netchu.synthesis.batches import Order
+from netchu.synthesis.effects import PRESETS
+from netchu.synthesis.fonts import PACKAGED, choose_faces, find_fonts
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the shared arguments."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--count", type=int, default=1000, help="how many lines")
+    parser.add_argument("--out", type=Path, required=True, help="folder for images/ and labels.tsv")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--height", type=int, default=64, help="height of the images in pixels")
+    parser.add_argument("--effects", choices=sorted(PRESETS), default="full", help="table of effects")
+    parser.add_argument("--shard", default="1/1", metavar="I/N", help="make only part I of N (another machine each)")
+    parser.add_argument("--dask", default="", metavar="URL", help="scheduler of a Dask cluster, tcp://host:8786")
+    parser.add_argument("--lmdb", action="store_true", help="write one lines.lmdb instead of files")
+    return parser
+
+
+def add_writing(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the scripts that write with fonts."""
+    parser.add_argument("--fonts", type=Path, default=PACKAGED, help="folder of .ttf and .otf faces")
+    parser.add_argument("--faces", default="", metavar="NAMES", help="only these, such as mali,itim; empty: all")
+    parser.add_argument("--writers", type=int, default=1000, help="how many made-up writers share the lines")
+
+
+def read_order(arguments: argparse.Namespace) -> Order:
+    """What to make, from parsed arguments. Raises NetchuError for a bad shard, number or folder."""
+    match = re.fullmatch(r"(\d+)/(\d+)", arguments.shard)
+    which, shards = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= which <= shards:
+        raise NetchuError(f"--shard {arguments.shard}: expected I/N with I from 1 to N, such as 2/8")
+    if arguments.jobs == 0 or arguments.jobs < -1:
+        raise NetchuError(f"--jobs {arguments.jobs}: expected 1 or more, or -1 for all cores")
+    if arguments.seed < 0:
+        raise NetchuError(f"--seed {arguments.seed}: expected 0 or more")
+    if not 16 <= arguments.height <= 512:
+        raise NetchuError(f"--height {arguments.height}: not between 16 and 512 pixels")
+    return Order(arguments.out, arguments.count, arguments.jobs, (which, shards), arguments.dask, arguments.lmdb)
+
+
+def read_fonts(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Paths of the complete faces in --fonts. Raises NetchuError for too few writers or no face."""
+    if arguments.writers < 1:
+        raise NetchuError(f"--writers {arguments.writers}: expected 1 or more")
+    return tuple(str(path) for path in choose_faces(find_fonts(arguments.fonts), arguments.faces))

@@ -1,0 +1,85 @@
+"""Makes new lines from real ones: `python synthetic_data/gendata_aug.py --manifest CSV --folds 1,2,3,4 --out DIR`.
+
+It reads nothing but the lines of --folds, so lines that are kept for validation cannot leak into training.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netchu.core.errors import NetchuError
+from netchu.synthesis.batches import LineMaker, MadeLine, produce
+from netchu.synthesis.effects import PRESETS, check_effects
+from netchu.synthesis.options import make_parser, read_order
+from netchu.synthesis.recombine import LineReuser, read_lines
+from netchu.synthesis.words import load_words, save_words
+
+
+@dataclass(frozen=True, slots=True)
+class ReuseRecipe:
+    """All that a reused line depends on besides its number."""
+
+    manifest: str
+    folds: tuple[int, ...]
+    height: int
+    effects: str
+    seed: int
+    recombine: float
+    bundle: str = ""
+    words: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """The settings."""
+        own = asdict(self)
+        del own["words"]
+        return {**own, "folds": list(self.folds), "generator": "aug"}
+
+    def build(self) -> LineMaker:
+        """Read the manifest; returns the line maker."""
+        lines = read_lines(Path(self.manifest), set(self.folds))
+        seen = load_words(Path(self.words)) if self.words else None
+        reuser = LineReuser(lines, self.height, check_effects(PRESETS[self.effects]), self.recombine, seen)
+
+        def make(number: int) -> MadeLine:
+            return reuser.make(np.random.default_rng([self.seed, number]))
+
+        return make
+
+
+def read_folds(text: str) -> tuple[int, ...]:
+    """Fold numbers from "0,1,2". Raises NetchuError for anything else."""
+    try:
+        folds = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        folds = ()
+    if not folds or not all(-1 <= fold <= 4 for fold in folds):
+        raise NetchuError(f"--folds {text}: expected training folds such as 0,1,2,3")
+    return folds
+
+
+def main() -> None:
+    """Read the arguments and make the lines."""
+    parser = make_parser(__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--manifest", required=True, help="CSV with img_path,text,writer_id,fold")
+    parser.add_argument("--folds", required=True, help="training folds to read, such as 1,2,3,4; no other is touched")
+    parser.add_argument("--recombine", type=float, default=0.6, help="share of lines that join words of one writer")
+    parser.add_argument(
+        "--bundle", type=Path, help="find words by what this bundle reads; train it on the same --folds, not on others"
+    )
+    arguments = parser.parse_args()
+    if not 0.0 <= arguments.recombine <= 1.0:
+        raise NetchuError(f"--recombine {arguments.recombine}: expected a share between 0 and 1")
+    order = read_order(arguments)
+    folds = read_folds(arguments.folds)
+    words = order.out / "words.json"
+    if arguments.bundle:
+        save_words(words, read_lines(Path(arguments.manifest), set(folds)), arguments.bundle)
+    recipe = ReuseRecipe(
+        manifest=arguments.manifest, folds=folds, height=arguments.height, effects=arguments.effects,
+        seed=arguments.seed, recombine=arguments.recombine, bundle=arguments.bundle.name if arguments.bundle else "",
+        words=str(words) if arguments.bundle else "",
+    )  # fmt: skip
+    recipe.build()  # a mistake shows here, before any process starts
+    produce(recipe, order)

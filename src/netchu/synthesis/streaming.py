@@ -1,0 +1,58 @@
+"""The generators as an endless source for training: `open_source(cfg)` for `synthetic_source=address+poems`."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from netchu.core.config import Config
+from netchu.core.errors import NetchuError
+from netchu.synthesis.address_lines import AddressRecipe
+from netchu.synthesis.batches import LineMaker, Recipe
+from netchu.synthesis.fonts import REQUIRED, find_fonts
+from netchu.synthesis.poem_lines import PoemRecipe
+
+WRITERS = 10_000  # made-up writers that share the lines
+RECIPES = {"address": AddressRecipe, "poems": PoemRecipe}
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedLines:
+    """Lines of several recipes in turn: line `i` comes from recipe `i % n`, as its line `i // n`."""
+
+    recipes: tuple[Recipe, ...]
+
+    @property
+    def characters(self) -> str:
+        """What the faces can write."""
+        return REQUIRED
+
+    def make(self, number: int) -> tuple[np.ndarray, str]:
+        """Line `number`: image uint8 (H, W), text."""
+        recipe = self.recipes[number % len(self.recipes)]
+        image, text, _ = _maker(recipe)(number // len(self.recipes))
+        return image, text
+
+
+@lru_cache(maxsize=len(RECIPES))
+def _maker(recipe: Recipe) -> LineMaker:
+    """The recipe's line maker, built once a process."""
+    return recipe.build()
+
+
+def open_source(cfg: Config) -> GeneratedLines:
+    """The source that `cfg.synthetic_source` names, at the config's height and seed, with all effects.
+
+    Raises NetchuError for a name that is not in RECIPES.
+    """
+    names = cfg.synthetic_source.split("+")
+    for name in names:
+        if name not in RECIPES:
+            raise NetchuError(
+                f"synthetic_source={cfg.synthetic_source}: no generator {name!r}; use {'+'.join(RECIPES)} or one"
+            )
+    fonts = tuple(str(path) for path in find_fonts())
+    recipes = [
+        RECIPES[name](fonts=fonts, writers=WRITERS, height=cfg.height, effects="full", seed=cfg.seed) for name in names
+    ]
+    return GeneratedLines(tuple(recipes))

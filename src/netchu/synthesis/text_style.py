@@ -1,0 +1,176 @@
+"""How a set of address labels is written: letter case, tone placement, commas, abbreviations, digits, length.
+
+`KALAPA` and `CINNAMON` are two styles measured on public sets; `measure_style` measures any other label file.
+"""
+
+import csv
+import io
+import json
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from netchu.core.errors import NetchuError
+
+BIG_CITIES = ("Hồ Chí Minh", "Hcm", "Hà Nội", "Đà Nẵng", "Hải Phòng", "Cần Thơ")
+WARD_KINDS = ("Phường", "Xã", "Thị trấn")
+DISTRICT_KINDS = ("Quận", "Huyện", "Thị xã", "Thành phố")
+SHORT_FORMS: dict[str, tuple[str, ...]] = {
+    "Phường": ("P", "P."),
+    "Xã": ("X",),
+    "Thị trấn": ("TT", "Tt", "T.T"),
+    "Quận": ("Q", "Q."),
+    "Huyện": ("H", "H."),
+    "Thị xã": ("TX", "Tx"),
+    "Thành phố": ("TP", "Tp", "TP.", "Tp."),
+    "Khu phố": ("KP", "Kp"),
+    "Tổ dân phố": ("TDP", "Tdp"),
+    "Đường": ("Đ",),
+    "Hồ Chí Minh": ("HCM", "Hcm"),
+}
+
+
+def _swapped_tones() -> dict[str, str]:
+    """Syllable ends with the tone on the first vowel (hòa) -> the same with it on the second (hoà)."""
+    pairs = {}
+    for tone in "\u0300\u0301\u0303\u0309\u0323":
+        for first, second in ("oa", "oe", "uy"):
+            for a, b in ((first, second), (first.upper(), second), (first.upper(), second.upper())):
+                early = unicodedata.normalize("NFC", a + tone) + b
+                pairs[early] = a + unicodedata.normalize("NFC", b + tone)
+    return pairs
+
+
+_LATE = _swapped_tones()
+_EARLY = {late: early for early, late in _LATE.items()}
+_END = r"(?<![qQ])({})(?!\w)"
+_FIND_EARLY = re.compile(_END.format("|".join(_LATE)))
+_FIND_LATE = re.compile(_END.format("|".join(_EARLY)))
+
+
+def place_tones(text: str, late: bool) -> str:
+    """Write the tone of a final oa, oe, uy on its second vowel (Hoà, Thuỷ) if `late`, else on its first (Hòa, Thủy)."""
+    if late:
+        return _FIND_EARLY.sub(lambda found: _LATE[found[1]], text)
+    return _FIND_LATE.sub(lambda found: _EARLY[found[1]], text)
+
+
+@dataclass(frozen=True, slots=True)
+class TextStyle:
+    """Measured habits of a label file. Every rate is a probability.
+
+    title: every word starts with a capital. lower_kind: a kind (phường) is in lower case, where not `title`.
+    late_tone: Hoà rather than Hòa. comma: parts are joined by commas. ward_kind, district_kind: the kind is written
+    before the name. city: the place is in one of the big cities. forms: for each kind, its spellings with weights.
+    zero: whether the digit 0 is used. shortest, longest: characters.
+    """
+
+    title: float
+    lower_kind: float
+    late_tone: float
+    comma: float
+    ward_kind: float
+    district_kind: float
+    city: float
+    zero: bool
+    shortest: int
+    longest: int
+    forms: dict[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
+
+
+KALAPA = TextStyle(
+    title=1.0, lower_kind=0.0, late_tone=1.0, comma=0.0, ward_kind=0.22, district_kind=0.32, city=0.28, zero=False,
+    shortest=6, longest=68,
+    forms={
+        "Phường": (("Phường", 0.62), ("P", 0.38)),
+        "Quận": (("Quận", 0.85), ("Q", 0.15)),
+        "Huyện": (("Huyện", 0.6), ("H", 0.4)),
+        "Thị trấn": (("Thị Trấn", 0.75), ("Tt", 0.25)),
+        "Thị xã": (("Thị Xã", 0.8), ("Tx", 0.2)),
+        "Thành phố": (("Tp", 0.6), ("Thành Phố", 0.4)),
+        "Khu phố": (("Khu Phố", 0.5), ("Kp", 0.5)),
+        "Tổ dân phố": (("Tdp", 0.6), ("Tổ Dân Phố", 0.4)),
+        "Hồ Chí Minh": (("Hồ Chí Minh", 0.85), ("Hcm", 0.15)),
+    },
+)  # fmt: skip
+CINNAMON = TextStyle(
+    title=0.0, lower_kind=0.12, late_tone=0.6, comma=1.0, ward_kind=0.98, district_kind=0.99, city=0.45, zero=True,
+    shortest=24, longest=69,
+    forms={
+        "Thành phố": (("Thành phố", 0.35), ("Thành Phố", 0.12), ("TP", 0.48), ("Tp", 0.05)),
+        "Thị xã": (("Thị xã", 0.4), ("Thị Xã", 0.4), ("Tx", 0.1), ("TX", 0.1)),
+        "Thị trấn": (("Thị trấn", 0.8), ("Thị Trấn", 0.1), ("TT", 0.1)),
+        "Khu phố": (("Khu phố", 0.6), ("KP", 0.3), ("Kp", 0.1)),
+        "Tổ dân phố": (("Tổ dân phố", 0.9), ("TDP", 0.1)),
+    },
+)  # fmt: skip
+
+
+def read_texts(path: Path) -> list[str]:
+    """The label texts in a file: JSON name -> text, TSV `image<TAB>text...`, or CSV with a `text` column; NFC.
+
+    A folder means every .txt file in it. Raises NetchuError when nothing can be read as labels.
+    """
+    if path.is_dir():
+        return [text for child in sorted(path.glob("*.txt")) for text in read_texts(child)]
+    try:
+        content = unicodedata.normalize("NFC", path.read_text(encoding="utf-8-sig"))
+        if path.suffix == ".json":
+            texts = list(json.loads(content).values())
+        elif path.suffix == ".csv":
+            texts = [row["text"] for row in csv.DictReader(io.StringIO(content))]
+        else:
+            texts = [line.split("\t")[1] for line in content.splitlines() if "\t" in line]
+    except OSError as error:
+        raise NetchuError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except (ValueError, AttributeError, KeyError) as error:
+        raise NetchuError(f"{path}: no labels in it ({error}); expected JSON, TSV or CSV with a text column") from error
+    texts = [text for text in texts if isinstance(text, str) and text.strip()]
+    if not texts:
+        raise NetchuError(f"{path}: no labels in it; expected JSON, TSV or CSV with a text column")
+    return texts
+
+
+def measure_style(texts: list[str]) -> TextStyle:
+    """Measure the habits of label texts (NFC). Raises NetchuError for an empty list."""
+    if not texts:
+        raise NetchuError("no label texts to measure a style on")
+    lines = [f" {' '.join(re.split('[, ]+', text))} " for text in texts]
+    words = [word for line in lines for word in line.split() if word[0].isalpha()]
+    upper = sum(word[0].isupper() for word in words) / max(len(words), 1)
+    late, early = (sum(len(find.findall(text)) for text in texts) for find in (_FIND_LATE, _FIND_EARLY))
+    forms: dict[str, tuple[tuple[str, float], ...]] = {}
+    seen: dict[str, int] = {}
+    lower = spelt = 0
+    for kind, shorts in SHORT_FORMS.items():
+        counts: Counter[str] = Counter()
+        found = re.compile(rf"(?<= ){kind}(?= )", re.IGNORECASE)
+        for line in lines:
+            for form in found.findall(line):
+                lower, spelt = lower + form[0].islower(), spelt + 1
+                counts[form[0].upper() + form[1:]] += 1
+            for short in shorts:
+                counts[short] += len(re.findall(rf"(?<= ){re.escape(short)}(?=\d| )", line))
+        seen[kind] = counts.total()
+        if counts.total() >= 3:
+            forms[kind] = tuple((form, number / counts.total()) for form, number in counts.most_common(6) if number)
+    lengths = sorted(len(text) for text in texts)
+
+    def rate(kinds: tuple[str, ...]) -> float:
+        return min(1.0, sum(seen[kind] for kind in kinds) / len(texts))
+
+    return TextStyle(
+        title=1.0 if upper > 0.985 else 0.0,
+        lower_kind=lower / max(spelt, 1),
+        late_tone=late / (late + early) if late + early else 0.5,
+        comma=sum("," in text for text in texts) / len(texts),
+        ward_kind=rate(WARD_KINDS),
+        district_kind=rate(DISTRICT_KINDS),
+        city=sum(any(name.casefold() in text.casefold() for name in BIG_CITIES) for text in texts) / len(texts),
+        zero=any("0" in text for text in texts),
+        shortest=lengths[len(lengths) // 200],
+        longest=lengths[-1 - len(lengths) // 200],
+        forms=forms,
+    )

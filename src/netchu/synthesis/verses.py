@@ -1,0 +1,129 @@
+"""Lines of verse: read from a CSV with a `content` column, or made up from valid Vietnamese syllables."""
+
+import csv
+import re
+import sys
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+
+from netchu.core.errors import NetchuError
+from netchu.synthesis.fonts import REQUIRED, TONES
+
+COLUMN = "content"
+LONGEST = 70
+_KNOWN = frozenset(REQUIRED)
+_EXCHANGED = str.maketrans("–—’‘…;:!?", "--''.,,..", '“”"')
+
+ONSETS = (
+    "",
+    "b",
+    "c",
+    "ch",
+    "d",
+    "đ",
+    "g",
+    "gi",
+    "h",
+    "kh",
+    "l",
+    "m",
+    "n",
+    "ng",
+    "nh",
+    "ph",
+    "qu",
+    "r",
+    "s",
+    "t",
+    "th",
+    "tr",
+    "v",
+    "x",
+)
+# A rime is written without its tone; `*` stands behind the vowel that carries it.
+_OPEN = """\
+a* i* u* o* ô* ơ* ư* e* ê* a*i a*o a*u â*u â*y a*y e*o ê*u i*u i*a iê*u o*i ô*i ơ*i u*i ư*i ư*a u*a oa* oe* uê*
+uy* ư*u ươ*i uô*i a*m a*n a*ng a*nh ă*m ă*n ă*ng â*m â*n â*ng e*m e*n ê*m ê*n ê*nh i*m i*n i*nh iê*m iê*n iê*ng
+o*m o*n o*ng ô*m ô*n ô*ng ơ*m ơ*n u*m u*n u*ng ư*ng ươ*m ươ*n ươ*ng uô*m uô*n uô*ng oa*n oa*ng uâ*n uyê*n uâ*ng
+oă*n oă*ng oa*nh"""
+_STOPPED = """\
+a*c a*ch a*p a*t ă*c ă*p ă*t â*c â*p â*t e*c e*p e*t ê*ch ê*p ê*t i*ch i*p i*t iê*c iê*p iê*t o*c o*p o*t ô*c
+ô*p ô*t ơ*p ơ*t u*c u*p u*t ư*c ư*t ươ*c ươ*p ươ*t uô*c uô*t oa*t oa*c uâ*t uyê*t"""
+OPEN_RIMES, STOPPED_RIMES = tuple(_OPEN.split()), tuple(_STOPPED.split())
+_FRONT = tuple("iêey")
+
+
+def _spell(onset: str, rime: str, tone: str) -> str | None:
+    """One NFC syllable, or None when the spelling rules forbid the pair."""
+    if onset == "qu":
+        if rime.startswith("uy"):
+            onset = "q"
+        elif rime[0] in "uươoô":
+            return None
+    elif rime[0] in _FRONT:
+        onset = {"c": "k", "g": "gh", "ng": "ngh", "gi": "gi"}.get(onset, onset)
+        if onset == "gi":
+            return None
+    if onset == "" and rime.startswith("iê"):
+        rime = "yê" + rime[2:]
+    if onset == "c" and rime.startswith(("oa", "oe", "uy", "uê", "uâ", "oă")):
+        return None
+    return unicodedata.normalize("NFC", onset + rime.replace("*", tone))
+
+
+class PseudoVerse:
+    """Makes lines of six or eight syllables that are spelt as Vietnamese is, without meaning."""
+
+    def __init__(self) -> None:
+        pairs = [(rime, tone) for rime in OPEN_RIMES for tone in TONES]
+        pairs += [(rime, tone) for rime in STOPPED_RIMES for tone in ("\u0301", "\u0323")]
+        every = (_spell(onset, rime, tone) for onset in ONSETS for rime, tone in pairs)
+        self.syllables = tuple(sorted({text for text in every if text}))
+
+    def sample(self, rng: np.random.Generator) -> str:
+        """One verse, NFC, first letter a capital, often with a comma or a full stop at its end."""
+        count = 6 if rng.random() < 0.5 else 8
+        words = [self.syllables[int(i)] for i in rng.integers(len(self.syllables), size=count)]
+        if rng.random() < 0.15:
+            words[count // 2 - 1] += ","
+        text = " ".join(words)
+        return text[0].upper() + text[1:] + str(rng.choice(["", ",", "."], p=[0.3, 0.4, 0.3]))
+
+
+class PoemVerses:
+    """Verses of a poem file, drawn one by one."""
+
+    def __init__(self, verses: list[str]) -> None:
+        self.verses = tuple(verses)
+
+    def sample(self, rng: np.random.Generator) -> str:
+        """One verse, NFC."""
+        return self.verses[int(rng.integers(len(self.verses)))]
+
+
+def read_poems(path: Path) -> PoemVerses:
+    """Verses of a CSV's `content` column, split at line ends (real ones or `<newline>`), NFC.
+
+    Marks that no face is sure to have are exchanged for near ones; verses with other signs, or longer than a line
+    can be, are left out. Raises NetchuError for a missing file or column, or when no verse is left.
+    """
+    csv.field_size_limit(sys.maxsize)
+    verses: list[str] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = csv.DictReader(stream)
+            if COLUMN not in (rows.fieldnames or ()):
+                raise NetchuError(f"{path}: no column {COLUMN!r}; it has {', '.join(rows.fieldnames or ()) or 'none'}")
+            for row in rows:
+                verses += re.split(r"<\s*newline\s*>|<\s*\n\s*>|\n", row[COLUMN] or "")
+    except OSError as error:
+        raise NetchuError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise NetchuError(f"{path}: not a CSV in UTF-8 ({error})") from error
+    verses = [" ".join(unicodedata.normalize("NFC", verse).translate(_EXCHANGED).split()) for verse in verses]
+    usable = [verse for verse in verses if 2 <= len(verse) <= LONGEST and set(verse) <= _KNOWN]
+    if not usable:
+        raise NetchuError(f"{path}: no verse in column {COLUMN!r} that can be written")
+    return PoemVerses(usable)

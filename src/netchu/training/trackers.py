@@ -1,0 +1,183 @@
+"""Experiment trackers behind one face, each through accelerate: what a run logs also goes to every one of them.
+
+Nothing here needs a network: Weights & Biases and Comet write to the run's folder unless their keys are set, MLflow to
+`mlflow.db` beside the runs. A tracker that fails is dropped with a warning: the training goes on, and its
+JSONL log is whole. Accelerate, and torch with it, is imported where a tracker starts, since who only reads logs need
+not wait for them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from netchu.core.errors import NetchuError
+
+if TYPE_CHECKING:
+    from accelerate.tracking import GeneralTracker
+
+PROJECT = "netchu"
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedRun:
+    """What a tracker is told of a run; `step` is where a resumed one goes on, else None."""
+
+    name: str
+    folder: Path
+    config: Mapping[str, Any]
+    step: int | None
+
+
+def start_tensorboard(run: TrackedRun) -> GeneralTracker:
+    """Event files in `tensorboard/` of the run; later steps of an interrupted run are hidden."""
+    from accelerate.tracking import TensorBoardTracker
+
+    return TensorBoardTracker("", logging_dir=run.folder / "tensorboard", purge_step=run.step)
+
+
+def start_wandb(run: TrackedRun) -> GeneralTracker:
+    """Weights & Biases; offline, into `wandb/` of the run, unless WANDB_MODE or WANDB_API_KEY is set."""
+    from accelerate.tracking import WandBTracker
+
+    run.folder.mkdir(parents=True, exist_ok=True)
+    mode = None if {"WANDB_MODE", "WANDB_API_KEY"} & set(os.environ) else "offline"
+    return WandBTracker(PROJECT, name=run.name, dir=str(run.folder), mode=mode)
+
+
+def start_comet(run: TrackedRun) -> GeneralTracker:
+    """Comet; offline, into `comet/` of the run, unless COMET_API_KEY is set."""
+    import comet_ml
+    from accelerate.tracking import CometMLTracker
+
+    folder = run.folder / "comet"
+    folder.mkdir(parents=True, exist_ok=True)
+    about = comet_ml.ExperimentConfig(name=run.name, offline_directory=str(folder))
+    return CometMLTracker(PROJECT, online="COMET_API_KEY" in os.environ, experiment_config=about)
+
+
+def start_mlflow(run: TrackedRun) -> GeneralTracker:
+    """MLflow; into `mlflow.db` beside the runs unless MLFLOW_TRACKING_URI is set."""
+    import mlflow
+    from accelerate.tracking import MLflowTracker
+
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        mlflow.set_tracking_uri(f"sqlite:///{(run.folder.parent / 'mlflow.db').resolve().as_posix()}")
+    artefacts = (run.folder.parent / "mlflow").resolve()
+    artefacts.mkdir(parents=True, exist_ok=True)
+    return MLflowTracker(experiment_name=PROJECT, run_name=run.name, logging_dir=artefacts.as_uri())
+
+
+class Trackers:
+    """The trackers of one run. Every method does nothing when there are none."""
+
+    def __init__(self, names: str, run: TrackedRun) -> None:
+        """`names` by comma; `none`; or empty: TensorBoard where it is installed.
+
+        Raises NetchuError for an unknown name or a package that is missing.
+        """
+        self.active: dict[str, GeneralTracker] = {}
+        for name in parse_names(names):
+            from accelerate import PartialState
+
+            PartialState()  # accelerate's trackers ask it which process they are on
+            tracker = TRACKERS[name][0](run)
+            self.active[name] = tracker
+            self._try(name, tracker.start)
+        if run.step is None:
+            self._each(lambda name, tracker: tracker.store_init_configuration(dict(run.config)))
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Numbers of a record at its `step`; nested ones get names like `by_source/kalapa/cer`."""
+        numbers = dict(_flatten(record))
+        step = numbers.pop("step", None)
+        self._each(lambda name, tracker: tracker.log(numbers, step=None if step is None else int(step)))
+
+    def log_picture(self, path: Path, step: int) -> None:
+        """A picture file, under its stem."""
+
+        def send(name: str, tracker: GeneralTracker) -> None:
+            if name in ("tensorboard", "wandb"):
+                pixels = np.asarray(Image.open(path).convert("RGB"))[None]
+                options = {"dataformats": "NHWC"} if name == "tensorboard" else {}
+                tracker.log_images({path.stem: pixels}, step=step, **options)
+            elif name == "comet":
+                tracker.writer.log_image(str(path), name=path.stem, step=step)
+            # MLflow gets pictures with the other files when the run ends
+
+        self._each(send)
+
+    def finish(self, files: Sequence[Path]) -> None:
+        """Hand over the files that exist as artefacts, and close; may be called again."""
+
+        def close(name: str, tracker: GeneralTracker) -> None:
+            for path in files:
+                if path.is_file() and name == "mlflow":
+                    tracker.log_artifact(str(path))
+                elif path.is_file() and name == "comet":
+                    tracker.writer.log_asset(str(path))
+                elif path.is_file() and name == "wandb":
+                    tracker.run.save(str(path), base_path=str(path.parent), policy="now")
+            tracker.finish()
+
+        self._each(close)
+        self.active.clear()
+
+    def _each(self, action: Callable[[str, GeneralTracker], None]) -> None:
+        for name, tracker in list(self.active.items()):
+            self._try(name, partial(action, name, tracker))
+
+    def _try(self, name: str, action: Callable[[], Any]) -> None:
+        """Run an action of a tracker; drop the tracker when it fails, whatever the reason: it is not ours to lose."""
+        try:
+            action()
+        except Exception as error:
+            self.active.pop(name, None)
+            warnings.warn(f"tracker {name} failed and is left out: {error}", stacklevel=2)
+
+
+def parse_names(names: str) -> list[str]:
+    """Trackers by name; raises NetchuError for an unknown one, with the closest, or a package that is missing."""
+    if names == "none":
+        return []
+    if not names:
+        return ["tensorboard"] if importlib.util.find_spec("tensorboard") else []
+    chosen = [name.strip() for name in names.split(",")]
+    for name in chosen:
+        if name not in TRACKERS:
+            close = difflib.get_close_matches(name, TRACKERS, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(TRACKERS)}, none"
+            raise NetchuError(f"trackers={names}: no tracker {name!r}; {hint}")
+        package = TRACKERS[name][1]
+        if importlib.util.find_spec(package) is None:
+            raise NetchuError(f"trackers={names}: {name} needs a package: pip install {package}")
+    return chosen
+
+
+def _flatten(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:
+    """Names and values of the numbers in a record, nested ones too."""
+    numbers: list[tuple[str, float]] = []
+    for key, value in record.items():
+        if isinstance(value, Mapping):
+            numbers += _flatten(value, f"{prefix}{key}/")
+        elif isinstance(value, (int, float)):
+            numbers.append((f"{prefix}{key}", value))
+    return numbers
+
+
+TRACKERS: dict[str, tuple[Callable[[TrackedRun], GeneralTracker], str]] = {  # how it starts, the package it needs
+    "tensorboard": (start_tensorboard, "tensorboard"),
+    "wandb": (start_wandb, "wandb"),
+    "comet": (start_comet, "comet_ml"),
+    "mlflow": (start_mlflow, "mlflow"),
+}
