@@ -8,7 +8,7 @@ DEMO_STYLE := --height 32 --style kalapa --effects clean \
 export PYTHONWARNINGS = ignore
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test lint types layers bench clean
 
 .venv/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -30,7 +30,7 @@ demo: .venv/.installed
 
 # Two test processes of one thread each: more threads would only wait for one another. Each begins with half of the files,
 # so that what a file prepares is mostly prepared once, and takes from the other when it is done.
-test: lint types
+test: lint types layers
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: .venv/.installed
@@ -39,6 +39,9 @@ lint: .venv/.installed
 
 types: .venv/.installed
 	$(BIN)/mypy src
+
+layers: .venv/.installed
+	$(BIN)/lint-imports
 
 # Rates of this machine beside those of a published trainer; installs it into a folder of its own.
 bench: .venv/.installed

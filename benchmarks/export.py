@@ -27,8 +27,8 @@ from tqdm import tqdm
 from netchu.core.charset import Charset
 from netchu.core.config import load_config
 from netchu.core.errors import NetchuError, run_main
+from netchu.core.image_files import find_images
 from netchu.core.preprocess import Image, read_image
-from netchu.data.label_files import find_images
 from netchu.export.onnx_file import write_onnx
 from netchu.export.quantise import SCHEMES
 from netchu.model.bundle import Bundle, load_bundle

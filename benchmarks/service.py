@@ -1,6 +1,6 @@
 """The service under twice the load that it can bear: python benchmarks/service.py --ensemble FILE [--images DIR].
 
-Starts `python -m netchu.serve` on this machine, finds its capacity with a few patient clients, then sends requests at
+Starts `netchu serve` on this machine, finds its capacity with a few patient clients, then sends requests at
 twice that rate for a minute whether answers come or not, with a hot swap to another version in the middle. Prints how
 many were answered, turned away with 503, or lost; the latency of the answered; the memory of the service.
 """
@@ -162,7 +162,7 @@ def main() -> None:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as data:
-        command = [sys.executable, "-m", "netchu.serve", "--port", str(port), "--data", data]
+        command = [sys.executable, "-m", "netchu", "serve", "--port", str(port), "--data", data]
         command += ["--threads", str(args.threads)]
         register_two(Path(data), read_recipe(args.ensemble) if args.ensemble else plain_recipe(args.bundles))
         service = subprocess.Popen(command)

@@ -1,4 +1,4 @@
-"""Synthetic addresses as text, and their places: `python synthetic_data/gentext_address.py --count 300000 --out FILE`."""
+"""Synthetic addresses as text: `python synthetic_data/gentext_address.py --count 300000 --out FILE`."""
 
 from netchu.core.errors import run_main
 from netchu.synthesis.address_texts import main

@@ -65,6 +65,7 @@ def test_the_commands_run_in_order(stages: dict[str, Any], checkout: Path) -> No
         for command in [stage["cmd"]] if isinstance(stage["cmd"], str) else stage["cmd"]:
             extra = [word for script, words in SHRUNK.items() if script in command for word in words]
             shell = re.sub(r"\bpython\b", sys.executable, " ".join([command, *extra]))
+            shell = re.sub(r"^netchu\b", f"{sys.executable} -m netchu", shell)
             done = subprocess.run(shell, shell=True, cwd=checkout, capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"{name}: {command}\n{done.stderr[-2000:]}"
         for path in paths(stage["outs"]):

@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 
 from netchu.model.bundle import save_bundle
 from tests.conftest import ROOT
-from tests.test_export import CHARSET, sharp_bundle
+from tests.export.test_export import CHARSET, sharp_bundle
 
 NOTEBOOKS = ROOT / "notebooks"
 

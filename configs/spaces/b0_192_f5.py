@@ -1,6 +1,6 @@
 """What is worth searching for the small family: rates, regularisation and the neck.
 
-python -m netchu.experiments.tune -C b0_192_f5 --fold 0 --trials 20
+netchu tune -C b0_192_f5 --fold 0 --trials 20
 """
 
 from typing import TYPE_CHECKING, Any

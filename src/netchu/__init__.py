@@ -1,0 +1,3 @@
+"""netchu reads handwritten Vietnamese address lines."""
+
+__version__ = "0.2.0"

@@ -1,6 +1,6 @@
 """Command line of the language model: train it on texts and labels, measure it, turn it into ARPA and back.
 
-python -m netchu.commands.language train --texts made/addresses.txt --labels data/train_folds.csv --fold 0 --out data/lm_f0.nlm
+netchu language train --texts made/addresses.txt --labels data/train_folds.csv --fold 0 --out data/lm_f0.nlm
 """
 
 import argparse
@@ -8,7 +8,7 @@ import gzip
 from pathlib import Path
 
 from netchu.core.config import ALL_DATA_FOLD
-from netchu.core.errors import NetchuError, run_main
+from netchu.core.errors import NetchuError
 from netchu.data.manifest import read_manifest, split
 from netchu.language.arpa import read_arpa, write_arpa
 from netchu.language.ngram import load_ngram, save_ngram
@@ -59,7 +59,7 @@ def train(args: argparse.Namespace) -> None:
 
 def main() -> None:
     """Read the arguments and run the sub-command."""
-    parser = argparse.ArgumentParser(prog="python -m netchu.commands.language", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("train", help="texts and labels -> model")
     command.add_argument("--texts", type=Path, nargs="*", default=[], metavar="FILE", help="one text a line, or .gz")
@@ -89,7 +89,3 @@ def main() -> None:
         print(f"{args.out}: written")
     else:
         print(f"{load_ngram(args.model).bits_a_character(read_lines(args.texts)):.3f} bits a character")
-
-
-if __name__ == "__main__":
-    run_main(main)

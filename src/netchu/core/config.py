@@ -18,6 +18,7 @@ from typing import Any
 
 from netchu.core.errors import NetchuError
 
+ROOT = Path(__file__).resolve().parents[3]  # the repository, where the package is installed in place
 ALL_DATA_FOLD = 5  # this fold trains on every line, so it has no held-out figure
 
 

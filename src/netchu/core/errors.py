@@ -5,14 +5,21 @@ Everything that a person can put right (a missing folder, a misspelt key, a trun
 `run_main`, which prints that line without a traceback and exits with status 2. A bug still shows its traceback.
 """
 
+import difflib
 import os
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 
 class NetchuError(Exception):
     """A mistake that the user can put right; its text is one line that says where and how."""
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` for the known word that is nearest to a mistyped one; empty when none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def run_main(main: Callable[[], int | None]) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import NoneType
 
 from netchu.core.errors import NetchuError
-from netchu.data.label_files import read_text, source_name
+from netchu.core.tables import read_text
+from netchu.data.label_files import source_name
 from netchu.data.manifest import Line
 
 DETAILS = "details.jsonl"

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
-from netchu.data.label_files import ImageFinder, natural_key, read_cells, read_json, read_text, source_name
+from netchu.core.image_files import natural_key
+from netchu.core.tables import read_cells, read_text
+from netchu.data.label_files import ImageFinder, read_json, source_name
 from netchu.data.manifest import Line
 
 IAM_FIELDS = 9  # line id, state, grey level, components, x, y, w, h, words

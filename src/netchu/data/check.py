@@ -1,4 +1,4 @@
-"""Look a data set over: python -m netchu.data.check DATA [--bundles FILE ...] [--fix cleaned.csv].
+"""Look a data set over: netchu check DATA [--bundles FILE ...] [--fix cleaned.csv].
 
 DATA is a manifest, or a data set in any layout that prepare_ext_data.py reads. Prints a summary and writes an HTML
 report with the images. The exit status is 0 when nothing is wrong, 1 when something is, 2 when DATA cannot be read.
@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from netchu.core.config import Config, load_config
-from netchu.core.errors import NetchuError, run_main
+from netchu.core.errors import NetchuError
 from netchu.core.preprocess import Geometry, read_image
 from netchu.data.check_report import write_page
 from netchu.data.cleaning import clean
@@ -73,7 +73,6 @@ def summarise(lines: Sequence[Line], findings: Sequence[Finding]) -> str:
 def main() -> int:
     """Check, report, clean when asked; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m netchu.data.check",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -118,7 +117,3 @@ def main() -> int:
         for line, reason in dropped:
             print(f"  {line.path}: {reason}")
     return int(has_errors(findings, strict=args.strict))
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netchu.core.charset import normalise, required_steps
+from netchu.core.image_files import IMAGE_SUFFIXES
 from netchu.core.metrics import distance
 from netchu.core.preprocess import Geometry
 from netchu.data.image_facts import MISSING, Look, available_steps
-from netchu.data.label_files import IMAGE_SUFFIXES
 from netchu.data.manifest import Line, find_leaks
 from netchu.data.near_duplicates import find_twins
 

@@ -11,37 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
+from netchu.core.image_files import IMAGE_SUFFIXES
+from netchu.core.tables import read_text
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 SPLIT_NAMES = frozenset({"train", "training", "data", "images", "test", "val", "lines"})
 LARGEST_CELL = 1 << 30  # characters; the csv module stops at 131,072 unless told
-
-
-def find_images(folder: Path) -> list[Path]:
-    """Every image file below a folder, in natural order of their paths; raises NetchuError when there is none."""
-    if not folder.is_dir():
-        raise NetchuError(f"{folder}: no such folder; give the folder that holds the images")
-    found = [p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
-    if not found:
-        raise NetchuError(f"{folder}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    return sorted(found, key=lambda p: natural_key(p.relative_to(folder).as_posix()))
-
-
-def natural_key(text: str) -> list[tuple[bool, int, str]]:
-    """Sort key in which 2/10.jpg comes after 2/9.jpg."""
-    parts: list[tuple[bool, int, str]] = []
-    digits = ""
-    for character in text + "\0":
-        if character.isdecimal():
-            digits += character
-            continue
-        if digits:
-            parts.append((False, int(digits), ""))
-            digits = ""
-        parts.append((True, 0, character))
-    return parts
 
 
 class ImageFinder:
@@ -82,7 +57,7 @@ class ImageFinder:
         return self._give(best[0], wanted)
 
     def _give(self, path: Path, wanted: Path) -> Path:
-        """The path, unless another name has led to it; a repeated name is a matter for `netchu.check`."""
+        """The path, unless another name has led to it; a repeated name is a matter for `netchu check`."""
         before = self._given.setdefault(path, wanted)
         if before != wanted:
             raise NetchuError(f"{path}: is all there is for {before} and for {wanted}; add the image that is missing")
@@ -108,49 +83,12 @@ def source_name(path: Path) -> str:
     return folder.name
 
 
-def read_text(path: Path) -> str:
-    """A UTF-8 file; raises NetchuError when it is missing or not UTF-8."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise NetchuError(f"{path}: no such file") from None
-    except UnicodeDecodeError:
-        raise NetchuError(f"{path}: is not UTF-8; save it again as UTF-8") from None
-    except OSError as error:
-        raise NetchuError(f"{path}: cannot be read ({error.strerror})") from error
-
-
 def read_json(path: Path) -> Any:
     """Value of a JSON file; raises NetchuError naming the row that is not JSON."""
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise NetchuError(f"{path}:{error.lineno}: is not JSON ({error.msg}); correct this row") from None
-
-
-def read_cells(path: Path, columns: int = 2) -> list[list[str]]:
-    """Rows of a UTF-8 file of tab-separated columns, blank lines skipped, outer spaces of cells taken off.
-
-    Raises NetchuError naming the row that has fewer than `columns` columns or an empty first one.
-    """
-    rows = []
-    for number, text in enumerate(read_text(path).splitlines(), 1):
-        if not text.strip():
-            continue
-        row = text.split("\t")
-        if len(row) < columns or not row[0].strip():
-            raise NetchuError(
-                f"{path}:{number}: expected {columns} columns separated by a tab, found {text[:60]!r}; correct this row"
-            )
-        rows.append([cell.strip() for cell in row])
-    if not rows:
-        raise NetchuError(f"{path}: holds no rows; expected image, tab, text")
-    return rows
-
-
-def read_table(path: Path, columns: int = 2) -> list[list[str]]:
-    """`read_cells` with the second column, the label, made NFC."""
-    return [[row[0], normalise(row[1]), *row[2:]] for row in read_cells(path, columns)]
 
 
 def read_csv_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:

@@ -48,7 +48,7 @@ def read_manifest(path: Path) -> list[Line]:
     """Lines of a manifest. `source` and `aug` may be missing, as in the competition's own files.
 
     Raises NetchuError naming the file and the row for a missing file or column, a row of another length, or a bad
-    fold. Whether the images are there and the labels not empty is seen when they are used (and by `netchu.check`).
+    fold. Whether the images are there and the labels not empty is seen when they are used (and by `netchu check`).
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:

@@ -6,7 +6,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from netchu.core.errors import NetchuError
-from netchu.data.label_files import IMAGE_SUFFIXES, ImageFinder, find_images, read_json, source_name
+from netchu.core.image_files import IMAGE_SUFFIXES, find_images
+from netchu.data.label_files import ImageFinder, read_json, source_name
 from netchu.data.manifest import Line
 
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # Label Studio puts it before the names of uploaded files

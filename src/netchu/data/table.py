@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
-from netchu.data.label_files import IMAGE_SUFFIXES, ImageFinder, csv_header, read_cells, read_csv_rows, source_name
+from netchu.core.image_files import IMAGE_SUFFIXES
+from netchu.core.tables import read_cells
+from netchu.data.label_files import ImageFinder, csv_header, read_csv_rows, source_name
 from netchu.data.lmdb_file import STORE
 from netchu.data.manifest import Line
 from netchu.data.store import read_lmdb

@@ -1,4 +1,4 @@
-"""Registered models: python -m netchu.experiments.registry add|list|show|promote, over `models/registry.json`.
+"""Registered models: netchu registry add|list|show|promote, over `models/registry.json`.
 
 An entry is known by the hash of its weights and holds a copy of the bundle, the hash of the manifest it was trained on,
 its config and metrics, and its parent: the entry whose weights it started from. One entry may be promoted. The file is
@@ -17,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from netchu.core.errors import NetchuError, run_main
+from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.data.label_files import read_json
 from netchu.model.bundle import hash_file, read_bundle
@@ -82,7 +82,7 @@ class Registry:
         if len(matching) > 1:
             raise NetchuError(f"{self.path}: {key} may be {' or '.join(e.id for e in matching[:3])}; give more digits")
         if not matching:
-            raise NetchuError(f"{self.path}: no entry {key!r}; see python -m netchu.experiments.registry list")
+            raise NetchuError(f"{self.path}: no entry {key!r}; see netchu registry list")
         return matching[0]
 
     def bundle(self, entry: Entry) -> Path:
@@ -189,7 +189,6 @@ def describe_entries(entries: list[Entry]) -> str:
 def main() -> None:
     """Run one command on the registry."""
     parser = argparse.ArgumentParser(
-        prog="python -m netchu.experiments.registry",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -223,7 +222,3 @@ def main() -> None:
     else:
         entry = registry.find(args.entry)
         print(registry.bundle(entry) if args.path else json.dumps(asdict(entry), ensure_ascii=False, indent=2))
-
-
-if __name__ == "__main__":
-    run_main(main)

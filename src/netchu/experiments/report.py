@@ -1,4 +1,4 @@
-"""One HTML page about one run or several: `python -m netchu.experiments.report outputs/b0_192_f0 [...] --out report.html`.
+"""One HTML page about one run or several: `netchu report outputs/b0_192_f0 [...] --out report.html`.
 
 Everything is inside the file: curves, figures, the worst lines with their images, confusions of characters and marks,
 error by length and by writer. It reads what a run leaves behind (`report.json`, `log.jsonl`, `valid.csv`) and writers
@@ -16,7 +16,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from netchu.core.errors import NetchuError, run_main
+from netchu.core.errors import NetchuError
 from netchu.core.html import chart, line_picture, write_html
 from netchu.core.metrics import Scores, score_by_source
 from netchu.data.manifest import read_manifest
@@ -192,16 +192,10 @@ def _curves(runs: Sequence[RunRecord]) -> str:
 
 def main() -> None:
     """Read the command line and write the page."""
-    parser = argparse.ArgumentParser(
-        prog="python -m netchu.experiments.report", description=__doc__.splitlines()[0] if __doc__ else ""
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, such as outputs/b0_192_f0")
     parser.add_argument("--out", type=Path, help="the page; default: report.html in the first run's folder")
     arguments = parser.parse_args()
     out = arguments.out or arguments.runs[0] / "report.html"
     write_report(out, [read_run(folder) for folder in arguments.runs])
     print(f"{out}: written")
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -1,4 +1,4 @@
-"""Every run in a folder, the best first: python -m netchu.experiments.runs [outputs] [--sort cer] [--json].
+"""Every run in a folder, the best first: netchu runs [outputs] [--sort cer] [--json].
 
 A run is a folder with `report.json`, or with a log that holds a validation. Beside its best held-out figures stand the
 fields of its config in which the runs differ.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netchu.core.errors import NetchuError, run_main
+from netchu.core.errors import NetchuError
 from netchu.training.run_folder import read_log
 
 LOWER_IS_BETTER = frozenset({"cer", "wer", "training_seconds"})
@@ -94,7 +94,6 @@ def describe_runs(runs: Sequence[PastRun]) -> str:
 def main() -> None:
     """Print the runs of a folder."""
     parser = argparse.ArgumentParser(
-        prog="python -m netchu.experiments.runs",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -108,7 +107,3 @@ def main() -> None:
         print(json.dumps(entries, ensure_ascii=False, indent=2))
     else:
         print(describe_runs(runs))
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -1,8 +1,8 @@
 """Short trials of a config on this machine, before a training of hours.
 
-`python -m netchu.experiments.trial auto -C b0_192_f5` measures which batch size, number format, memory format and number of data
+`netchu trial auto -C b0_192_f5` measures which batch size, number format, memory format and number of data
 workers are fastest here and prints the `--set` words for them, with the rates behind each choice.
-`python -m netchu.experiments.trial lr -C b0_192_f5` raises the learning rate from batch to batch until the loss grows, and names
+`netchu trial lr -C b0_192_f5` raises the learning rate from batch to batch until the loss grows, and names
 the rate where it fell fastest (Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017).
 """
 
@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from netchu.core.config import Config, load_config
-from netchu.core.errors import NetchuError, run_main
+from netchu.core.errors import NetchuError
 from netchu.model.losses import CtcObjective
 from netchu.model.precision import autocast, choose_precision
 from netchu.model.recogniser import build_model
@@ -173,9 +173,7 @@ def steepest(course: Sequence[tuple[float, float]]) -> float:
 
 def main() -> None:
     """Read the command line, run a trial, print what it says."""
-    parser = argparse.ArgumentParser(
-        prog="python -m netchu.experiments.trial", description=(__doc__ or "").splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", choices=["auto", "lr"])
     parser.add_argument("-C", "--config", required=True, metavar="NAME", help="a file of configs/, without .py")
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="key=value", help="config fields")
@@ -193,7 +191,3 @@ def main() -> None:
     for rate, loss in course[:: max(1, len(course) // 15)]:
         print(f"  lr {rate:.1e}: loss {loss:.3f}")
     print(f"--set lr={steepest(course):.1e}  (where the loss fell fastest; it grows beyond {course[-1][0]:.1e})")
-
-
-if __name__ == "__main__":
-    run_main(main)

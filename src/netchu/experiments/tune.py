@@ -1,4 +1,4 @@
-"""Search config fields: python -m netchu.experiments.tune -C NAME --fold 0 --space configs/spaces/NAME.py --trials N.
+"""Search config fields: netchu tune -C NAME --fold 0 --space configs/spaces/NAME.py --trials N.
 
 The study lies in outputs/tune/NAME/ and goes on where it stopped when the command is given again; more workers join it
 by the same command, or at once by --workers.
@@ -15,7 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from netchu.core.config import load_config
-from netchu.core.errors import NetchuError, run_main
+from netchu.core.errors import NetchuError
 from netchu.core.interruption import Interruption
 from netchu.experiments.tune_report import write_results
 from netchu.experiments.tuning import OBJECTIVES, PRUNERS, Plan, SharedStudy, load_space, training_objective
@@ -24,7 +24,6 @@ from netchu.experiments.tuning import OBJECTIVES, PRUNERS, Plan, SharedStudy, lo
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m netchu.experiments.tune",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -83,7 +82,8 @@ def run_workers(count: int, shared: SharedStudy, threads: int) -> None:
     command = [
         sys.executable,
         "-m",
-        "netchu.experiments.tune",
+        "netchu",
+        "tune",
         *sys.argv[1:],
         "--workers",
         "1",
@@ -113,7 +113,3 @@ def run_workers(count: int, shared: SharedStudy, threads: int) -> None:
         if worker.returncode > 1 or (died and shared.unfinished()):
             last = (said.splitlines() or [f"ended with status {worker.returncode} without a word"])[-1]
             raise NetchuError(f"{log}: {last.removeprefix('error: ')}")
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -1,6 +1,6 @@
 """A bundle as an ONNX file: images (batch, 1, H, width) -> log_probs (batch, steps, classes), batch and width free.
 
-The exporter is chosen by neck, as measured with torch 2.15 and onnxruntime 1.31 (`tests/test_export.py` walks NECKS):
+The exporter is chosen by neck, as measured with torch 2.15 and onnxruntime 1.31 (a test walks NECKS):
 the tracing exporter takes half a second and is exact for `none`, `bigru` and `bilstm`, but writes the traced width into
 the reshapes of attention; the graph exporter is exact for every neck and takes a hundred times as long.
 """

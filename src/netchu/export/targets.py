@@ -1,4 +1,4 @@
-"""Export a bundle and prove the result: python -m netchu.export BUNDLE --to onnx|int8|torchscript|executorch.
+"""Export a bundle and prove the result: netchu export BUNDLE --to onnx|int8|torchscript|executorch.
 
 Every export is compared with its bundle on drawn lines of three widths, and with --manifest, or --images and --labels,
 on real lines by CER. What does not read like its bundle is not written.
@@ -128,7 +128,7 @@ def _apart(lines: Sequence[Line], count: int) -> list[Line]:
 
 def main() -> None:
     """Read the arguments, choose lines, export."""
-    parser = argparse.ArgumentParser(prog="python -m netchu.export", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("bundle", type=Path, metavar="BUNDLE.safetensors")
     parser.add_argument("--to", choices=TARGETS, required=True)
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: the bundle's name with another suffix")

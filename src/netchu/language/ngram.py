@@ -146,8 +146,6 @@ def load_ngram(path: Path) -> NGram:
             levels.append(Level(keys, log_probs, backoffs))
         return NGram(about["characters"], levels, about["folds"])
     except FileNotFoundError:
-        raise NetchuError(
-            f"{path}: no such language model; train one: python -m netchu.commands.language train"
-        ) from None
+        raise NetchuError(f"{path}: no such language model; train one: netchu language train") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error, AttributeError) as error:
         raise NetchuError(f"{path}: is damaged or no language model ({error}); train it again") from error

@@ -1,7 +1,7 @@
 """Bundles made of other bundles: an int8 twin of half the size, and the average of several fine-tunes (a soup).
 
 Source of the average: Wortsman et al. 2022, "Model soups" (arXiv:2203.05482). It needs fine-tunes of one pretrained
-bundle; whether it reads better than its parts is for `python -m netchu.selection oof` to say.
+bundle; whether it reads better than its parts is for `netchu oof` to say.
 """
 
 from collections.abc import Sequence

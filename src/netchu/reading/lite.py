@@ -1,6 +1,6 @@
 """netchu-lite: reads lines with an exported ONNX model on onnxruntime, numpy and OpenCV; PyTorch is never imported.
 
-`python -m netchu.reading.lite MODEL.onnx IMAGE... [--out answers.csv]`, after `pip install netchu[lite]`. The charset and the
+`netchu-lite MODEL.onnx IMAGE... [--out answers.csv]`, after `pip install netchu[lite]`. The charset and the
 numbers of preprocessing come from the model's own metadata, the code for both is what training used.
 """
 
@@ -39,7 +39,7 @@ class LiteRecogniser:
         except ImportError as error:
             raise NetchuError("onnxruntime is not installed; pip install 'netchu[lite]'") from error
         if not path.is_file():
-            raise NetchuError(f"{path}: no such model; make one with python -m netchu.export BUNDLE --to onnx")
+            raise NetchuError(f"{path}: no such model; make one with netchu export BUNDLE --to onnx")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
@@ -76,7 +76,7 @@ class LiteRecogniser:
 def _about(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     """The metadata of an exported model, checked against this version."""
     if KEY not in metadata:
-        raise NetchuError(f"{path}: is an ONNX model, but netchu did not export it; use python -m netchu.export")
+        raise NetchuError(f"{path}: is an ONNX model, but netchu did not export it; use netchu export")
     about: dict[str, Any] = json.loads(metadata[KEY])
     if about.get("format") != FORMAT:
         raise NetchuError(f"{path}: export format {about.get('format')}, this version reads {FORMAT}; export it again")
@@ -91,7 +91,7 @@ def _about(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
 
 def main() -> None:
     """Read the images; print `id,answer,confidence` as they are read, or write them to a file."""
-    parser = argparse.ArgumentParser(prog="netchu-lite", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model", type=Path, metavar="MODEL.onnx")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
     parser.add_argument("--out", type=Path, metavar="FILE.csv", help="instead of printing")

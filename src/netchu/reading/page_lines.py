@@ -1,4 +1,4 @@
-"""Cut a photographed page or form into line images: python -m netchu.reading.page_lines PAGE.jpg [--out DIR] [--draw FILE.png].
+"""Cut a photographed page or form into line images: netchu cut-page PAGE.jpg [--out DIR] [--draw FILE.png].
 
 Vertical ruled lines part columns, horizontal ones part rows; between them, and on a page without any, rows of ink are
 found by projection. `find_lines` returns the lines in reading order, for the command and for the service alike.
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netchu.core.errors import NetchuError, run_main
+from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.core.preprocess import Image, read_image
 from netchu.reading.page_photo import Mask, Page, letter_height, straighten
@@ -169,9 +169,7 @@ def _middles(wanted: NDArray[np.bool_]) -> list[int]:
 
 def main() -> None:
     """Cut a page; write the lines and, when asked for, the page with its lines drawn in."""
-    parser = argparse.ArgumentParser(
-        prog="python -m netchu.reading.page_lines", description=(__doc__ or "").splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("page", type=Path, metavar="PAGE.jpg")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: a folder beside the page, PAGE_lines")
     parser.add_argument("--draw", type=Path, metavar="FILE.png", help="the page with the lines found")
@@ -196,7 +194,3 @@ def save_picture(path: Path, picture: NDArray[np.uint8]) -> None:
     """Write a PNG atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -73,7 +73,7 @@ def read_recipe(path: Path) -> Recipe:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise NetchuError(f"{path}: no such recipe; write one: python -m netchu.selection select") from None
+        raise NetchuError(f"{path}: no such recipe; write one: netchu select") from None
     except (OSError, ValueError) as error:
         raise NetchuError(f"{path}: cannot be read as JSON ({error}); write it again") from error
     try:

@@ -16,9 +16,10 @@ from tqdm import tqdm
 from netchu.core import budget
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
+from netchu.core.image_files import find_images
 from netchu.core.preprocess import Image, read_image
+from netchu.core.tables import read_table
 from netchu.ctc.decoders import Reading
-from netchu.data.label_files import find_images, read_table
 from netchu.reading.drawing import draw_samples
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.predict import share

@@ -69,7 +69,7 @@ may be used for a purpose is for whoever uses them to clear. {language}
 
 ## Test vectors
 
-`vectors.json`: {vectors} `python -m pytest tests/test_release.py` reads them again.
+`vectors.json`: {vectors} `python -m pytest tests/release/test_release.py` reads them again.
 
 ## Intended use
 
@@ -79,7 +79,7 @@ reading handwriting; a start for fine-tuning on one's own lines (`load_weight`).
 ## Limits
 
 - Characters outside of its charset are never answered. The charset: `{charset}`
-- Lines of addresses only: no printed text, no other scripts, no whole pages (`python -m netchu.reading.page_lines` cuts those).
+- Lines of addresses only: no printed text, no other scripts, no whole pages (`netchu cut-page` cuts those).
 {written}- Places that are rare or new may be read as a near known one; a house number is only as good as its ink.
 - Its writers are those of the sources above, not a sample of all people who write Vietnamese.
 - Not for telling who wrote something, and not for decisions about people unless a person looks at the image.

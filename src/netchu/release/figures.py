@@ -1,4 +1,4 @@
-"""`python -m netchu.release.figures`: the README's two pictures of a release.
+"""`netchu figures`: the README's two pictures of a release.
 
 `readings.png`: its test vectors, made lines with what the release reads in them. `pareto.png`: every choice that the
 selection tried, error against size and against time, the best at each cost joined by a line.
@@ -10,7 +10,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netchu.core.errors import run_main
 from netchu.core.files import atomic_path
 from netchu.reading.drawing import draw_samples
 from netchu.release.folder import CHOICES, VECTORS, default_recipe
@@ -82,9 +81,7 @@ def _draw_panel(axis: "Axes", choices: Sequence[TriedChoice], cost: str) -> None
 
 def main() -> None:
     """Read the arguments and draw both pictures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m netchu.release.figures", description="The README's pictures of a release"
-    )
+    parser = argparse.ArgumentParser(description="The README's pictures of a release")
     parser.add_argument("--release", type=Path, metavar="DIR", help="released folder; by default weights/release")
     parser.add_argument("--out", type=Path, default=Path("docs"), metavar="DIR")
     args = parser.parse_args()
@@ -92,7 +89,3 @@ def main() -> None:
     draw_readings(args.out / "readings.png", folder / VECTORS)
     draw_pareto(args.out / "pareto.png", read_choices(folder / CHOICES))
     print(f"{args.out / 'readings.png'}\n{args.out / 'pareto.png'}")
-
-
-if __name__ == "__main__":
-    run_main(main)

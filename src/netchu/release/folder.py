@@ -1,4 +1,4 @@
-"""`python -m netchu.release`: an ensemble.json and everything that it opens -> `weights/release/`, ready to commit.
+"""`netchu release`: an ensemble.json and everything that it opens -> `weights/release/`, ready to commit.
 
 The figures of a selection are out of fold: measured with bundles that were trained without the fold that they read.
 What is released may be their twins, trained on every line: `--replace MEASURED.safetensors=RELEASED.safetensors`. The
@@ -153,7 +153,7 @@ def _copy(chosen: Recipe, measured: Recipe, folder: Path) -> Recipe:
 
 def main() -> None:
     """Read the arguments and release."""
-    parser = argparse.ArgumentParser(prog="python -m netchu.release", description="Everything that an ensemble opens")
+    parser = argparse.ArgumentParser(description="Everything that an ensemble opens")
     parser.add_argument("--ensemble", type=Path, default=Path("ensemble.json"), metavar="FILE.json")
     parser.add_argument("--lines", type=Path, required=True, metavar="DIR", help="made lines for the test vectors")
     parser.add_argument(

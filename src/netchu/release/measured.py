@@ -67,15 +67,14 @@ def describe_figures(measured: dict[str, Any], bundles: Sequence[ReleasedBundle]
     folds = measured.get("folds") or [bundle.measured["config"]["fold"] for bundle in bundles[:1]]
     commands = [
         *dict.fromkeys(
-            f"python -m netchu.selection oof outputs/{run}/best.safetensors --manifest data/train_folds.csv "
+            f"netchu oof outputs/{run}/best.safetensors --manifest data/train_folds.csv "
             f"--stretch {stretch:g} --out outputs/{run}/oof_{stretch:g}.npz"
             for bundle in bundles
             for fold in folds
             for run in [re.sub(r"_f\d$", f"_f{fold}", bundle.measured["config"]["name"])]
             for stretch in bundle.stretches
         ),
-        measured.get("command")
-        or "python -m netchu.selection select --oof RUN [RUN ...] --language FILE --places FILE",
+        measured.get("command") or "netchu select --oof RUN [RUN ...] --language FILE --places FILE",
     ]
     return FIGURES.format(
         lines=" ".join(said), rows="\n".join(rows), whose=_whose(bundles, len(folds)), commands="\n".join(commands)

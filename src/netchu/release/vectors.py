@@ -100,6 +100,6 @@ def load_vectors(path: Path) -> list[Vector]:
             for row in about["lines"]
         ]
     except FileNotFoundError:
-        raise NetchuError(f"{path}: no test vectors; python -m netchu.release writes them") from None
+        raise NetchuError(f"{path}: no test vectors; netchu release writes them") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NetchuError(f"{path}: is no file of test vectors ({error!r}); release again") from error

@@ -128,7 +128,7 @@ def load_oof(path: Path) -> OutOfFold:
             log_probs=outputs,
         )
     except FileNotFoundError:
-        raise NetchuError(f"{path}: no such file; write it with: python -m netchu.selection oof") from None
+        raise NetchuError(f"{path}: no such file; write it with: netchu oof") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         raise NetchuError(f"{path}: is damaged or no out-of-fold file ({error}); write it again") from error
 

@@ -104,7 +104,7 @@ def read_choices(path: Path) -> list[TriedChoice]:
                 for row in csv.DictReader(stream)
             ]
     except FileNotFoundError:
-        raise NetchuError(f"{path}: no such table; python -m netchu.selection select writes it") from None
+        raise NetchuError(f"{path}: no such table; netchu select writes it") from None
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise NetchuError(f"{path}: is no table of choices ({error!r}); select again") from error
     if not rows:

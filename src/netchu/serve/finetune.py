@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from netchu.core.charset import Charset
 from netchu.core.config import from_dict
-from netchu.core.errors import NetchuError, run_main
+from netchu.core.errors import NetchuError
 from netchu.core.interruption import StoppedError
 from netchu.data.label_files import read_json
 from netchu.data.manifest import read_manifest
@@ -152,7 +152,3 @@ def main() -> int | None:
             return STOPPED
         raise
     return None
-
-
-if __name__ == "__main__":
-    run_main(main)

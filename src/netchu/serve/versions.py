@@ -1,7 +1,7 @@
 """Model versions: immutable copies of recipes, and the ensembles that are served from them.
 
 A version is named by a number and known by the hash of what it reads with, so the same recipe is never registered
-twice. The folder is a `netchu.experiments.registry` too: every bundle of any version is an entry of it, once by its weights.
+twice. The folder is a registry too: every bundle of any version is an entry of it, once by its weights.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Draws a contact sheet, real lines (if given) beside made ones: `python -m netchu.synthesis.preview --out sheet.png`."""
+"""A contact sheet of made lines, beside real ones if given: `netchu preview --out sheet.png`."""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from netchu.core.errors import NetchuError, run_main
+from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import packaged_gazetteer
@@ -75,7 +75,3 @@ def main() -> None:
     with atomic_path(arguments.out.with_suffix(".png")) as temporary:
         cv2.imwrite(str(temporary), make_sheet(columns, arguments.width))
     print(arguments.out.with_suffix(".png"))
-
-
-if __name__ == "__main__":
-    run_main(main)

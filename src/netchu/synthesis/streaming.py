@@ -30,7 +30,7 @@ class GeneratedLines:
     def make(self, number: int) -> tuple[np.ndarray, str]:
         """Line `number`: image uint8 (H, W), text."""
         recipe = self.recipes[number % len(self.recipes)]
-        image, text, _ = _maker(recipe)(number // len(self.recipes))
+        image, text, _ = _maker(recipe)(number // len(self.recipes))  # type: ignore[arg-type]
         return image, text
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from netchu.reading.page_lines import PageLine, find_lines, reading_order
 from netchu.reading.page_photo import find_angle, find_ink, find_sheet, straighten
-from tests.forms import KINDS, Form, make_form
+from tests.support.forms import KINDS, Form, make_form
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
@@ -95,7 +95,8 @@ def test_the_command_writes_the_lines_or_says_why_not(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "netchu.reading.page_lines",
+        "netchu",
+        "cut-page",
         str(tmp_path / "page.jpg"),
         "--draw",
         str(tmp_path / "drawn.png"),

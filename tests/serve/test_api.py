@@ -24,7 +24,7 @@ from netchu.serve.request_guard import Gate
 from netchu.serve.service import Service, Settings
 from netchu.serve.uploads import Limits
 from netchu.serve.versions import plain_recipe
-from tests.test_uploads import FILES
+from tests.serve.test_uploads import FILES
 
 TOKEN = "a token of many letters"
 HOST = "http://127.0.0.1:8000"

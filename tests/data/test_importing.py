@@ -14,7 +14,7 @@ from netchu.reading.ensemble import Ensemble
 from netchu.reading.submission import read_folder, write_submission
 from netchu.training.engine import fit
 from tests.conftest import ROOT, TEXTS, TINY
-from tests.samples import MAKERS, Sample
+from tests.support.samples import MAKERS, Sample
 from tests.test_journey import run
 
 

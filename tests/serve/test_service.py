@@ -35,7 +35,7 @@ from netchu.model.bundle import read_bundle, read_stored, write_bundle
 from netchu.reading.line_reader import Settings
 from netchu.reading.page_lines import find_lines
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
-from netchu.serve.__main__ import build, parse
+from netchu.serve.command import build, parse
 from netchu.serve.corrections import Corrections
 from netchu.serve.decision import keep_threshold
 from netchu.serve.finetune import keep_fold, lock_file, run_job
@@ -54,12 +54,12 @@ from netchu.serve.uploads import RefusalError, encode_png
 from netchu.serve.versions import Versions, digest_of
 from netchu.training.run_folder import write_json
 from tests.conftest import TEXTS
-from tests.forms import make_form
+from tests.support.forms import make_form
 
 KILLS = int(os.environ.get("NETCHU_KILLS", "2"))  # of a retraining; each costs a start of Python
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["netchu.serve.api", "netchu.serve.request_guard", "netchu.serve.service", "tests.test_serve"]
+    ["netchu.serve.api", "netchu.serve.request_guard", "netchu.serve.service", "tests.serve.test_service"]
 )
 EPOCHS, RATE = 8, 3e-3
 BUNDLE = "a bundle"  # in arguments, stands for one
@@ -539,7 +539,7 @@ def test_mistakes_are_one_line(
     arguments: list[str], said: str, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("netchu.serve.__main__.RELEASE", tmp_path / "release.json")
+    monkeypatch.setattr("netchu.serve.command.RELEASE", tmp_path / "release.json")
     arguments = [str(tiny_bundle) if word == BUNDLE else word for word in arguments]
     monkeypatch.delenv("NETCHU_TOKEN", raising=False)
     with pytest.raises(NetchuError, match=said):

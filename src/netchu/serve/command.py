@@ -1,4 +1,4 @@
-"""The service's command line: python -m netchu.serve --ensemble ensemble.json --data service."""
+"""The service's command line: netchu serve --ensemble ensemble.json --data service."""
 
 import argparse
 import math
@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from netchu.core.errors import NetchuError, run_main
+from netchu.core.errors import NetchuError
 from netchu.reading.page_lines import find_lines
 from netchu.release.folder import FOLDER, RECIPE, ROOT
 
@@ -21,13 +21,13 @@ MOST_REQUESTS = 128  # open at once
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; raises NetchuError for values that no service could use."""
-    parser = argparse.ArgumentParser(prog="python -m netchu.serve", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     model = parser.add_mutually_exclusive_group()
     model.add_argument(
         "--ensemble",
         type=Path,
         metavar="FILE",
-        help="recipe, as python -m netchu.selection select writes it; not needed"
+        help="recipe, as netchu select writes it; not needed"
         f" on later starts; without it and --bundles the first start takes {RELEASE}",
     )
     model.add_argument("--bundles", type=Path, nargs="+", default=[], metavar="FILE", help="members, read greedily")
@@ -139,7 +139,3 @@ def main() -> None:
         http="h11",
         loop="asyncio",
     )
-
-
-if __name__ == "__main__":
-    run_main(main)

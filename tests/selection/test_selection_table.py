@@ -10,7 +10,7 @@ from netchu.core.errors import NetchuError
 from netchu.release.figures import draw_pareto, frontier
 from netchu.selection.search import Choice, Limits, search
 from netchu.selection.selection_table import TriedChoice, choices_path, list_choices, read_choices, write_choices
-from tests.test_selection import SETTINGS, make_lines
+from tests.selection.test_search import SETTINGS, make_lines
 
 
 def row(members: str, mb: float, ms: float, cer: float, *, fits: bool = True, chosen: bool = False) -> TriedChoice:

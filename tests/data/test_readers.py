@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from netchu.core.errors import NetchuError
+from netchu.core.image_files import find_images, natural_key
 from netchu.core.preprocess import read_image
+from netchu.core.tables import read_table
 from netchu.data.importing import parse_columns, read_sources
-from netchu.data.label_files import ImageFinder, find_images, natural_key, read_table
+from netchu.data.label_files import ImageFinder
 from netchu.data.layouts import READERS, detect_layout, find_sets
 from netchu.data.lmdb_file import read_records, write_lmdb
 from netchu.data.manifest import Line
 from netchu.data.mcocr import cut_polygon
-from tests.samples import MAKERS, annotation, make_label_studio, make_lmdb, make_mcocr, make_parquet
+from tests.support.samples import MAKERS, annotation, make_label_studio, make_lmdb, make_mcocr, make_parquet
 
 MADE = {"synthetic", "answers"}
 NO_WRITERS = {"labels-json", "path-text"}

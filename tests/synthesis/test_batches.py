@@ -18,7 +18,7 @@ from netchu.synthesis.batches import LineMaker, MadeLine, Order, produce
 from netchu.synthesis.fonts import PACKAGED
 from netchu.synthesis.line_store import read_store
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)

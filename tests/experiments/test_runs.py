@@ -1,4 +1,4 @@
-"""`python -m netchu.experiments.runs` lists runs, the best first, with what sets them apart."""
+"""`netchu runs` lists runs, the best first, with what sets them apart."""
 
 import json
 import sys

@@ -13,8 +13,8 @@ from netchu.export.onnx_file import write_onnx
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.lite import KEY, LiteRecogniser
 from tests.conftest import ROOT
-from tests.test_errors import run_unread
-from tests.test_export import sharp_bundle
+from tests.core.test_errors import run_unread
+from tests.export.test_export import sharp_bundle
 
 onnx = pytest.importorskip("onnx")
 BLOCKED = """

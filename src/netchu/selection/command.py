@@ -1,4 +1,4 @@
-"""Arguments of `python -m netchu.selection`: select, compare, oof, int8, soup."""
+"""Arguments of `netchu`: select, compare, oof, int8, soup."""
 
 import argparse
 import shlex
@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from netchu.core.budget import BUDGET_MB
-from netchu.core.errors import run_main
 from netchu.model.packing import average_bundles, pack_int8
 from netchu.selection.comparison import compare
 from netchu.selection.out_of_fold import measure_oof
@@ -15,9 +14,7 @@ from netchu.selection.select_ensemble import hold
 
 def main() -> None:
     """Read the arguments and run the sub-command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m netchu.selection", description="Make members and choose among them"
-    )
+    parser = argparse.ArgumentParser(description="Make members and choose among them")
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("select", help="the best ensemble within limits -> ensemble.json")
     command.add_argument(
@@ -66,7 +63,7 @@ def main() -> None:
         hold(
             args.oof, args.out, budget_mb=args.budget_mb, time_s=args.time_s, language=args.language,
             held_out=args.held_out_language, places=args.places, parts=args.parts,
-            command=f"python -m netchu.selection {shlex.join(sys.argv[1:])}",
+            command=f"netchu {shlex.join(sys.argv[1:])}",
         )  # fmt: skip
     elif args.command == "compare":
         compare(args.oof, language=args.language, held_out=args.held_out_language, places=args.places, parts=args.parts)
@@ -78,7 +75,3 @@ def main() -> None:
     else:
         average_bundles(args.bundles, args.out, args.weights, any_start=args.any_start)
         print(f"{args.out}: average of {len(args.bundles)} bundles")
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -9,7 +9,7 @@ import pytest
 from netchu.core.config import ALL_DATA_FOLD, Config, from_dict, load_config, parse_overrides
 from netchu.core.errors import NetchuError
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 
 

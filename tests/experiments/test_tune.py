@@ -21,7 +21,7 @@ from netchu.experiments.tune_report import write_results  # noqa: E402
 from netchu.experiments.tuning import Plan, SharedStudy, fit_or_resume, load_space, training_objective  # noqa: E402
 from netchu.training.train_step import Stepper  # noqa: E402
 from tests.conftest import ROOT  # noqa: E402
-from tests.test_engine import stopping_after  # noqa: E402
+from tests.training.test_engine import stopping_after  # noqa: E402
 
 SPACE = """
 def space(trial):
@@ -240,7 +240,7 @@ def test_two_workers_by_one_command(tiny: Config, tmp_path: Path) -> None:
     fields = {**tiny.to_dict(), "epochs": 1, "neck": "none", "hidden": 16}
     (folder / "tiny_f0.py").write_text(f"from netchu.core.config import Config\ncfg = Config(**{fields!r})\n")
     (folder / "spaces" / "tiny_f0.py").write_text(SPACE)
-    command = [sys.executable, "-m", "netchu.experiments.tune", "-C", "tiny_f0", "--trials", "3", "--workers", "2"]
+    command = [sys.executable, "-m", "netchu", "tune", "-C", "tiny_f0", "--trials", "3", "--workers", "2"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "3 trials: 3 complete, 0 pruned" in done.stdout or "3 trials: 2 complete, 1 pruned" in done.stdout

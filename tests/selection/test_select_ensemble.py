@@ -1,4 +1,4 @@
-"""`python -m netchu.selection`: from runs to ensemble.json, and from there to answers; every refusal in one line."""
+"""`netchu`: from runs to ensemble.json, and from there to answers; every refusal in one line."""
 
 import json
 import subprocess
@@ -67,9 +67,7 @@ def test_from_runs_to_answers(runs: Path, lines_folder: Path, tmp_path: Path) ->
     assert recipe.language is not None and len(recipe.files) == len(recipe.bundles) + 3
     assert sum(recipe.weights) == pytest.approx(1)
     assert recipe.measured is not None and "nested" in recipe.measured
-    assert recipe.measured["folds"] == [0] and recipe.measured["command"].startswith(
-        "python -m netchu.selection select"
-    )
+    assert recipe.measured["folds"] == [0] and recipe.measured["command"].startswith("netchu select")
     tried = read_choices(tmp_path / "ensemble_choices.csv")
     assert {choice.count for choice in tried} == {1, 2} and all(choice.fits for choice in tried)
     assert [choice.count for choice in tried if choice.chosen] == [len(recipe.bundles)]

@@ -73,7 +73,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
             "sources": {"kalapa": 8},
             "folds": [0, 1],
             "seconds_a_line": 0.1234,
-            "command": f"python -m netchu.selection select --oof {folder / 'run'} --language {folder / 'lm_made.nlm'}",
+            "command": f"netchu select --oof {folder / 'run'} --language {folder / 'lm_made.nlm'}",
         },
     )
     write_recipe(folder / "ensemble.json", recipe)
@@ -97,7 +97,7 @@ def test_a_release_holds_everything_and_reads_as_measured(
     chosen: Path, lines_folder: Path, manifest: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "weights" / "release"
-    command = [sys.executable, "-m", "netchu.release", "--ensemble", chosen, "--lines", lines_folder,
+    command = [sys.executable, "-m", "netchu", "release", "--ensemble", chosen, "--lines", lines_folder,
                "--manifest", manifest, "--out", out]  # fmt: skip
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -20,7 +20,7 @@ from netchu.training.rendering import RenderAhead
 from netchu.training.resume import load_state
 from netchu.training.train_step import Stepper
 from tests.conftest import ROOT
-from tests.test_engine import stopping_after
+from tests.training.test_engine import stopping_after
 
 
 @dataclass(frozen=True, slots=True)

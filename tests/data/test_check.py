@@ -1,4 +1,4 @@
-"""`python -m netchu.data.check` finds what was planted, says it with pictures, and cleans without touching the source."""
+"""`netchu check` finds what was planted, says it with pictures, and cleans without touching the source."""
 
 import hashlib
 import re
@@ -214,7 +214,7 @@ def test_a_data_set_is_checked_in_its_own_layout_and_against_a_model(
 
 
 def test_a_path_that_is_no_data_is_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "netchu.data.check", str(tmp_path)]
+    command = [sys.executable, "-m", "netchu", "check", str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert result.returncode == 2
     assert "is in no known layout" in result.stderr and "Traceback" not in result.stderr

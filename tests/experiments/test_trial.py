@@ -55,7 +55,8 @@ def test_the_command(tiny: Config, tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "netchu.experiments.trial",
+        "netchu",
+        "trial",
         "lr",
         "-C",
         "small",

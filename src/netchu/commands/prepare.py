@@ -1,0 +1,46 @@
+"""Turn data sets into manifests: python prepare_ext_data.py PATH ... [--kalapa DIR] [--synthetic DIR ...] --out data/.
+
+Writes `train_folds.csv` (real lines in 5 writer-disjoint folds, which stay as they are once written) and
+`train_ext.csv` (the same and all made lines, which are only trained on). The layout of a bare PATH is detected.
+Lines that are cut or unpacked from a data set become image files in `images/` of the output folder.
+"""
+
+import argparse
+from pathlib import Path
+
+from netchu.core.errors import NetchuError
+from netchu.data.importing import parse_columns, read_sources, write_manifests
+from netchu.data.layouts import READERS
+from netchu.data.lmdb_file import write_lmdb
+
+
+def main() -> None:
+    """Read every path given, record the folds, refuse leaks, write both manifests."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="a data set whose layout is to be detected")
+    for name, reader in READERS.items():
+        parser.add_argument(
+            f"--{name}", type=Path, nargs="+", action="extend", default=[], metavar="PATH", help=reader.description
+        )
+    parser.add_argument(
+        "--columns", nargs="+", default=[], metavar="KEY=NAME", help="of --csv and --parquet: image=, text=, writer="
+    )
+    parser.add_argument("--out", type=Path, default=Path("data"), metavar="DIR", help="folder of the manifests")
+    parser.add_argument(
+        "--write-lmdb", type=Path, metavar="DIR", help="also write all lines as LMDB for deep-text-recognition tools"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the folds")
+    parser.add_argument(
+        "--new-folds", action="store_true", help="make new folds where train_folds.csv has some already"
+    )
+    args = parser.parse_args()
+
+    if not 0 <= args.seed < 1 << 32:
+        raise NetchuError(f"--seed {args.seed}: expected 0 to {(1 << 32) - 1}")
+    sources = [(name, path) for name in READERS for path in getattr(args, name.replace("-", "_"))]
+    sources += [("", path) for path in args.paths]
+    lines = read_sources(sources, args.out / "images", parse_columns(args.columns))
+    lines = write_manifests(lines, args.out, seed=args.seed, new_folds=args.new_folds)
+    if args.write_lmdb:
+        write_lmdb(args.write_lmdb, lines)
+        print(f"{args.write_lmdb}: {len(lines)} lines as LMDB")

@@ -1,0 +1,55 @@
+"""Train one run, or the runs of all folds: python train.py -C b0_192_f5 --fold 0 [--set key=value ...] [--resume]."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from netchu.core.config import ROOT, Config, load_config
+from netchu.core.errors import NetchuError
+from netchu.training.engine import fit
+from netchu.training.folds import fold_runs, train_folds
+
+
+def main() -> None:
+    """Read the command line, train, print the held-out figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-C", "--config", required=True, metavar="NAME", help="a file of configs/, without .py")
+    parser.add_argument("--fold", help="fold to hold out, 0 to 4; 5 trains on everything; all: 0 to 4 in turn")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="key=value", help="config fields")
+    parser.add_argument("--resume", action="store_true", help="go on from the last saved step of this run")
+    args = parser.parse_args()
+
+    def load(fold: int | None) -> Config:
+        configs = Path("configs") if Path("configs").is_dir() else ROOT / "configs"
+        return load_config(args.config, fold=fold, seed=args.seed, overrides=args.set, folder=configs)
+
+    def command(cfg: Config) -> list[str]:
+        place = ["--fold", str(cfg.fold), "--seed", str(cfg.seed)]
+        return ["-m", "netchu", "train", "-C", args.config, *place, "--set", *args.set, f"name={cfg.name}"]
+
+    if args.fold == "all":
+        print(train_folds(fold_runs(load), train, command))
+        return
+    if args.fold and not args.fold.isdigit():
+        raise NetchuError(f"--fold {args.fold}: expected 0 to 5, or all")
+    cfg = load(int(args.fold) if args.fold else None)
+    print(f"{cfg.run_dir}: {describe(train(cfg, args.resume))}")
+
+
+def train(cfg: Config, resume: bool) -> dict[str, Any]:
+    """One run; the generators are imported only when its config renders lines while training."""
+    if not cfg.synthetic_source:
+        return fit(cfg, resume=resume)
+    from netchu.synthesis.streaming import open_source
+
+    return fit(cfg, resume=resume, open_source=open_source)
+
+
+def describe(report: dict[str, Any]) -> str:
+    """The best held-out figures of a report, or why it has none."""
+    best = report["held_out"]
+    if best is None:
+        return str(report["note"])
+    cer, exact, kalapa = 100 * best["cer"], 100 * best["exact"], best["kalapa_score"]
+    return f"best held-out CER {cer:.2f} %, exact {exact:.1f} %, kalapa_score {kalapa:.4f}"
