@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,12 +19,15 @@ from netchu.core.preprocess import read_image
 from netchu.experiments.registry import Registry
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.line_reader import Settings as ReadingSettings
-from netchu.reading.recipe import read_recipe
+from netchu.reading.recipe import read_recipe, write_recipe
+from netchu.reading.submission import read_folder
 from netchu.serve.api import build_app
 from netchu.serve.request_guard import Gate
 from netchu.serve.service import Service, Settings
 from netchu.serve.uploads import Limits
 from netchu.serve.versions import plain_recipe
+from netchu.synthesis.renderer import Renderer
+from tests.conftest import ROOT
 from tests.serve.test_uploads import FILES
 
 TOKEN = "a token of many letters"
@@ -164,9 +168,9 @@ def test_the_promoted_version_serves_after_a_restart(settings: Settings, tiny_bu
     service = Service(settings)
     service.promote(service.versions.register(plain_recipe([tiny_bundle, tiny_bundle])).id)
     service.close()
-    for again in (settings, replace(settings, bundles=())):
+    for again, serves in ((replace(settings, bundles=()), 2), (settings, 1)):
         service = Service(again)
-        assert service.active == 2
+        assert service.active == serves
         service.close()
 
 
@@ -209,7 +213,7 @@ class TestRecipe:
         assert len(list(folder.glob("*.safetensors"))) == 2 and len(list(folder.glob("language-*"))) == 1
         entries = Registry(folder).entries()
         assert [e.file for e in entries] == [path.name for path in kept.bundles]
-        assert {e.note for e in entries} == {"ensemble.json"}
+        assert {e.note for e in entries} == {f"{tiny_recipe.parent.name}/ensemble.json"}
 
     def test_recipes_and_bundles_follow_one_another(
         self, service: Service, settings: Settings, tiny_bundle: Path
@@ -223,13 +227,14 @@ class TestRecipe:
         assert recognise(client, png()).json()["lines"][0]["accept"] is not None
         service.promote(2)
         service.close()
-        for again in (
-            settings,
-            replace(settings, ensemble=None),
-            replace(settings, ensemble=None, release=Path("none")),
+        for again, serves in (
+            (replace(settings, ensemble=None), 2),
+            (replace(settings, ensemble=None, release=Path("none")), 2),
+            (settings, 1),  # what is asked for is served
+            (replace(settings, ensemble=None), 1),
         ):
             other = Service(again)
-            assert other.active == 2
+            assert other.active == serves
             other.close()
 
     def test_a_changed_file_is_found_before_it_serves(
@@ -258,6 +263,79 @@ def test_the_release_serves_when_nothing_is_named(tmp_path: Path, tiny_recipe: P
     service = Service(replace(settings, release=tiny_recipe))
     assert service.describe_versions()[0]["language"] is True
     service.close()
+
+
+def test_an_empty_answer_is_safe_for_plain_paper_only_and_never_certain(tmp_path: Path, tiny_recipe: Path) -> None:
+    """Faint writing, a black picture and a negative: whatever is made of them, an empty text is no safe answer."""
+    writing = np.full((40, 200), 235, np.uint8)
+    cv2.putText(writing, "12 Hue", (20, 28), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (214,), 2)
+    dark = np.full((40, 200), 20, np.uint8)
+    paper = np.full((40, 200), 230, np.uint8)
+    service = Service(Settings(data=tmp_path / "service", ensemble=tiny_recipe))
+    try:
+        client = TestClient(gated(service), base_url=HOST)
+        lines = recognise(client, png(writing), png(255 - writing), png(dark), png(paper)).json()["lines"]
+        for line in lines[:3]:
+            assert line["text"] or not line["accept"], line
+        for line in lines:
+            assert line["text"] or line["confidence"] < 1
+        assert (lines[3]["text"], lines[3]["accept"]) == ("", True)
+    finally:
+        service.close()
+
+
+def test_a_line_that_cannot_be_read_takes_no_other_with_it(
+    client: TestClient, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of a request, in one batch with good ones."""
+    recogniser = service.batcher.recogniser
+    read = recogniser.read
+
+    def fails(images: Any) -> Any:
+        if any(image[0, 0] == 7 for image in images):
+            raise RuntimeError("seven")
+        return read(images)
+
+    monkeypatch.setattr(recogniser, "read", fails)
+    images = [np.full((40, 200), level, np.uint8) for level in (8, 7, 9)]
+    answer = recognise(client, *map(png, images))
+    assert answer.status_code == 200
+    errors = [line.get("error", "") for line in answer.json()["lines"]]
+    assert [bool(error) for error in errors] == [False, True, False]
+    assert answer.json()["lines"][1]["accept"] is False
+
+
+def test_the_service_and_infer_read_alike(tmp_path: Path, tiny_recipe: Path) -> None:
+    """Drawn lines in every font of the repository, many with capitals that the charset lacks; NETCHU_LINES: how many
+    and NETCHU_RECIPE: with which ensemble.json."""
+    count, path = int(os.environ.get("NETCHU_LINES", "100")), Path(os.environ.get("NETCHU_RECIPE", tiny_recipe))
+    recipe = read_recipe(path)
+    titled = tmp_path / "ensemble.json"
+    write_recipe(titled, replace(recipe, settings=replace(recipe.settings, convention="title")))
+    fonts = sorted((ROOT / "synthetic_data" / "fonts").glob("*.ttf"))
+    texts = ["tổ 7 ủy ban xã bình minh", "ấp ừ đông", "đắk lắk 12/4", "số 5 hẻm ổi"]
+    folder = tmp_path / "lines"
+    folder.mkdir()
+    for number in range(count):
+        renderer = Renderer([fonts[number % len(fonts)]], height=48)
+        image = renderer.render(texts[number % len(texts)], np.random.default_rng(number))
+        assert cv2.imwrite(str(folder / f"{number:04d}.png"), image)
+    expected = [answer.text for answer in read_folder(folder, Ensemble.from_recipe(read_recipe(titled)))]
+    service = Service(Settings(data=tmp_path / "service", ensemble=titled))
+    try:
+        client = TestClient(gated(service), base_url=HOST)
+        found, unknown = [], 0
+        files = [path.read_bytes() for path in sorted(folder.iterdir())]
+        for start in range(0, count, 10):
+            answer = recognise(client, *files[start : start + 10])
+            assert answer.status_code == 200
+            found += [line["text"] for line in answer.json()["lines"]]
+            unknown += sum("error" in line for line in answer.json()["lines"])
+        assert unknown == 0
+        assert found == expected
+        assert not service.versions.load(1).ensemble.charset.count_unknown(found)
+    finally:
+        service.close()
 
 
 def test_hostile_uploads_are_answered_and_reading_goes_on(client: TestClient) -> None:

@@ -118,11 +118,15 @@ def test_an_abandoned_line_is_not_read() -> None:
 
 
 def test_an_error_reaches_its_own_lines_only() -> None:
-    batcher = Batcher(Reader())
-    bad = batcher.submit([line(2, height=13)], 9)[0]
+    """Lines of one batch with it are read all the same."""
+    reader = Reader()
+    batcher = stalled(reader)
+    good, bad, other, last = batcher.submit([line(2), line(2, height=13), line(2), line(2)], 9)
+    reader.gate.set()
     with pytest.raises(RuntimeError, match="thirteen"):
         bad.result(5)
-    assert texts(batcher.submit([line(3)], 9)) == ["3"]
+    assert texts([good, other, last]) == ["2", "2", "2"]
+    assert [2, 2, 2, 2] in reader.batches
     batcher.close()
 
 

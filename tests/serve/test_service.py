@@ -35,7 +35,7 @@ from netchu.model.bundle import read_bundle, read_stored, write_bundle
 from netchu.reading.line_reader import Settings
 from netchu.reading.page_lines import find_lines
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
-from netchu.serve.command import build, parse
+from netchu.serve.command import build, listen, parse
 from netchu.serve.corrections import Corrections
 from netchu.serve.decision import keep_threshold
 from netchu.serve.finetune import keep_fold, lock_file, run_job
@@ -53,7 +53,7 @@ from netchu.serve.store import Job, Store
 from netchu.serve.uploads import RefusalError, encode_png
 from netchu.serve.versions import Versions, digest_of
 from netchu.training.run_folder import write_json
-from tests.conftest import TEXTS
+from tests.conftest import ROOT, TEXTS
 from tests.support.forms import make_form
 
 KILLS = int(os.environ.get("NETCHU_KILLS", "2"))  # of a retraining; each costs a start of Python
@@ -531,6 +531,7 @@ def test_two_services_do_not_share_a_folder(service: Running) -> None:
         (["--token-file", "missing"], "missing: cannot be read"),
         (["--bundles", "missing.safetensors"], "missing.safetensors: no such bundle"),
         (["--ensemble", "missing.json"], "missing.json: no such recipe"),
+        (["--ensemble", str(ROOT / "README.md")], "README.md: cannot be read as JSON"),
         (["--bundles", BUNDLE, "--member", "2"], "--member 2: expected a number from 1 to 1, or all"),
         ([], "release.json: no such recipe; name one with --ensemble, or bundles with --bundles"),
     ],
@@ -544,6 +545,14 @@ def test_mistakes_are_one_line(
     monkeypatch.delenv("NETCHU_TOKEN", raising=False)
     with pytest.raises(NetchuError, match=said):
         build(parse([*arguments, "--data", "service"]))
+    assert not (tmp_path / "service").exists(), "checked first, made after"
+
+
+def test_a_taken_port_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(NetchuError, match="Address already in use"):
+        listen("127.0.0.1", taken.getsockname()[1])
+    with pytest.raises(NetchuError, match="--host no.such.host.invalid"):
+        listen("no.such.host.invalid", 0)
 
 
 def test_a_short_token_and_a_foreign_database_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,9 @@ from netchu.release.folder import default_recipe
 def main() -> None:
     """Check the size, read every image, write the submission, print scores when labels are given."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="line images, nested folders too")
+    parser.add_argument(
+        "--images", type=Path, required=True, metavar="DIR", help="line images, nested; or one file"
+    )
     members = parser.add_mutually_exclusive_group()
     members.add_argument("--bundles", type=Path, nargs="+", metavar="FILE", help="members of equal weight")
     members.add_argument("--ensemble", type=Path, metavar="FILE.json", help="of netchu select; default: released")
@@ -59,6 +61,7 @@ def main() -> None:
     if unknown:
         print(f"warning: {args.labels} holds characters that the bundles never learnt: {describe_counts(unknown)}")
 
+    folder = args.images.parent if args.images.is_file() else args.images
     began = time.perf_counter()
     answers = read_folder(args.images, ensemble, strict=args.strict, rank=rank, ranks=ranks)
     if rank:
@@ -75,7 +78,7 @@ def main() -> None:
     if labels:
         print(score([a.text for a in answers if a.id in labels], [labels[a.id] for a in answers if a.id in labels]))
     if args.samples:
-        print(f"{args.samples}: {draw_answers(args.samples, args.images, answers, labels)} lines with what was read")
+        print(f"{args.samples}: {draw_answers(args.samples, folder, answers, labels)} lines with what was read")
     unread = [a for a in answers if a.problem]
     if unread:
         print(f"warning: {len(unread)} images could not be read, their answer is empty; the first: {unread[0].problem}")

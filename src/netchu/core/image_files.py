@@ -8,7 +8,10 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Every image file below a folder, in natural order of their paths; raises NetchuError when there is none."""
+    """Every image file below a folder, in natural order of their paths, or the one file that is named instead of a
+    folder; raises NetchuError when there is none."""
+    if folder.is_file():
+        return [folder]
     if not folder.is_dir():
         raise NetchuError(f"{folder}: no such folder; give the folder that holds the images")
     found = [p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]

@@ -4,7 +4,7 @@ Candidates that a convention writes alike are one answer, whose probability is t
 divide what the network is sure of, it is sure of the place all the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,9 +50,19 @@ class Answers:
             return np.asarray(highest + np.log(shares))
 
 
-def answers(texts: Sequence[str], convention: str) -> Answers:
-    """The answers that candidates stand for; `convention`: a key of CONVENTIONS."""
+def answers(texts: Sequence[str], convention: str, known: Collection[str] | None = None) -> Answers:
+    """The answers that candidates stand for; `convention`: a key of CONVENTIONS.
+
+    `known`: the characters that an answer may hold. A letter that the convention turns into one outside of them keeps
+    its own case: some charsets hold a letter in one case only.
+    """
     write = CONVENTIONS[convention]
     numbers: dict[str, int] = {}
-    groups = [numbers.setdefault(write(text), len(numbers)) for text in texts]
+    groups = [numbers.setdefault(_within(write(text), known), len(numbers)) for text in texts]
     return Answers(list(numbers), np.array(groups, np.intp))
+
+
+def _within(written: str, known: Collection[str] | None) -> str:
+    if known is None:
+        return written
+    return "".join(c if c in known else c.swapcase() for c in written)

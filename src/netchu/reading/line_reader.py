@@ -124,7 +124,7 @@ class LineReader:
             width=settings.width,
             best=settings.best,
         )
-        return decide(candidates, weights, settings)
+        return decide(candidates, weights, settings, self.charset.characters)
 
 
 def build_scorer(language: NGram | None, charset: Charset, settings: Settings) -> LanguageScorer | None:
@@ -148,9 +148,9 @@ def scores(candidates: Candidates, weights: Floats, settings: Settings) -> Float
     return np.where(found | supported, total, -np.inf)
 
 
-def decide(candidates: Candidates, weights: Floats, settings: Settings) -> Reading:
-    """The reading that the settings choose among the candidates."""
-    found = answers(candidates.texts, settings.convention)
+def decide(candidates: Candidates, weights: Floats, settings: Settings, known: str | None = None) -> Reading:
+    """The reading that the settings choose among the candidates; `known`: the characters that it may hold."""
+    found = answers(candidates.texts, settings.convention, known)
     total = scores(candidates, weights, settings)
     sums = found.sums(total)
     order = [i for i in np.argsort(-sums, kind="stable").tolist() if np.isfinite(sums[i])]

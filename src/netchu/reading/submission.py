@@ -73,13 +73,14 @@ def open_ensemble(
 def read_folder(
     folder: Path, ensemble: Ensemble, *, strict: bool = False, rank: int = 0, ranks: int = 1
 ) -> list[Answer]:
-    """Answers for every image below `folder`, in natural order of their ids.
+    """Answers for every image below `folder`, in natural order of their ids; of the image alone where it is one.
 
     Each of `ranks` processes reads every ranks-th chunk and gets all answers. The next chunk's images are opened while
     this one's are read. An unreadable image gets an empty text, or with `strict` raises NetchuError. Raises NetchuError
     for a missing or empty folder.
     """
     paths = find_images(folder)
+    folder = folder.parent if folder.is_file() else folder
     size = max(1, min(CHUNK, -(-len(paths) // ranks)))
     chunks = [paths[start : start + size] for start in range(0, len(paths), size)][rank::ranks]
     answers: list[Answer] = []

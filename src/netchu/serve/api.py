@@ -5,7 +5,9 @@ Requests bring images as multipart files. Every error is {"error": "one sentence
 
 import asyncio
 import base64
+import logging
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -74,7 +76,7 @@ def build_app(service: Service, *, cut_page: CutPage | None = None) -> FastAPI:
                 raise RefusalError(422, "no line of writing was found on the page; send its lines one by one")
         waiting = service.batcher.submit(images, service.settings.timeout)
         try:
-            answers = await asyncio.gather(*map(asyncio.wrap_future, waiting))
+            answers = await asyncio.gather(*map(_settled, waiting))
         except OverloadError:
             for future in waiting:  # the request is lost, so its other lines need not be read
                 future.cancel()
@@ -178,7 +180,21 @@ def _name(upload: UploadFile) -> str:
     return "".join(c for c in upload.filename or "image" if c.isprintable())[-60:] or "image"
 
 
-def _line(answer: Answer, image: Image) -> dict[str, Any]:
+async def _settled(waiting: "Future[Answer]") -> Answer | None:
+    """A line's answer; None when reading it failed, which is logged and is nobody else's matter."""
+    try:
+        return await asyncio.wrap_future(waiting)
+    except OverloadError:
+        raise
+    except Exception as error:
+        logging.getLogger("netchu").exception("a line could not be read", exc_info=error)
+        return None
+
+
+def _line(answer: Answer | None, image: Image) -> dict[str, Any]:
+    if answer is None:
+        failed = {"text": "", "confidence": 0.0, "accept": False, "characters": [], "alternatives": []}
+        return failed | {"error": "this line could not be read; the service's log says why", "size": _size(image)}
     reading = answer.reading
     return {
         "text": reading.text,
@@ -188,8 +204,12 @@ def _line(answer: Answer, image: Image) -> dict[str, Any]:
         "alternatives": [asdict(guess) for guess in reading.lines],
         "version": answer.version,
         "seconds": round(answer.seconds, 4),
-        "size": [image.shape[1], image.shape[0]],
+        "size": _size(image),
     }
+
+
+def _size(image: Image) -> list[int]:
+    return [image.shape[1], image.shape[0]]
 
 
 def _data_url(image: Image) -> str:

@@ -152,13 +152,16 @@ class Batcher:
                 self._read(due)
 
     def _read(self, batch: list[Waiting]) -> None:
-        """One call of the recogniser; its errors reach those who wait for these lines and nobody else."""
+        """One call of the recogniser; a line that breaks it is found by reading the lines one by one."""
         recogniser, began = self.recogniser, time.monotonic()
         try:
             readings = recogniser.read([line.image for line in batch])
         except Exception as error:
+            if len(batch) == 1:
+                batch[0].future.set_exception(error)
+                return
             for line in batch:
-                line.future.set_exception(error)
+                self._read([line])
             return
         now = time.monotonic()
         self._seconds_per_line += 0.1 * ((now - began) / len(batch) - self._seconds_per_line)

@@ -3,9 +3,10 @@
 import argparse
 import math
 import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -13,10 +14,14 @@ from netchu.core.errors import NetchuError
 from netchu.reading.page_lines import find_lines
 from netchu.release.folder import FOLDER, RECIPE, ROOT
 
+if TYPE_CHECKING:
+    from netchu.serve.service import Service
+
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 TOKEN = "NETCHU_TOKEN"  # environment variable
 RELEASE = ROOT / FOLDER / RECIPE
 MOST_REQUESTS = 128  # open at once
+BACKLOG = 2048  # connections that the system holds until they are accepted
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -27,8 +32,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--ensemble",
         type=Path,
         metavar="FILE",
-        help="recipe, as netchu select writes it; not needed"
-        f" on later starts; without it and --bundles the first start takes {RELEASE}",
+        help="recipe, as netchu select writes it; serves from now on, whatever served before. Without it and --bundles:"
+        f" the version that served last, at the first start {RELEASE}",
     )
     model.add_argument("--bundles", type=Path, nargs="+", default=[], metavar="FILE", help="members, read greedily")
     parser.add_argument("--data", type=Path, default=Path("service"), metavar="DIR", help="samples, jobs, versions")
@@ -83,18 +88,16 @@ def read_token(host: str, token_file: Path | None) -> str:
     return token
 
 
-def build(args: argparse.Namespace) -> Any:
-    """The ASGI application of a command line."""
+def open_service(args: argparse.Namespace) -> "Service":
+    """The service of a command line, ready to read."""
     try:
-        from netchu.serve.api import build_app
-        from netchu.serve.request_guard import Gate
         from netchu.serve.service import Service, Settings
     except ModuleNotFoundError as error:
         raise NetchuError(f"{error.name} is not installed; run pip install 'netchu[serve]'") from error
     token = read_token(args.host, args.token_file)
     if args.threads:
         torch.set_num_threads(args.threads)
-    service = Service(
+    return Service(
         Settings(
             data=args.data,
             ensemble=args.ensemble,
@@ -110,9 +113,17 @@ def build(args: argparse.Namespace) -> Any:
             token=token,
         )
     )
+
+
+def build(args: argparse.Namespace, service: "Service | None" = None) -> Any:
+    """The ASGI application of a command line, over a service that is open or is opened here."""
+    service = service or open_service(args)
+    from netchu.serve.api import build_app
+    from netchu.serve.request_guard import Gate
+
     return Gate(
         build_app(service, cut_page=lambda photo: [line.image for line in find_lines(photo)]),
-        token=token,
+        token=service.settings.token,
         loopback=args.host in LOOPBACK_HOSTS,
         request_bytes=service.settings.limits.request_bytes,
         most=MOST_REQUESTS,
@@ -124,18 +135,34 @@ def build(args: argparse.Namespace) -> Any:
 def main() -> None:
     """Serve until a signal comes; then answer what is open and stop a running job with its state saved."""
     args = parse()
-    app = build(args)
-    import uvicorn
+    with listen(args.host, args.port) as listening:  # before anything is made or loaded
+        service = open_service(args)
+        app = build(args, service)
+        import uvicorn
 
-    print(f"netchu serves on http://{args.host}:{args.port} from {args.data}", flush=True)
-    uvicorn.run(
-        app,
-        host=args.host,
-        port=args.port,
-        log_level="warning",
-        timeout_keep_alive=10,
-        timeout_graceful_shutdown=30,
-        server_header=False,
-        http="h11",
-        loop="asyncio",
-    )
+        version = service.store.version(service.active)
+        assert version is not None
+        host, port = args.host, listening.getsockname()[1]
+        print(
+            f"netchu serves version {version.id} ({version.note}) on http://{host}:{port} from {args.data}", flush=True
+        )
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            timeout_keep_alive=10,
+            timeout_graceful_shutdown=30,
+            server_header=False,
+            http="h11",
+            loop="asyncio",
+        )
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises NetchuError when the port is taken or the address is not this machine's."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no host name"
+        raise NetchuError(f"--host {host} --port {port}: {reason}; stop what uses it or choose another") from error

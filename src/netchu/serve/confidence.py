@@ -14,13 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netchu.core.charset import BLANK, Charset, normalise
+from netchu.core.errors import NetchuError
 from netchu.core.metrics import align as align_texts
+from netchu.core.preprocess import Image
 from netchu.ctc.alignment import best_path
 from netchu.ctc.decoders import LogProbs, Reading
 
 MOST = 3  # alternatives of a character
 MOST_LINES = 4  # alternatives of a line
 LEAST = 0.01  # probability under which an alternative is not shown
+MOST_EMPTY = 0.99  # confidence of an empty reading
+FLAT = 8  # grey levels that the grain of plain paper has at most, either way
+WHITE = 128  # grey level that paper has at least
 
 Span = tuple[int, int, int]  # (class, first time step, end)
 
@@ -54,16 +59,21 @@ class DetailedReading:
     accept: bool | None = None
 
 
-def detail(reading: Reading, log_probs: LogProbs, charset: Charset, *, accept: float | None = None) -> DetailedReading:
+def detail(
+    reading: Reading, log_probs: LogProbs, charset: Charset, *, accept: float | None = None, flat: bool = False
+) -> DetailedReading:
     """A reading in detail, from the log_probs (T, C) of the member that is asked for other characters.
 
     Other lines are the reading's own alternatives where it has some. A text that the time steps cannot hold has no
-    characters. `accept`: from which confidence on a reading is safe (None: not known).
+    characters. `accept`: from which confidence on a reading is safe (None: not known). `flat`: the picture is plain
+    paper (`is_flat`), the only one whose empty reading is safe.
     """
     text = normalise(reading.text)
+    if not text:
+        return _empty(reading, log_probs, flat=flat, knows=accept is not None)
     try:
         spans = best_path_spans(log_probs, charset, text) or align(log_probs, charset.encode(text))
-    except ValueError:
+    except (ValueError, NetchuError):  # too few time steps, or a character that the charset lacks
         spans = []
     characters = [_character(np.exp(log_probs), span, charset) for span in spans]
     if len(characters) == len(reading.characters) == len(text):
@@ -74,6 +84,21 @@ def detail(reading: Reading, log_probs: LogProbs, charset: Charset, *, accept: f
     lines = lines or other_lines(characters, reading.confidence)
     safe = None if accept is None else reading.confidence >= accept
     return DetailedReading(text, reading.confidence, characters, lines, safe)
+
+
+def _empty(reading: Reading, log_probs: LogProbs, *, flat: bool, knows: bool) -> DetailedReading:
+    """An empty reading: as sure as the member's time steps say that nothing stands there, whatever rule left it empty,
+    and never certain."""
+    silent = float(np.exp(log_probs[:, BLANK].sum())) if len(log_probs) else 0.0
+    others = [Guess(other, round(value, 4)) for other, value in reading.alternatives[:MOST_LINES] if value >= LEAST]
+    return DetailedReading("", min(silent, MOST_EMPTY), [], others, flat if knows else None)
+
+
+def is_flat(image: Image) -> bool:
+    """Whether a grey picture (h, w) is plain paper: hardly any pixel differs from its median by more than `FLAT`."""
+    counts = np.bincount(image.ravel(), minlength=256).cumsum()
+    darkest, paper, lightest = np.searchsorted(counts, np.array((0.0005, 0.5, 0.9995)) * counts[-1])
+    return bool(paper >= WHITE and paper - darkest <= FLAT and lightest - paper <= FLAT)
 
 
 def votes(text: str, others: Sequence[tuple[str, float]]) -> list[Counter[str]]:

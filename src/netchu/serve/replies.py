@@ -29,7 +29,7 @@ def add_page(app: FastAPI) -> None:
     def handler(content: bytes, media_type: str) -> Callable[[Request], Response]:
         return lambda request: Response(content, media_type=media_type, headers={"cache-control": "no-cache"})
 
-    for file in (files("netchu.serve") / "page").iterdir():
+    for file in (files("netchu.serve") / "web").iterdir():
         path = "/" if file.name == "index.html" else f"/{file.name}"
         app.add_route(path, handler(file.read_bytes(), TYPES[Path(file.name).suffix]))
 

@@ -13,7 +13,8 @@ from typing import IO, Any
 
 from netchu.core.errors import NetchuError
 from netchu.core.metrics import accuracy_by_character, score
-from netchu.reading.recipe import read_recipe
+from netchu.reading.ensemble import Ensemble
+from netchu.reading.recipe import Recipe, read_recipe
 from netchu.serve.batching import Batcher
 from netchu.serve.corrections import Corrections
 from netchu.serve.finetune import lock_file
@@ -24,6 +25,7 @@ from netchu.serve.telemetry import Telemetry
 from netchu.serve.uploads import Limits, RefusalError
 from netchu.serve.versions import Versions, describe_parts, plain_recipe
 
+DATABASE = "service.sqlite"
 RECENT = 500  # corrections that the statistics look at
 HARDEST = 8  # characters
 LEAST_SEEN = 3  # times that a character must have occurred to count among the hardest
@@ -31,7 +33,8 @@ LEAST_SEEN = 3  # times that a character must have occurred to count among the h
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What the command line decides. `release`: the recipe to serve when none is named and none has served yet."""
+    """What the command line decides. `ensemble` or `bundles` serve from the start on, whatever served before; `release`:
+    the recipe to serve when none is named and none has served yet."""
 
     data: Path
     ensemble: Path | None = None
@@ -54,6 +57,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         """Open the data folder; raises NetchuError when it is in use, broken, or no model is known."""
         self.settings = settings
+        named = self._named()  # before anything is made
         try:
             settings.data.mkdir(parents=True, exist_ok=True)
             self._lock_stream: IO[str] = (settings.data / "lock").open("w")
@@ -63,12 +67,11 @@ class Service:
             ) from error
         if not lock_file(self._lock_stream):
             raise NetchuError(f"{settings.data}: another service uses this folder; stop it or choose another --data")
-        self.store = Store(settings.data / "service.sqlite")
+        self.store = Store(settings.data / DATABASE)
         self.corrections = Corrections(settings.data / "samples", self.store)
         self.corrections.recover()
         self.versions = Versions(settings.data / "versions", self.store)
-        first = self._first_version()
-        choose_members(self.versions.recipe(first), settings.member)
+        first = self._first_version(named)
         self.batcher = Batcher(
             self.versions.load(first),
             batch_size=settings.batch_size,
@@ -82,24 +85,37 @@ class Service:
             queue=lambda: len(self.batcher), version=lambda: self.active, job=lambda: self.jobs.running
         )
 
-    def _first_version(self) -> int:
-        """The version to serve at the start: what the command line names when it is new, else the one that served
-        last, else the release."""
-        settings, active = self.settings, self.store.active_version()
-        path = settings.ensemble
-        if path is None and not settings.bundles:
-            if active is not None:
-                return active
-            path = settings.release
+    def _named(self) -> tuple[Recipe, str] | None:
+        """The recipe to serve and its name, opened and found sound; None: the one that served last.
+
+        Raises NetchuError for one that cannot be served.
+        """
+        settings = self.settings
+        if settings.ensemble is None and settings.bundles:
+            recipe, name = plain_recipe(settings.bundles), ", ".join(path.name for path in settings.bundles)
+        elif settings.ensemble is None and (settings.data / DATABASE).is_file():
+            return None
+        else:
+            path = settings.ensemble or settings.release
             if path is None or not path.is_file():
                 raise NetchuError(f"{path}: no such recipe; name one with --ensemble, or bundles with --bundles")
-        recipe = read_recipe(path) if path else plain_recipe(settings.bundles)
-        known = {version.id for version in self.store.versions()}
-        version = self.versions.register(recipe, note=", ".join(p.name for p in ([path] if path else settings.bundles)))
-        if version.id not in known or active is None:
+            recipe, name = read_recipe(path), f"{path.absolute().parent.name}/{path.name}"
+        Ensemble.from_recipe(recipe)
+        choose_members(recipe, settings.member)
+        return recipe, name
+
+    def _first_version(self, named: tuple[Recipe, str] | None) -> int:
+        """The version to serve at the start, which serves from now on."""
+        active = self.store.active_version()
+        if named is None:
+            if active is None:
+                raise NetchuError(f"{self.settings.data}: no version has served from here; name one with --ensemble")
+            choose_members(self.versions.recipe(active), self.settings.member)
+            return active
+        version = self.versions.register(named[0], note=named[1])
+        if version.id != active:
             self.versions.note_promotion(version.id)
-            return version.id
-        return active
+        return version.id
 
     @property
     def active(self) -> int:

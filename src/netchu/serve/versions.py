@@ -19,7 +19,7 @@ from netchu.model.bundle import hash_file
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.line_reader import Settings
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
-from netchu.serve.confidence import DetailedReading, detail
+from netchu.serve.confidence import DetailedReading, detail, is_flat
 from netchu.serve.corrections import sync_folder
 from netchu.serve.store import Promotion, Store, Version
 
@@ -38,8 +38,14 @@ class ServedEnsemble:
         ensemble = self.ensemble
         timed = ensemble.read(images, keep_outputs=True)
         return [
-            detail(line.reading, line.outputs[self.heaviest], ensemble.charset, accept=ensemble.accept)
-            for line in timed
+            detail(
+                line.reading,
+                line.outputs[self.heaviest],
+                ensemble.charset,
+                accept=ensemble.accept,
+                flat=not line.reading.text and is_flat(image),
+            )
+            for image, line in zip(images, timed, strict=True)
         ]
 
     def input_width(self, image: Image) -> int:
