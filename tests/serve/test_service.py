@@ -551,7 +551,7 @@ def test_mistakes_are_one_line(
 def test_a_taken_port_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(NetchuError, match="Address already in use"):
         listen("127.0.0.1", taken.getsockname()[1])
-    with pytest.raises(NetchuError, match="--host no.such.host.invalid"):
+    with pytest.raises(NetchuError, match=r"--host no\.such\.host\.invalid"):
         listen("no.such.host.invalid", 0)
 
 

@@ -26,9 +26,7 @@ from netchu.release.folder import default_recipe
 def main() -> None:
     """Check the size, read every image, write the submission, print scores when labels are given."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--images", type=Path, required=True, metavar="DIR", help="line images, nested; or one file"
-    )
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="line images, nested; or one file")
     members = parser.add_mutually_exclusive_group()
     members.add_argument("--bundles", type=Path, nargs="+", metavar="FILE", help="members of equal weight")
     members.add_argument("--ensemble", type=Path, metavar="FILE.json", help="of netchu select; default: released")

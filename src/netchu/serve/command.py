@@ -142,10 +142,8 @@ def main() -> None:
 
         version = service.store.version(service.active)
         assert version is not None
-        host, port = args.host, listening.getsockname()[1]
-        print(
-            f"netchu serves version {version.id} ({version.note}) on http://{host}:{port} from {args.data}", flush=True
-        )
+        where = f"http://{args.host}:{listening.getsockname()[1]} from {args.data}"
+        print(f"netchu serves version {version.id} ({version.note}) on {where}", flush=True)
         config = uvicorn.Config(
             app,
             log_level="warning",

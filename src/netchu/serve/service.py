@@ -33,8 +33,8 @@ LEAST_SEEN = 3  # times that a character must have occurred to count among the h
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What the command line decides. `ensemble` or `bundles` serve from the start on, whatever served before; `release`:
-    the recipe to serve when none is named and none has served yet."""
+    """What the command line decides. `ensemble` or `bundles` serve from the start on, whatever served before;
+    `release`: the recipe to serve when none is named and none has served yet."""
 
     data: Path
     ensemble: Path | None = None
