@@ -17,7 +17,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 import cv2
 import numpy as np
 
-from netchu.synthesis.address_lines import AddressRecipe
+from netchu.synthesis.address_lines import AddressLines
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import packaged_gazetteer
 from netchu.synthesis.batches import Order, produce
@@ -40,7 +40,7 @@ def resident() -> float:
 
 def make_files(lines: int, jobs: int) -> float:
     """Lines a second at 64 px, files and start of the processes included."""
-    recipe = AddressRecipe(tuple(map(str, find_fonts())), writers=1000, height=64, effects="full", seed=0)
+    recipe = AddressLines(tuple(map(str, find_fonts())), writers=1000, height=64, effects="full", seed=0)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         produce(recipe, Order(Path(folder) / "lines", lines, jobs))

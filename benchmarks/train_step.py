@@ -46,7 +46,7 @@ Step = Callable[[], float]  # runs one measurement, returns lines a second
 
 
 def render_images(count: int, pad: int) -> list[np.ndarray]:
-    """Rendered lines of exactly HEIGHT x (WIDTH - 2 pad) pixels."""
+    """Synthetic lines of exactly HEIGHT x (WIDTH - 2 pad) pixels."""
     renderer = Renderer(find_fonts(PACKAGED)[:4], height=HEIGHT)
     size = (WIDTH - 2 * pad, HEIGHT)
     return [cv2.resize(renderer.render(TEXT, np.random.default_rng(i)), size) for i in range(count)]

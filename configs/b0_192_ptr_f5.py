@@ -1,4 +1,4 @@
-"""Pretraining of the small family on real and made lines, half of each; b0_192_f5 can start from it.
+"""Pretraining of the small family on real and synthetic lines, half of each; b0_192_f5 can start from it.
 
 python train.py -C b0_192_ptr_f5
 python train.py -C b0_192_f5 --set load_weight=outputs/b0_192_ptr_f5/best.safetensors lr=5e-4

@@ -1,4 +1,4 @@
-"""Pretraining of the b1 member on real and made lines, from ImageNet weights: 160 px high, BiGRU of 384.
+"""Pretraining of the b1 member on real and synthetic lines, from ImageNet weights: 160 px high, BiGRU of 384.
 
 For a GPU; start it without the hub by --set pretrained=false. python train.py -C b1_384_ptr_f5
 """

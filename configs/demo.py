@@ -1,4 +1,4 @@
-"""The quick demo: the first three stages of b0 at 32 px, on rendered lines only; some four minutes on two cores.
+"""The quick demo: the first three stages of b0 at 32 px, on synthetic lines only; some four minutes on two cores.
 
 make demo
 """

@@ -49,7 +49,7 @@ def lines_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def manifest(lines_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`train_folds.csv` over the rendered lines."""
+    """`train_folds.csv` over the synthetic lines."""
     path = tmp_path_factory.mktemp("manifest") / "train_folds.csv"
     write_manifest(path, assign_folds(read_labels_tsv(lines_folder), seed=0))
     return path
@@ -57,13 +57,13 @@ def manifest(lines_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture
 def tiny(manifest: Path, tmp_path: Path) -> Config:
-    """A run of seconds on the rendered lines."""
+    """A run of seconds on the synthetic lines."""
     return replace(TINY, manifest=str(manifest), output_dir=str(tmp_path / "outputs"))
 
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Path:
-    """A bundle that has begun to read the rendered lines and still has much to learn; fold 0 is held out."""
+    """A bundle that has begun to read the synthetic lines and still has much to learn; fold 0 is held out."""
     from netchu.training.engine import fit
 
     cfg = replace(
@@ -76,7 +76,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Pat
 
 @pytest.fixture(scope="session")
 def tiny_recipe(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
-    """An `ensemble.json`: the tiny bundle and its int8 twin, beam search, a language model, places, a threshold."""
+    """An `ensemble.json`: the tiny bundle and its int8 copy, beam search, a language model, places, a threshold."""
     from netchu.language.ngram import save_ngram
     from netchu.language.smoothing import train_ngram
     from netchu.model.packing import pack_int8
@@ -84,12 +84,12 @@ def tiny_recipe(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> 
     from netchu.reading.recipe import Recipe, write_recipe
 
     folder = tmp_path_factory.mktemp("recipe")
-    twin, language, places, path = (folder / name for name in ("twin.safetensors", "a.nlm", "a.tsv", "ensemble.json"))
-    pack_int8(tiny_bundle, twin)
+    int8_copy, language, places, path = (folder / name for name in ("b.safetensors", "a.nlm", "a.tsv", "ensemble.json"))
+    pack_int8(tiny_bundle, int8_copy)
     save_ngram(language, train_ngram(TEXTS * 3, order=4))
     places.write_text("Hà Nội\tĐống Đa\tThổ Quan\n", encoding="utf-8")
     settings = Settings(decoder="beam", width=8, language_weight=0.1)
-    write_recipe(path, Recipe((tiny_bundle, twin), (0.4, 0.6), settings, language, places, accept=0.5))
+    write_recipe(path, Recipe((tiny_bundle, int8_copy), (0.4, 0.6), settings, language, places, accept=0.5))
     return path
 
 

@@ -15,7 +15,7 @@ from netchu.experiments.registry import Registry
 from tests.conftest import ROOT
 from tests.test_readme import SHRUNK, checkout  # noqa: F401
 
-STAGES = ["made", "prepare", "pretrain", "finetune", "language", "select", "infer"]
+STAGES = ["synthetic", "prepare", "pretrain", "finetune", "language", "select", "infer"]
 
 
 def resolve(value: Any, variables: dict[str, Any]) -> Any:

@@ -24,13 +24,13 @@ def run(script: str, *arguments: object) -> Result:
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
-def assert_refused(result: Result, *says: str) -> None:
+def assert_refused(result: Result, *message: str) -> None:
     """Exit status 2 and one line that says it, no traceback."""
     assert result.returncode == 2, result.stderr
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert "Traceback" not in result.stderr
-    for text in says:
+    for text in message:
         assert text in errors[0]
 
 
@@ -76,9 +76,9 @@ def test_from_folder_to_scored_submission(lines_folder: Path, tmp_path: Path) ->
 
 
 def test_two_members_and_the_budget_table(bundle: Path, images: Path, tmp_path: Path) -> None:
-    twin = tmp_path / "b.safetensors"
-    shutil.copy(bundle, twin)
-    result = run("infer.py", "--images", images, "--bundles", bundle, twin, "--out", tmp_path / "s.csv")
+    second = tmp_path / "b.safetensors"
+    shutil.copy(bundle, second)
+    result = run("infer.py", "--images", images, "--bundles", bundle, second, "--out", tmp_path / "s.csv")
     assert result.returncode == 0, result.stderr
     assert "total of 2 files" in result.stdout
 
@@ -163,14 +163,14 @@ def test_bad_bundles_name_the_file_and_the_remedy(bundle: Path, images: Path, tm
 
 def test_label_file_with_a_wrong_line(bundle: Path, images: Path, tmp_path: Path) -> None:
     labels, out = tmp_path / "labels.tsv", tmp_path / "s.csv"
-    for content, says in (
+    for content, message in (
         ("0/0.jpg\tHà Nội\n0/1.jpg Huế\n", "labels.tsv:2: expected 2 columns"),
         ("0/99.jpg\tHà Nội\n", "names 0/99.jpg, which is not in"),
         ("0/0.jpg\ta\n0/0.jpg\tb\n", "names 0/0.jpg twice"),
     ):
         labels.write_text(content, encoding="utf-8")
         result = run("infer.py", "--images", images, "--bundles", bundle, "--out", out, "--labels", labels)
-        assert_refused(result, says)
+        assert_refused(result, message)
     assert not out.exists()
     labels.write_text("0/0.jpg\tHue\u0302\u0301\n", encoding="utf-8")
     assert read_labels(labels, images) == {"0/0.jpg": "Huế"}

@@ -22,7 +22,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "read": {
         "infer": Verb("read a folder of lines into a submission file", "netchu.commands.infer"),
         "cut-page": Verb("cut a photographed page into line images", "netchu.reading.page_lines"),
-        "serve": Verb("the service with its page, corrections and retraining", "netchu.serve.command"),
+        "serve": Verb("the service with its web page, corrections and retraining", "netchu.serve.command"),
     },
     "data": {
         "prepare": Verb("turn data sets of any layout into manifests with folds", "netchu.commands.prepare"),
@@ -35,7 +35,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "trial": Verb("find the fastest settings, or the learning rate", "netchu.experiments.trial"),
         "tune": Verb("search over the fields of a config", "netchu.experiments.tune"),
         "runs": Verb("list runs, the best first", "netchu.experiments.runs"),
-        "report": Verb("make one page about one run or several", "netchu.experiments.report"),
+        "report": Verb("make one report about one run or several", "netchu.experiments.report"),
         "registry": Verb("keep bundles with their data, parents and figures", "netchu.experiments.registry"),
     },
     "ensemble": {

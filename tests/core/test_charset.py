@@ -31,8 +31,8 @@ def test_unknown_characters_are_counted_and_named() -> None:
 
 
 @pytest.mark.parametrize(("characters", "says"), [("aab", "repeats 'a'"), ("e\u0301", "NFC")])
-def test_bad_charset_is_refused(characters: str, says: str) -> None:
-    with pytest.raises(NetchuError, match=says):
+def test_bad_charset_is_refused(characters: str, message: str) -> None:
+    with pytest.raises(NetchuError, match=message):
         Charset(characters)
 
 

@@ -74,8 +74,8 @@ def test_overrides_take_the_fields_type() -> None:
         ("schedule=linear", "cosine or onecycle"),
     ],
 )
-def test_bad_override_is_one_clear_line(override: str, says: str) -> None:
-    with pytest.raises(NetchuError, match=re.escape(says)) as error:
+def test_bad_override_is_one_clear_line(override: str, message: str) -> None:
+    with pytest.raises(NetchuError, match=re.escape(message)) as error:
         load_config("b0_192_f5", overrides=[override], folder=CONFIGS)
     assert "\n" not in str(error.value)
 

@@ -68,10 +68,10 @@ def test_blank_paper_is_not_stretched_to_noise() -> None:
 
 
 @pytest.mark.parametrize(("content", "says"), [(b"", "is empty"), (b"not an image", "can be decoded")])
-def test_unreadable_file_is_named(tmp_path: Path, content: bytes, says: str) -> None:
+def test_unreadable_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "x.jpg"
     path.write_bytes(content)
-    with pytest.raises(NetchuError, match=says) as error:
+    with pytest.raises(NetchuError, match=message) as error:
         read_image(path)
     assert str(path) in str(error.value)
     with pytest.raises(NetchuError, match="cannot be read"):

@@ -19,9 +19,9 @@ from netchu.core.preprocess import Geometry, read_image
 from netchu.data import check
 from netchu.data.cleaning import clean, clean_label
 from netchu.data.findings import KINDS, check_readings, find_all, has_errors
-from netchu.data.image_facts import look_at
+from netchu.data.image_facts import read_image_facts
 from netchu.data.manifest import Line, assign_folds, read_manifest, refuse_leaks, write_manifest
-from netchu.data.near_duplicates import ALIKE, find_twins, sign
+from netchu.data.near_duplicates import ALIKE, find_near_duplicates, sign
 from netchu.data.table import read_labels_tsv
 from tests.conftest import ROOT
 
@@ -65,21 +65,23 @@ def planted(lines_folder: Path, tmp_path: Path) -> Path:
 
 def test_every_planted_fault_is_found(planted: Path) -> None:
     lines = check.read_data(planted, "", planted.parent, {})
-    findings = find_all(lines, look_at(lines), GEOMETRY, STRIDE)
+    findings = find_all(lines, read_image_facts(lines), GEOMETRY, STRIDE)
     counts = Counter(finding.kind for finding in findings)
     once = ("missing-image", "unreadable", "empty-label", "over-long", "too-narrow", "unlabelled", "not-nfc", "copy",
             "odd-character", "copy-other-label")  # fmt: skip
     assert {kind: counts[kind] for kind in once} == dict.fromkeys(once, 1)
     assert has_errors(findings)
     by_kind = {finding.kind: finding for finding in findings}
-    assert "U+00D0 LATIN CAPITAL LETTER ETH" in by_kind["odd-character"].says
-    assert "U+200B" in by_kind["odd-character"].says
-    near = [{line.path.name for line in finding.lines} for finding in findings if finding.kind == "near-copy"]
+    assert "U+00D0 LATIN CAPITAL LETTER ETH" in by_kind["odd-character"].message
+    assert "U+200B" in by_kind["odd-character"].message
+    near = [{line.path.name for line in finding.lines} for finding in findings if finding.kind == "near-duplicate"]
     assert {lines[10].path.name, "near.jpg"} in near
-    assert [f.says for f in findings if f.kind == "leak"] == [f"writer {lines[11].origin} is in folds {folds(lines)}"]
-    rare = [finding.says for finding in findings if finding.kind == "rare-character"]
-    assert any("LETTER ETH: 1 in all" in says for says in rare)
-    assert not any(says.startswith("'i'") for says in rare)
+    assert [f.message for f in findings if f.kind == "leak"] == [
+        f"writer {lines[11].origin} is in folds {folds(lines)}"
+    ]
+    rare = [finding.message for finding in findings if finding.kind == "rare-character"]
+    assert any("LETTER ETH: 1 in all" in message for message in rare)
+    assert not any(message.startswith("'i'") for message in rare)
 
 
 def folds(lines: list[Line]) -> list[int]:
@@ -89,16 +91,16 @@ def folds(lines: list[Line]) -> list[int]:
 
 def test_sound_data_has_no_errors(manifest: Path) -> None:
     lines = read_manifest(manifest)
-    findings = find_all(lines, look_at(lines), GEOMETRY, STRIDE)
+    findings = find_all(lines, read_image_facts(lines), GEOMETRY, STRIDE)
     assert not has_errors(findings)
-    assert {finding.kind for finding in findings} <= {"rare-character", "near-copy"}
+    assert {finding.kind for finding in findings} <= {"rare-character", "near-duplicate"}
     assert has_errors(findings, strict=True) == bool(findings)
 
 
 def test_cleaned_manifest_is_sound_and_the_source_untouched(planted: Path) -> None:
     before = fingerprint(planted.parent)
     lines = check.read_data(planted, "", planted.parent, {})
-    kept, dropped = clean(lines, find_all(lines, look_at(lines), GEOMETRY, STRIDE))
+    kept, dropped = clean(lines, find_all(lines, read_image_facts(lines), GEOMETRY, STRIDE))
     assert fingerprint(planted.parent) == before
     assert len(kept) + len(dropped) == len(lines)
     assert sorted(line.path.name for line, _ in dropped) == sorted(
@@ -106,7 +108,7 @@ def test_cleaned_manifest_is_sound_and_the_source_untouched(planted: Path) -> No
     )
     texts = {line.text for line in kept}
     assert {"Huế", "Đắk Lắk"} <= texts
-    again = find_all(kept, look_at(kept), GEOMETRY, STRIDE)
+    again = find_all(kept, read_image_facts(kept), GEOMETRY, STRIDE)
     assert not has_errors(again)
     refuse_leaks(kept, planted)
     assert len({line.fold for line in kept if line.writer_id == lines[11].writer_id}) == 1
@@ -130,7 +132,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
 def test_a_row_that_stands_twice_is_kept_once(manifest: Path) -> None:
     lines = read_manifest(manifest)
     lines.append(replace(lines[0]))
-    kept, dropped = clean(lines, find_all(lines, look_at(lines), GEOMETRY, STRIDE))
+    kept, dropped = clean(lines, find_all(lines, read_image_facts(lines), GEOMETRY, STRIDE))
     assert kept == lines[:-1]
     assert [reason for _, reason in dropped] == [f"copy of {lines[0].path}"]
 
@@ -141,7 +143,7 @@ def test_lines_without_folds_get_some_and_nothing_left_is_an_error(lines_folder:
     assert {line.fold for line in kept} == set(range(5))
     empty = [replace(lines[0], text="")]
     with pytest.raises(NetchuError, match="no line is left"):
-        clean(empty, find_all(empty, look_at(empty), GEOMETRY, STRIDE))
+        clean(empty, find_all(empty, read_image_facts(empty), GEOMETRY, STRIDE))
 
 
 @pytest.mark.parametrize(
@@ -152,14 +154,14 @@ def test_labels_are_cleaned_of_slips_only(text: str, cleaned: str) -> None:
     assert clean_label(text) == cleaned
 
 
-def test_twins_are_the_same_writing_and_nothing_else(lines_folder: Path) -> None:
+def test_near_duplicates_are_the_same_writing_and_nothing_else(lines_folder: Path) -> None:
     images = [read_image(path) for path in sorted(lines_folder.rglob("*.jpg"))[:12]]
     smaller = [cv2.resize(image, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA) for image in images]
     changed = [np.clip(image * 0.8 + 30, 0, 255).astype(np.uint8) for image in smaller]
-    pairs = {(i, j) for i, j, _ in find_twins([sign(image) for image in (*images, *changed)])}
+    pairs = {(i, j) for i, j, _ in find_near_duplicates([sign(image) for image in (*images, *changed)])}
     assert {(i, i + 12) for i in range(12)} <= pairs
     assert not any(j < 12 for _, j in pairs)
-    assert list(find_twins([sign(images[0])])) == []
+    assert list(find_near_duplicates([sign(images[0])])) == []
     assert 0.5 < ALIKE < 1
 
 
@@ -168,7 +170,7 @@ def test_labels_far_from_the_reading_come_worst_first(manifest: Path) -> None:
     answers = {lines[0].path: lines[0].text, lines[1].path: "", lines[2].path: lines[2].text[:-2]}
     found = check_readings(lines, answers, limit=0.2)
     assert [finding.lines[0] for finding in found] == [lines[1], lines[2]]
-    assert found[0].says == "read as: "
+    assert found[0].message == "read as: "
 
 
 def test_the_command_prints_reports_and_exits_with_one(

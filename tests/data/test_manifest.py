@@ -112,9 +112,9 @@ def test_a_made_line_whose_origin_is_not_one_fold_is_refused(lines: list[Line]) 
 def test_identical_images_in_two_folds_are_refused(lines: list[Line], tmp_path: Path) -> None:
     copy = tmp_path / "copy.jpg"
     shutil.copy(lines[0].path, copy)
-    twin = replace(lines[0], path=copy, writer_id="someone else", fold=(lines[0].fold + 1) % 5)
+    duplicate = replace(lines[0], path=copy, writer_id="someone else", fold=(lines[0].fold + 1) % 5)
     with pytest.raises(NetchuError, match="identical images"):
-        refuse_leaks([*lines, twin], tmp_path / "x.csv")
+        refuse_leaks([*lines, duplicate], tmp_path / "x.csv")
 
 
 def test_shared_texts_are_only_counted(lines: list[Line]) -> None:
@@ -150,10 +150,10 @@ def test_competition_file_without_source_and_aug_is_read(tmp_path: Path) -> None
         (HEADER + "a.jpg,x\n", ":2: has fewer columns"),
     ],
 )
-def test_bad_manifest_names_the_row(tmp_path: Path, text: str, says: str) -> None:
+def test_bad_manifest_names_the_row(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "m.csv"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(NetchuError, match=re.escape(says)):
+    with pytest.raises(NetchuError, match=re.escape(message)):
         read_manifest(path)
 
 

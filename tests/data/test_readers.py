@@ -87,8 +87,8 @@ def test_unknown_and_ambiguous_layouts_say_what_to_do(tmp_path: Path, three: lis
 
 @pytest.mark.parametrize("name", READERS)
 def test_folder_of_another_layout(name: str, tmp_path: Path) -> None:
-    says = r"no annotations|no such (file|CSV)|holds no images|no num-samples|cannot be opened"
-    with pytest.raises(NetchuError, match=says):
+    message = r"no annotations|no such (file|CSV)|holds no images|no num-samples|cannot be opened"
+    with pytest.raises(NetchuError, match=message):
         READERS[name](tmp_path, images=tmp_path / "images")
     assert not list((tmp_path / "images").glob("*")), "nothing half-written is left"
 
@@ -102,9 +102,9 @@ def test_folder_of_another_layout(name: str, tmp_path: Path) -> None:
         ('{"id": "0.jpg", "text": "Huế", "accept": null}', "no answer is marked accept"),
     ],
 )
-def test_answers_that_cannot_be_taken(row: str, says: str, tmp_path: Path) -> None:
+def test_answers_that_cannot_be_taken(row: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "details.jsonl").write_text(row + "\n", encoding="utf-8")
-    with pytest.raises(NetchuError, match=says):
+    with pytest.raises(NetchuError, match=message):
         READERS["answers"](tmp_path, images=tmp_path)
 
 
@@ -176,7 +176,7 @@ def test_mcocr_rows_that_do_not_pair(tmp_path: Path, three: list[tuple[Path, str
     path = make_mcocr(tmp_path, three)
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.reader(stream))
-    for column, value, says in (
+    for column, value, message in (
         (2, "one|||two|||three", r"receipt mcocr_public_00000\.jpg: 2 polygons and 3 texts"),
         (1, "[{", "anno_polygons is not a list"),
         (1, "[{'segmentation': [[1, 1, 2, 2]], 'bbox': []}, {}]", "polygon 0: has neither an area nor"),
@@ -186,7 +186,7 @@ def test_mcocr_rows_that_do_not_pair(tmp_path: Path, three: list[tuple[Path, str
         changed[1][column] = value
         with path.open("w", encoding="utf-8", newline="") as stream:
             csv.writer(stream).writerows(changed)
-        with pytest.raises(NetchuError, match=says):
+        with pytest.raises(NetchuError, match=message):
             READERS["mcocr"](path, images=tmp_path / "cut")
         assert list((tmp_path / "cut").iterdir()) == [], "nothing half-written is left"
 
@@ -288,9 +288,9 @@ def test_no_image_stands_for_a_missing_one(tmp_path: Path) -> None:
         ('0.jpg,"12 Lê Lợi\n1.jpg,Huế', "is not CSV"),
     ],
 )
-def test_a_csv_loses_no_part_of_a_label(rows: str, says: str, tmp_path: Path) -> None:
+def test_a_csv_loses_no_part_of_a_label(rows: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "set.csv").write_text(f"image,text\n{rows}\n", encoding="utf-8")
-    with pytest.raises(NetchuError, match=says):
+    with pytest.raises(NetchuError, match=message):
         READERS["csv"](tmp_path, images=tmp_path / "images")
 
 

@@ -18,8 +18,8 @@ from netchu.core.errors import NetchuError  # noqa: E402
 from netchu.core.interruption import StoppedError  # noqa: E402
 from netchu.experiments import tune  # noqa: E402
 from netchu.experiments.tune_report import write_results  # noqa: E402
-from netchu.experiments.tuning import Plan, SharedStudy, fit_or_resume, load_space, training_objective  # noqa: E402
-from netchu.training.train_step import Stepper  # noqa: E402
+from netchu.experiments.tuning import SharedStudy, StudyPlan, fit_or_resume, load_space, training_objective  # noqa: E402
+from netchu.training.train_step import TrainStep  # noqa: E402
 from tests.conftest import ROOT  # noqa: E402
 from tests.training.test_engine import stopping_after  # noqa: E402
 
@@ -105,7 +105,7 @@ def test_more_trials_later_and_none_again(tmp_path: Path) -> None:
         calls.append(trial.number)
         return trial.suggest_float("x", 0, 1)
 
-    plan = Plan(name="s", folder=tmp_path, trials=3)
+    plan = StudyPlan(name="s", folder=tmp_path, trials=3)
     assert SharedStudy(plan).work(objective) == 3
     assert SharedStudy(plan).work(objective) == 0
     assert SharedStudy(replace(plan, trials=5)).work(objective) == 2
@@ -126,7 +126,7 @@ def test_trials_that_are_pruned_fail_or_stop(tmp_path: Path) -> None:
             raise StoppedError("stopped")
         return 1.0
 
-    shared = SharedStudy(Plan(name="s", folder=tmp_path, trials=4))
+    shared = SharedStudy(StudyPlan(name="s", folder=tmp_path, trials=4))
     with pytest.raises(StoppedError):
         shared.work(objective)
     assert [trial.state.name for trial in shared.study.trials] == ["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
@@ -140,7 +140,7 @@ def test_a_set_up_that_never_worked_costs_no_trial(tmp_path: Path) -> None:
     def objective(trial: "optuna.Trial") -> float:
         raise NetchuError("no such manifest")
 
-    shared = SharedStudy(Plan(name="s", folder=tmp_path, trials=2))
+    shared = SharedStudy(StudyPlan(name="s", folder=tmp_path, trials=2))
     with pytest.raises(NetchuError, match="no such manifest"):
         shared.work(objective)
     assert shared.unfinished() == [0, 1]
@@ -153,7 +153,7 @@ def test_parameters_that_never_worked_are_drawn_anew(tmp_path: Path) -> None:
             raise NetchuError("lr=2: allowed: up to 1")
         return 1.0
 
-    shared, limits = SharedStudy(Plan(name="s", folder=tmp_path, trials=2)), (2.0, 3.0)
+    shared, limits = SharedStudy(StudyPlan(name="s", folder=tmp_path, trials=2)), (2.0, 3.0)
     with pytest.raises(NetchuError, match="allowed: up to 1"):
         shared.work(objective)
     limits = (0.1, 0.2)
@@ -164,7 +164,7 @@ def test_parameters_that_never_worked_are_drawn_anew(tmp_path: Path) -> None:
 
 
 def test_choices_that_changed_ask_for_another_study(tiny: Config, tmp_path: Path) -> None:
-    plan, choices = Plan(name="s", folder=tmp_path, trials=1), ["lihgt"]
+    plan, choices = StudyPlan(name="s", folder=tmp_path, trials=1), ["lihgt"]
     space = lambda trial: {"augment": trial.suggest_categorical("augment", choices)}  # noqa: E731
     objective = training_objective(tiny, space, plan, "space.py")
     with pytest.raises(NetchuError, match="augment=lihgt: no such pipeline"):
@@ -197,12 +197,12 @@ def test_training_is_tuned_pruned_and_reported(
     assert (study / "importance.png").stat().st_size > 1000
     assert tune.main() == 0, "again: nothing is left to do"
     with pytest.raises(NetchuError, match="holds nothing out to tune by"):
-        training_objective(replace(tiny, fold=5), load_space(folder / "spaces/tiny_f0.py"), Plan(
+        training_objective(replace(tiny, fold=5), load_space(folder / "spaces/tiny_f0.py"), StudyPlan(
             name="x", folder=tmp_path, trials=1), "here")  # fmt: skip
 
 
 def test_a_bad_trial_is_pruned_by_its_validations(tiny: Config, tmp_path: Path) -> None:
-    plan = Plan(name="s", folder=tmp_path / "study", trials=5, objective="cer")
+    plan = StudyPlan(name="s", folder=tmp_path / "study", trials=5, objective="cer")
     shared = SharedStudy(plan)
     cfg = replace(tiny, neck="none", hidden=16, epochs=3)
     train = training_objective(cfg, lambda trial: {"lr": 1e-2 if trial.number < 4 else 1e-9}, plan, "here")
@@ -222,7 +222,7 @@ def test_a_bad_trial_is_pruned_by_its_validations(tiny: Config, tmp_path: Path) 
 
 def test_a_killed_training_goes_on_where_it_was(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "step", stopping_after(4))
+        patch.setattr(TrainStep, "step", stopping_after(4))
         with pytest.raises(StoppedError):
             fit_or_resume(tiny)
     log = tiny.run_dir / "log.jsonl"

@@ -1,4 +1,4 @@
-"""Bundles made of bundles: int8 twins and soups."""
+"""Bundles made of bundles: int8 copies and soups."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_rows_come_back_within_half_a_step() -> None:
     assert torch.equal(zeros, torch.zeros(64, 64))
 
 
-def test_int8_twin_is_half_as_large_and_nearly_the_same(tiny: Config, tmp_path: Path) -> None:
+def test_int8_copy_is_half_as_large_and_nearly_the_same(tiny: Config, tmp_path: Path) -> None:
     path = make(tmp_path / "a.safetensors", tiny)
     pack_int8(path, tmp_path / "b.safetensors")
     assert (tmp_path / "b.safetensors").stat().st_size < 0.65 * path.stat().st_size

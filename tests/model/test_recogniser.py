@@ -67,10 +67,10 @@ def test_stages_that_are_not_used_are_not_stored() -> None:
         ({"neck": "gru"}, "neck=gru: no such neck; there are: none, bigru"),
     ],
 )
-def test_unbuildable_model_is_one_line(changes: dict[str, object], says: str) -> None:
+def test_unbuildable_model_is_one_line(changes: dict[str, object], message: str) -> None:
     with pytest.raises(NetchuError) as error:
         build_model(replace(B0, **changes), 10)  # type: ignore[arg-type]
-    assert says in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netchu.core.preprocess import Geometry
-from netchu.reading.combination import AVERAGES, average_frames, frame_places, spike_offset
+from netchu.reading.combination import AVERAGES, average_frames, frame_positions, spike_offset
 
 
 def random_members(count: int, steps: int = 7, classes: int = 5) -> list[np.ndarray]:
@@ -52,18 +52,18 @@ def test_averaging_logits_is_averaging_log_probs() -> None:
 def test_interpolated_member_stays_in_place() -> None:
     """A spike at the same place of the line, seen on grids of stride 4 and stride 8, stays one spike."""
     geometry = Geometry(height=32, max_width=512, pad=8)
-    places = [frame_places(256 // stride, stride, geometry, 240) for stride in (4, 8)]
-    members = [spiky(len(own), {int(np.abs(own - 0.5).argmin()): 1}) for own in places]
-    mean = np.exp(average_frames(members, places))
+    positions = [frame_positions(256 // stride, stride, geometry, 240) for stride in (4, 8)]
+    members = [spiky(len(own), {int(np.abs(own - 0.5).argmin()): 1}) for own in positions]
+    mean = np.exp(average_frames(members, positions))
     assert mean.shape == (64, 4)
     assert np.allclose(mean.sum(axis=1), 1, atol=1e-5)
-    assert abs(places[0][mean[:, 1].argmax()] - 0.5) < 8 / 240
+    assert abs(positions[0][mean[:, 1].argmax()] - 0.5) < 8 / 240
 
 
 def test_offset_of_spikes_is_in_frames() -> None:
-    places = [np.arange(20) / 20] * 2
+    positions = [np.arange(20) / 20] * 2
     here, there = spiky(20, {3: 1, 9: 2, 15: 3}), spiky(20, {4: 1, 10: 2, 17: 3})
-    assert spike_offset([here, there], places) == pytest.approx(4 / 3)
-    assert spike_offset([here, here], places) == 0
-    assert spike_offset([here, spiky(20, {3: 2})], places) is None
-    assert spike_offset([here[:0], here], [places[0][:0], places[1]]) is None
+    assert spike_offset([here, there], positions) == pytest.approx(4 / 3)
+    assert spike_offset([here, here], positions) == 0
+    assert spike_offset([here, spiky(20, {3: 2})], positions) is None
+    assert spike_offset([here[:0], here], [positions[0][:0], positions[1]]) is None

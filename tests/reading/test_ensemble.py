@@ -29,7 +29,7 @@ IMAGES = [np.random.default_rng(w).integers(0, 255, (48, w), dtype=np.uint8) for
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS)
-def test_twins_read_as_one(tiny: Config, combination: str) -> None:
+def test_two_copies_read_as_one(tiny: Config, combination: str) -> None:
     settings = Settings(decoder="beam", combination=combination)
     one, two = Ensemble([bundle(tiny)], settings=settings), Ensemble([bundle(tiny), bundle(tiny)], settings=settings)
     for a, b in zip(one.read(IMAGES), two.read(IMAGES), strict=True):
@@ -77,7 +77,7 @@ def test_a_member_of_no_weight_has_no_say(tiny: Config) -> None:
 
 
 def test_frames_that_stand_apart_are_warned_of_once(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("netchu.reading.ensemble.spike_offset", lambda outputs, places: 0.8)
+    monkeypatch.setattr("netchu.reading.ensemble.spike_offset", lambda outputs, positions: 0.8)
     members, settings = [bundle(tiny), bundle(tiny, seed=1)], Settings(combination="frame")
     ensemble = Ensemble(members, settings=settings)
     with pytest.warns(UserWarning, match=r"spikes stand 0.80 frames apart \(mean of 3 lines"):

@@ -31,7 +31,7 @@ def output(text: str, doubts: dict[int, tuple[str, float]] | None = None, stride
     return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def places_of(*outputs: np.ndarray) -> list[np.ndarray]:
+def positions_of(*outputs: np.ndarray) -> list[np.ndarray]:
     return [np.linspace(0, 1, len(x)) for x in outputs]
 
 
@@ -47,10 +47,10 @@ def test_members_of_any_stride_vote(decoder: str, combination: str) -> None:
     one, two = output("Ấp Bạc", {4: ("ắ", 0.45)}), output("Ấp Bắc", {4: ("ạ", 0.02)}, stride=3)
     reader = LineReader(CHARSET, Settings(decoder=decoder, combination=combination), weights=[1, 1])
     if combination == "rescore":
-        assert reader.read([one, two], places_of(one, two)).text == "Ấp Bắc"
-    assert reader.read([two, two], places_of(two, two)).text == "Ấp Bắc"
-    assert LineReader(CHARSET, Settings(decoder=decoder)).read([one], places_of(one)).text == "Ấp Bạc"
-    only_one = LineReader(CHARSET, Settings(decoder=decoder), weights=[1, 0]).read([one, two], places_of(one, two))
+        assert reader.read([one, two], positions_of(one, two)).text == "Ấp Bắc"
+    assert reader.read([two, two], positions_of(two, two)).text == "Ấp Bắc"
+    assert LineReader(CHARSET, Settings(decoder=decoder)).read([one], positions_of(one)).text == "Ấp Bạc"
+    only_one = LineReader(CHARSET, Settings(decoder=decoder), weights=[1, 0]).read([one, two], positions_of(one, two))
     assert only_one.text == "Ấp Bạc"
 
 
@@ -75,7 +75,9 @@ def test_a_faint_line_may_be_read_as_nothing() -> None:
 
 def test_a_text_that_fits_one_members_frames_only_is_no_error() -> None:
     short, long = output("An", stride=1), output("Long An")
-    reading = LineReader(CHARSET, Settings(decoder="beam"), weights=[1, 1]).read([short, long], places_of(short, long))
+    reading = LineReader(CHARSET, Settings(decoder="beam"), weights=[1, 1]).read(
+        [short, long], positions_of(short, long)
+    )
     assert reading.text == "An"  # the long text has no alignment with two frames
 
 
@@ -85,26 +87,26 @@ def test_blank_lines_stay_empty(language: NGram) -> None:
     blank[:, 0] = np.log(0.9)
     settings = Settings(decoder="beam", language_bonus=5.0, place_bonus=9.0)
     reader = LineReader(CHARSET, settings, weights=[1, 1], language=language, gazetteer=PLACES)
-    assert reader.read([blank, blank], places_of(blank, blank)).text == ""
+    assert reader.read([blank, blank], positions_of(blank, blank)).text == ""
     none = blank[:0]
-    assert reader.read([none, none], places_of(none, none)).text == ""
+    assert reader.read([none, none], positions_of(none, none)).text == ""
 
 
 def test_short_and_doubtful_answers_are_stains() -> None:
     stain, word = output("B8", {0: ("5", 0.5), 1: ("5", 0.4)}), output("Huế", {1: ("e", 0.2)})
     for decoder in ("greedy", "beam"):
         reader = LineReader(CHARSET, Settings(decoder=decoder))
-        assert reader.read([stain], places_of(stain)).text == ""
-        assert reader.read([word], places_of(word)).text == "Huế"
+        assert reader.read([stain], positions_of(stain)).text == ""
+        assert reader.read([word], positions_of(word)).text == "Huế"
         trusting = LineReader(CHARSET, Settings(decoder=decoder, shortest=0))
-        assert len(trusting.read([stain], places_of(stain)).text) == 2
+        assert len(trusting.read([stain], positions_of(stain)).text) == 2
 
 
 def test_places_help_only_where_the_ink_allows() -> None:
     def read(share: float, bonus: float) -> str:
         line = output("Long Trảch Cần Đước Long An", {7: ("ạ", share)})
         reader = LineReader(CHARSET, Settings(decoder="beam", place_bonus=bonus), gazetteer=PLACES)
-        return reader.read([line], places_of(line)).text
+        return reader.read([line], positions_of(line)).text
 
     assert read(0.2, bonus=2.0) == "Long Trạch Cần Đước Long An"
     assert read(0.2, bonus=0.0) == "Long Trảch Cần Đước Long An"
@@ -115,15 +117,15 @@ def test_proposals_are_held_to_the_likelihood() -> None:
     """A known place that the frames contradict is refused whatever its bonus."""
     line = output("Long Trảch Cần Đước Long An")
     reader = LineReader(CHARSET, Settings(decoder="beam", place_bonus=50.0), gazetteer=PLACES)
-    assert reader.read([line], places_of(line)).text == "Long Trảch Cần Đước Long An"
+    assert reader.read([line], positions_of(line)).text == "Long Trảch Cần Đước Long An"
     lenient = LineReader(CHARSET, Settings(decoder="beam", place_bonus=50.0, place_drop=1e6), gazetteer=PLACES)
-    assert lenient.read([line], places_of(line)).text == "Long Trạch Cần Đước Long An"
+    assert lenient.read([line], positions_of(line)).text == "Long Trạch Cần Đước Long An"
 
 
 def test_certainty_of_characters() -> None:
     line = output("Ấp Bạc", {4: ("ắ", 0.4)})
     for decoder in ("greedy", "beam"):
-        reading = LineReader(CHARSET, Settings(decoder=decoder)).read([line], places_of(line))
+        reading = LineReader(CHARSET, Settings(decoder=decoder)).read([line], positions_of(line))
         assert len(reading.characters) == len(reading.text) == 6
         assert reading.characters[4] == pytest.approx(0.6, abs=0.01)
         assert min(reading.characters[:4]) > 0.98
@@ -152,7 +154,7 @@ def test_posteriors_and_certainties() -> None:
 
 def test_one_greedy_member_is_plain_greedy() -> None:
     line = output("Huế", {1: ("e", 0.2)})
-    assert LineReader(CHARSET, Settings()).read([line], places_of(line)) == greedy(line, CHARSET)
+    assert LineReader(CHARSET, Settings()).read([line], positions_of(line)) == greedy(line, CHARSET)
 
 
 def test_settings_are_checked() -> None:

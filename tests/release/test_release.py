@@ -58,7 +58,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
     """ensemble.json of two members, one untrained, with a language model, places, figures and tried choices."""
     folder = tmp_path_factory.mktemp("chosen")
     first = load_bundle(tiny_bundle)
-    other = save_twin(folder / "other.safetensors", first.charset, replace(first.cfg, name="other_f0", width_stride=8))
+    other = save_refit(folder / "other.safetensors", first.charset, replace(first.cfg, name="other_f0", width_stride=8))
     save_ngram(folder / "lm_made.nlm", train_ngram(TEXTS, order=3))
     (folder / "gazetteer.tsv").write_text("Hà Nội\tĐống Đa\tThổ Quan\n", encoding="utf-8")
     figures = {"lines": 8, "cer": 0.25, "wer": 0.5, "exact": 0.125, "kalapa_score": 0.4321}
@@ -81,7 +81,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
     return folder / "ensemble.json"
 
 
-def save_twin(path: Path, charset: Charset, cfg: Config, **hashes: str) -> Path:
+def save_refit(path: Path, charset: Charset, cfg: Config, **hashes: str) -> Path:
     """An untrained bundle."""
     torch.manual_seed(5)
     save_bundle(path, build_model(cfg, len(charset)), cfg, charset, metrics={}, hashes=hashes)
@@ -132,12 +132,12 @@ def test_a_release_holds_everything_and_reads_as_measured(
         assert str(manifest.parent).encode() not in path.read_bytes(), f"{path.name} names the maker's machine"
 
 
-def test_twins_are_released_under_the_figures_of_what_was_measured(
+def test_refits_are_released_under_the_figures_of_what_was_measured(
     chosen: Path, tiny_bundle: Path, lines_folder: Path, manifest: Path, tmp_path: Path
 ) -> None:
     measured = load_bundle(tiny_bundle)
     cfg = replace(measured.cfg, name="tiny_f5", fold=5, epochs=9)
-    whole = save_twin(tmp_path / "whole.safetensors", measured.charset, cfg, averaged_1="a", averaged_2="b")
+    whole = save_refit(tmp_path / "whole.safetensors", measured.charset, cfg, averaged_1="a", averaged_2="b")
     out = tmp_path / "release"
     recipe = release(chosen, out, lines=lines_folder, manifests=[manifest], replaced={tiny_bundle: whole})
     assert [path.name for path in recipe.bundles] == ["tiny_f5.safetensors", "other_f0.safetensors"]
@@ -151,16 +151,16 @@ def test_twins_are_released_under_the_figures_of_what_was_measured(
     assert "| 9; mean of 2 runs' weights, here the first |" in card
 
 
-def test_what_is_no_twin_is_refused(chosen: Path, tiny_bundle: Path, lines_folder: Path, tmp_path: Path) -> None:
+def test_what_is_no_refit_is_refused(chosen: Path, tiny_bundle: Path, lines_folder: Path, tmp_path: Path) -> None:
     first = load_bundle(tiny_bundle)
     other = tmp_path / "other.safetensors"
-    for cfg, charset, says in (
+    for cfg, charset, message in (
         (replace(first.cfg, width_stride=8), first.charset, "width_stride differs"),
         (replace(first.cfg, height=48), first.charset, "height differs"),
         (first.cfg, Charset(first.charset.characters + "€"), "charset differs"),
     ):
-        save_twin(other, charset, cfg)
-        with pytest.raises(NetchuError, match=says):
+        save_refit(other, charset, cfg)
+        with pytest.raises(NetchuError, match=message):
             release(chosen, tmp_path / "out", lines=lines_folder, manifests=[], replaced={tiny_bundle: other})
     with pytest.raises(NetchuError, match=r"other\.safetensors: is no bundle of"):
         release(chosen, tmp_path / "out", lines=lines_folder, manifests=[], replaced={other: tiny_bundle})
@@ -178,8 +178,8 @@ def test_a_refused_release_leaves_the_old_one(
     rows = (lines_folder / "labels.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
     (few / "labels.tsv").write_text("".join(rows[:3]), encoding="utf-8")
 
-    def refused(says: str, lines: Path = lines_folder, budget_mb: float = BUDGET_MB) -> None:
-        with pytest.raises(NetchuError, match=says):
+    def refused(message: str, lines: Path = lines_folder, budget_mb: float = BUDGET_MB) -> None:
+        with pytest.raises(NetchuError, match=message):
             release(chosen, out, lines=lines, manifests=[manifest], budget_mb=budget_mb)
         assert contents(out) == before
         assert sorted(path.name for path in tmp_path.iterdir()) == ["few", "release"]
@@ -211,9 +211,9 @@ def test_broken_vectors(tmp_path: Path) -> None:
     path = tmp_path / "v.json"
     with pytest.raises(NetchuError, match="no test vectors"):
         load_vectors(path)
-    for content, says in (("{", "is no file of test vectors"), ('{"format": 9}', "format 9"), ("{}", "is no file")):
+    for content, message in (("{", "is no file of test vectors"), ('{"format": 9}', "format 9"), ("{}", "is no file")):
         path.write_text(content, encoding="utf-8")
-        with pytest.raises(NetchuError, match=says):
+        with pytest.raises(NetchuError, match=message):
             load_vectors(path)
 
 

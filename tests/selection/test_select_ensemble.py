@@ -16,16 +16,16 @@ from netchu.data.manifest import read_manifest
 from netchu.model.bundle import save_bundle
 from netchu.model.recogniser import build_model
 from netchu.reading.recipe import read_recipe
-from netchu.selection.selection_table import read_choices
+from netchu.selection.selection_table import read_selection_table
 from tests.conftest import ROOT, TEXTS
 from tests.test_journey import assert_refused, run
 
 CHARSET = Charset.from_texts(TEXTS)
 
 
-def netchu(module: str, *words: object) -> subprocess.CompletedProcess[str]:
+def netchu(*words: object) -> subprocess.CompletedProcess[str]:
     """python -m netchu.MODULE."""
-    command = [sys.executable, "-m", f"netchu.{module}", *map(str, words)]
+    command = [sys.executable, "-m", "netchu", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
@@ -39,7 +39,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Path:
         torch.manual_seed(seed)
         path = folder / cfg.name / "best.safetensors"
         save_bundle(path, build_model(cfg, len(CHARSET)), cfg, CHARSET, metrics={}, hashes={})
-        done = netchu("ensemble", "oof", path, "--manifest", manifest, "--out", path.parent / "oof.npz")
+        done = netchu("oof", path, "--manifest", manifest, "--out", path.parent / "oof.npz")
         assert done.returncode == 0, done.stderr
         assert "CER" in done.stdout
     (folder / "texts.txt").write_text("\n".join(TEXTS * 3), encoding="utf-8")
@@ -53,7 +53,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Path:
 def select(runs: Path, out: Path, *words: object) -> subprocess.CompletedProcess[str]:
     """Both runs compete."""
     members = [runs / "tiny_f0", f"{runs}/other_f0/best.safetensors={runs}/other_f0/oof.npz"]
-    return netchu("ensemble", "select", "--oof", *members, "--parts", 2, "--out", out, *words)
+    return netchu("select", "--oof", *members, "--parts", 2, "--out", out, *words)
 
 
 def test_from_runs_to_answers(runs: Path, lines_folder: Path, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_from_runs_to_answers(runs: Path, lines_folder: Path, tmp_path: Path) ->
     assert sum(recipe.weights) == pytest.approx(1)
     assert recipe.measured is not None and "nested" in recipe.measured
     assert recipe.measured["folds"] == [0] and recipe.measured["command"].startswith("netchu select")
-    tried = read_choices(tmp_path / "ensemble_choices.csv")
+    tried = read_selection_table(tmp_path / "ensemble_choices.csv")
     assert {choice.count for choice in tried} == {1, 2} and all(choice.fits for choice in tried)
     assert [choice.count for choice in tried if choice.chosen] == [len(recipe.bundles)]
 
@@ -92,7 +92,7 @@ def test_from_runs_to_answers(runs: Path, lines_folder: Path, tmp_path: Path) ->
 
 
 def test_every_way_side_by_side(runs: Path) -> None:
-    done = netchu("ensemble", "compare", "--oof", runs / "tiny_f0", runs / "other_f0", "--language", runs / "made.nlm",
+    done = netchu("compare", "--oof", runs / "tiny_f0", runs / "other_f0", "--language", runs / "made.nlm",
                   "--places", runs / "places.tsv")  # fmt: skip
     assert done.returncode == 0, done.stderr
     for team in ("tiny_f0", "other_f0", "2 members, frame", "2 members, rescore"):
@@ -120,18 +120,18 @@ def test_labels_of_the_measured_fold_are_not_read_twice(runs: Path, tmp_path: Pa
 
 def test_outputs_of_another_model_are_refused(runs: Path, tmp_path: Path) -> None:
     pair = f"{runs}/other_f0/best.safetensors={runs}/tiny_f0/oof.npz"
-    done = netchu("ensemble", "select", "--oof", pair, "--out", tmp_path / "e.json")
+    done = netchu("select", "--oof", pair, "--out", tmp_path / "e.json")
     assert_refused(done, "has another charset or geometry than the model behind")
 
 
-def test_twins_by_command(runs: Path, tmp_path: Path) -> None:
+def test_int8_copies_by_command(runs: Path, tmp_path: Path) -> None:
     bundle = runs / "tiny_f0" / "best.safetensors"
-    packed = netchu("ensemble", "int8", bundle, "--out", tmp_path / "b.safetensors")
+    packed = netchu("int8", bundle, "--out", tmp_path / "b.safetensors")
     assert packed.returncode == 0 and "MB, was" in packed.stdout
-    soup = netchu("ensemble", "soup", "--bundles", bundle, bundle, "--out", tmp_path / "c.safetensors")
+    soup = netchu("soup", "--bundles", bundle, bundle, "--out", tmp_path / "c.safetensors")
     assert soup.returncode == 0 and "average of 2 bundles" in soup.stdout
-    assert_refused(netchu("ensemble", "select", "--oof", tmp_path), "best.safetensors: no such file")
-    assert_refused(netchu("ensemble", "soup", "--bundles", bundle, "--out", tmp_path / "d"), "two bundles or more")
+    assert_refused(netchu("select", "--oof", tmp_path), "best.safetensors: no such file")
+    assert_refused(netchu("soup", "--bundles", bundle, "--out", tmp_path / "d"), "two bundles or more")
 
 
 def test_a_bundle_that_saw_every_line_has_no_held_out_figures(tiny: Config, manifest: Path, tmp_path: Path) -> None:

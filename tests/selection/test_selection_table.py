@@ -9,12 +9,18 @@ import pytest
 from netchu.core.errors import NetchuError
 from netchu.release.figures import draw_pareto, frontier
 from netchu.selection.search import Choice, Limits, search
-from netchu.selection.selection_table import TriedChoice, choices_path, list_choices, read_choices, write_choices
+from netchu.selection.selection_table import (
+    SelectionRow,
+    read_selection_table,
+    selection_rows,
+    selection_table_path,
+    write_selection_table,
+)
 from tests.selection.test_search import SETTINGS, make_lines
 
 
-def row(members: str, mb: float, ms: float, cer: float, *, fits: bool = True, chosen: bool = False) -> TriedChoice:
-    return TriedChoice(mb, ms, cer, 1 - cer, 1 - cer / 2, fits, chosen, members)
+def row(members: str, mb: float, ms: float, cer: float, *, fits: bool = True, chosen: bool = False) -> SelectionRow:
+    return SelectionRow(mb, ms, cer, 1 - cer, 1 - cer / 2, fits, chosen, members)
 
 
 ROWS = [
@@ -31,7 +37,7 @@ def test_each_set_of_members_is_one_row_with_its_best_weights() -> None:
     limits = Limits(sizes=(1_000_000, 2_000_000, 9_000_000), seconds=(0.01, 0.02, 0.03), max_bytes=4e6, max_seconds=1.0)
     found = search(lines, limits, SETTINGS)
     alone = [Choice(tuple(np.eye(3)[i].tolist()), 0.0) for i in range(3)]
-    rows = list_choices(found, alone, ["a", "b", "c"], lines, limits, SETTINGS)
+    rows = selection_rows(found, alone, ["a", "b", "c"], lines, limits, SETTINGS)
     names = ["+".join(part.split()[0] for part in r.members.split(" + ")) for r in rows]
     assert sorted(names) == ["a", "a+b", "b", "c"]
     by_name = dict(zip(names, rows, strict=True))
@@ -42,26 +48,26 @@ def test_each_set_of_members_is_one_row_with_its_best_weights() -> None:
 
 
 def test_the_table_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    path = choices_path(tmp_path / "best.json")
-    write_choices(path, ROWS)
-    assert path.name == "best_choices.csv" and read_choices(path) == ROWS
+    path = selection_table_path(tmp_path / "best.json")
+    write_selection_table(path, ROWS)
+    assert path.name == "best_choices.csv" and read_selection_table(path) == ROWS
 
 
 def test_broken_tables(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     with pytest.raises(NetchuError, match="no such table"):
-        read_choices(path)
-    for content, says in (("mb\n1\n", "is no table of choices"), (",".join(TriedChoice.__slots__), "holds no choice")):
+        read_selection_table(path)
+    for content, message in (("mb\n1\n", "is no selection table"), (",".join(SelectionRow.__slots__), "holds no row")):
         path.write_text(content, encoding="utf-8")
-        with pytest.raises(NetchuError, match=says):
-            read_choices(path)
+        with pytest.raises(NetchuError, match=message):
+            read_selection_table(path)
 
 
 def test_the_frontier_holds_what_nothing_cheaper_reads_as_well_as() -> None:
     fitting = [r for r in ROWS if r.fits]
     assert [r.members for r in frontier(fitting, "mb")] == ["b 1.00", "a 1.00", "a 0.50 + b 0.50"]
-    slow_twin = row("d 1.00", 4.0, 90.0, 0.05)
-    assert slow_twin not in frontier([*fitting, slow_twin], "ms_a_line")
+    slower = row("d 1.00", 4.0, 90.0, 0.05)
+    assert slower not in frontier([*fitting, slower], "ms_a_line")
 
 
 def test_the_plot_shows_every_choice(tmp_path: Path) -> None:

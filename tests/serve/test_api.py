@@ -18,13 +18,13 @@ from netchu.core.errors import NetchuError
 from netchu.core.preprocess import read_image
 from netchu.experiments.registry import Registry
 from netchu.reading.ensemble import Ensemble
-from netchu.reading.line_reader import Settings as ReadingSettings
+from netchu.reading.line_reader import Settings
 from netchu.reading.recipe import read_recipe, write_recipe
 from netchu.reading.submission import read_folder
 from netchu.serve.api import build_app
-from netchu.serve.request_guard import Gate
-from netchu.serve.service import Service, Settings
-from netchu.serve.uploads import Limits
+from netchu.serve.request_guard import RequestGuard
+from netchu.serve.service import Service, ServiceSettings
+from netchu.serve.uploads import UploadLimits
 from netchu.serve.versions import plain_recipe
 from netchu.synthesis.renderer import Renderer
 from tests.conftest import ROOT
@@ -41,9 +41,9 @@ def png(image: Any = None, width: int = 200, seed: int = 0) -> bytes:
     return bytes(cv2.imencode(".png", image)[1])
 
 
-def gated(service: Service, *, loopback: bool = True, most: int = 16) -> Gate:
-    """The application behind its gate, as serve builds it."""
-    return Gate(
+def guarded(service: Service, *, loopback: bool = True, most: int = 16) -> RequestGuard:
+    """The application behind its request guard, as serve builds it."""
+    return RequestGuard(
         build_app(service),
         token=service.settings.token,
         loopback=loopback,
@@ -55,12 +55,12 @@ def gated(service: Service, *, loopback: bool = True, most: int = 16) -> Gate:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, tiny_bundle: Path) -> Settings:
-    return Settings(data=tmp_path / "service", bundles=[tiny_bundle], limits=Limits(request_bytes=400_000))
+def settings(tmp_path: Path, tiny_bundle: Path) -> ServiceSettings:
+    return ServiceSettings(data=tmp_path / "service", bundles=[tiny_bundle], limits=UploadLimits(request_bytes=400_000))
 
 
 @pytest.fixture
-def service(settings: Settings) -> Iterator[Service]:
+def service(settings: ServiceSettings) -> Iterator[Service]:
     service = Service(settings)
     yield service
     service.close()
@@ -68,7 +68,7 @@ def service(settings: Settings) -> Iterator[Service]:
 
 @pytest.fixture
 def client(service: Service) -> TestClient:
-    return TestClient(gated(service), base_url=HOST)
+    return TestClient(guarded(service), base_url=HOST)
 
 
 def recognise(client: TestClient, *files: bytes, query: str = "") -> Any:
@@ -95,7 +95,7 @@ def test_lines_are_read_in_order_as_the_ensemble_reads_them(client: TestClient, 
         assert all(a["text"] != line["text"] for a in line["alternatives"])
 
 
-def test_a_correction_is_kept_once_by_content(client: TestClient, service: Service, settings: Settings) -> None:
+def test_a_correction_is_kept_once_by_content(client: TestClient, service: Service, settings: ServiceSettings) -> None:
     image = np.random.default_rng(0).integers(0, 255, (40, 100), dtype=np.uint8)
     first = correct(client, png(image), "Hà Nội", read_text="Ha Noi", version=1)
     assert first.status_code == 201
@@ -114,9 +114,9 @@ def test_a_correction_is_kept_once_by_content(client: TestClient, service: Servi
     assert service.store.count_samples() == (1, 0, 0)
 
 
-def test_a_lost_database_is_made_again_from_the_folder(settings: Settings) -> None:
+def test_a_lost_database_is_made_again_from_the_folder(settings: ServiceSettings) -> None:
     service = Service(settings)
-    client = TestClient(gated(service), base_url=HOST)
+    client = TestClient(guarded(service), base_url=HOST)
     for seed in range(7):
         correct(client, png(seed=seed), f"Tổ {seed}", read_text="Tổ 0", version=1)
     before = [sample.to_dict() for sample in service.store.samples()]
@@ -164,7 +164,7 @@ def test_versions_are_promoted_and_rolled_back(client: TestClient, service: Serv
     assert service.versions.register(plain_recipe([tiny_bundle])).id == 1
 
 
-def test_the_promoted_version_serves_after_a_restart(settings: Settings, tiny_bundle: Path) -> None:
+def test_the_promoted_version_serves_after_a_restart(settings: ServiceSettings, tiny_bundle: Path) -> None:
     service = Service(settings)
     service.promote(service.versions.register(plain_recipe([tiny_bundle, tiny_bundle])).id)
     service.close()
@@ -178,8 +178,8 @@ class TestRecipe:
     """A service that reads with a whole recipe: members, language model, places, settings, threshold."""
 
     @pytest.fixture
-    def settings(self, tmp_path: Path, tiny_recipe: Path) -> Settings:
-        return Settings(data=tmp_path / "service", ensemble=tiny_recipe)
+    def settings(self, tmp_path: Path, tiny_recipe: Path) -> ServiceSettings:
+        return ServiceSettings(data=tmp_path / "service", ensemble=tiny_recipe)
 
     def test_it_reads_as_the_recipe_does(self, client: TestClient, lines_folder: Path, tiny_recipe: Path) -> None:
         images = [read_image(path) for path in sorted((lines_folder / "images" / "1").glob("*.jpg"))]
@@ -200,7 +200,7 @@ class TestRecipe:
     def test_versions_hold_all_files_and_one_of_each(self, service: Service, tiny_recipe: Path) -> None:
         recipe = read_recipe(tiny_recipe)
         assert service.versions.register(recipe).id == 1
-        other = service.versions.register(replace(recipe, settings=ReadingSettings(decoder="beam", width=4)))
+        other = service.versions.register(replace(recipe, settings=Settings(decoder="beam", width=4)))
         rows = service.describe_versions()
         assert [(r["id"], r["members"], r["language"], r["places"]) for r in rows] == [
             (2, 2, True, True),
@@ -216,11 +216,11 @@ class TestRecipe:
         assert {e.note for e in entries} == {f"{tiny_recipe.parent.name}/ensemble.json"}
 
     def test_recipes_and_bundles_follow_one_another(
-        self, service: Service, settings: Settings, tiny_bundle: Path
+        self, service: Service, settings: ServiceSettings, tiny_bundle: Path
     ) -> None:
         """Swapped while it runs, swapped at a start, and the one that served last comes back."""
         service.promote(service.versions.register(plain_recipe([tiny_bundle])).id)
-        client = TestClient(gated(service), base_url=HOST)
+        client = TestClient(guarded(service), base_url=HOST)
         body = recognise(client, png()).json()
         assert (body["version"], body["lines"][0]["accept"]) == (2, None)
         service.promote(1)
@@ -238,9 +238,9 @@ class TestRecipe:
             other.close()
 
     def test_a_changed_file_is_found_before_it_serves(
-        self, service: Service, settings: Settings, tiny_bundle: Path
+        self, service: Service, settings: ServiceSettings, tiny_bundle: Path
     ) -> None:
-        client = TestClient(gated(service), base_url=HOST)
+        client = TestClient(guarded(service), base_url=HOST)
         second = service.versions.register(plain_recipe([tiny_bundle, tiny_bundle])).id
         service.promote(second)
         language = next((settings.data / "versions").glob("language-*"))
@@ -255,7 +255,7 @@ class TestRecipe:
 
 
 def test_the_release_serves_when_nothing_is_named(tmp_path: Path, tiny_recipe: Path) -> None:
-    settings = Settings(data=tmp_path / "service", release=tmp_path / "none.json")
+    settings = ServiceSettings(data=tmp_path / "service", release=tmp_path / "none.json")
     with pytest.raises(
         NetchuError, match=r"none.json: no such recipe; name one with --ensemble, or bundles with --bundles"
     ):
@@ -271,9 +271,9 @@ def test_an_empty_answer_is_safe_for_plain_paper_only_and_never_certain(tmp_path
     cv2.putText(writing, "12 Hue", (20, 28), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (214,), 2)
     dark = np.full((40, 200), 20, np.uint8)
     paper = np.full((40, 200), 230, np.uint8)
-    service = Service(Settings(data=tmp_path / "service", ensemble=tiny_recipe))
+    service = Service(ServiceSettings(data=tmp_path / "service", ensemble=tiny_recipe))
     try:
-        client = TestClient(gated(service), base_url=HOST)
+        client = TestClient(guarded(service), base_url=HOST)
         lines = recognise(client, png(writing), png(255 - writing), png(dark), png(paper)).json()["lines"]
         for line in lines[:3]:
             assert line["text"] or not line["accept"], line
@@ -321,9 +321,9 @@ def test_the_service_and_infer_read_alike(tmp_path: Path, tiny_recipe: Path) -> 
         image = renderer.render(texts[number % len(texts)], np.random.default_rng(number))
         assert cv2.imwrite(str(folder / f"{number:04d}.png"), image)
     expected = [answer.text for answer in read_folder(folder, Ensemble.from_recipe(read_recipe(titled)))]
-    service = Service(Settings(data=tmp_path / "service", ensemble=titled))
+    service = Service(ServiceSettings(data=tmp_path / "service", ensemble=titled))
     try:
-        client = TestClient(gated(service), base_url=HOST)
+        client = TestClient(guarded(service), base_url=HOST)
         found, unknown = [], 0
         files = [path.read_bytes() for path in sorted(folder.iterdir())]
         for start in range(0, count, 10):
@@ -427,14 +427,14 @@ class TestToken:
     """With a token, whatever changes state needs it; reading does not."""
 
     @pytest.fixture
-    def settings(self, tmp_path: Path, tiny_bundle: Path) -> Settings:
-        return Settings(data=tmp_path / "service", bundles=[tiny_bundle], token=TOKEN)
+    def settings(self, tmp_path: Path, tiny_bundle: Path) -> ServiceSettings:
+        return ServiceSettings(data=tmp_path / "service", bundles=[tiny_bundle], token=TOKEN)
 
     @pytest.mark.parametrize(
         "given", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer é"]
     )
     def test_without_it_nothing_changes(self, service: Service, given: str | None) -> None:
-        client = TestClient(gated(service, loopback=False), base_url="http://reader.example")
+        client = TestClient(guarded(service, loopback=False), base_url="http://reader.example")
         headers = {} if given is None else {"authorization": given.encode("latin-1")}
         for path in (
             "/api/corrections",
@@ -451,7 +451,7 @@ class TestToken:
         assert client.get("/api/about").json()["token"] is True
 
     def test_with_it_all_goes(self, service: Service) -> None:
-        client = TestClient(gated(service, loopback=False), base_url="http://reader.example")
+        client = TestClient(guarded(service, loopback=False), base_url="http://reader.example")
         client.headers["authorization"] = f"Bearer {TOKEN}"
         assert correct(client, png(), "Huế").status_code == 201
         assert client.post("/api/models/1/promote").status_code == 200
@@ -474,10 +474,10 @@ def test_other_sites_get_nothing(client: TestClient, service: Service) -> None:
     assert headers["x-content-type-options"] == "nosniff"
 
 
-def test_many_images_have_no_more_pixels_than_one_may(settings: Settings) -> None:
-    service = Service(replace(settings, limits=Limits(pixels=10_000)))
+def test_many_images_have_no_more_pixels_than_one_may(settings: ServiceSettings) -> None:
+    service = Service(replace(settings, limits=UploadLimits(pixels=10_000)))
     try:
-        client = TestClient(gated(service), base_url=HOST)
+        client = TestClient(guarded(service), base_url=HOST)
         assert recognise(client, png(seed=1)).status_code == 200
         answer = recognise(client, *[png(seed=i) for i in range(9)])
         assert answer.status_code == 413 and "over 10,000 pixels; send fewer" in answer.json()["error"]
@@ -491,10 +491,10 @@ def test_headers_that_are_no_addresses_are_refused(client: TestClient, headers: 
     assert answer.status_code == 403 and answer.json()["error"]
 
 
-def test_a_full_house_answers_503_with_a_time(settings: Settings) -> None:
+def test_a_full_queue_answers_503_with_a_time(settings: ServiceSettings) -> None:
     service = Service(replace(settings, queue=3))
     try:
-        client = TestClient(gated(service), base_url=HOST)
+        client = TestClient(guarded(service), base_url=HOST)
         never = recognise(client, *[png(seed=i) for i in range(4)])
         assert (never.status_code, never.json()["error"]) == (413, "4 lines in one request; at most 3 are taken")
         assert recognise(client, png()).status_code == 200
@@ -502,7 +502,7 @@ def test_a_full_house_answers_503_with_a_time(settings: Settings) -> None:
         unread = recognise(client, b"no image: who has no time to read does not unpack either")
         assert unread.status_code == 503
         service.batcher.capacity = 3
-        shut = TestClient(gated(service, most=0), base_url=HOST)
+        shut = TestClient(guarded(service, most=0), base_url=HOST)
         busy = recognise(shut, png())
         assert busy.status_code == 503
         assert int(busy.headers["retry-after"]) >= 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from netchu.core.preprocess import Image
-from netchu.serve.batching import Answer, Batcher, OverloadError
+from netchu.serve.batching import Batcher, OverloadError, VersionedReading
 from netchu.serve.confidence import DetailedReading
 
 
@@ -48,7 +48,7 @@ def stalled(reader: Reader, **options: float) -> Batcher:
     return batcher
 
 
-def texts(futures: Sequence["Future[Answer]"]) -> list[str]:
+def texts(futures: Sequence["Future[VersionedReading]"]) -> list[str]:
     return [future.result(5).reading.text for future in futures]
 
 
@@ -132,7 +132,7 @@ def test_an_error_reaches_its_own_lines_only() -> None:
 
 def test_swaps_under_load_lose_nothing() -> None:
     batcher = Batcher(Reader(0), capacity=10_000, patience=999)
-    futures: list[Future[Answer]] = []
+    futures: list[Future[VersionedReading]] = []
     sending = threading.Thread(
         target=lambda: [futures.extend(batcher.submit([line(w % 7 + 1)], 9)) for w in range(2000)]
     )

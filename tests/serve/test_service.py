@@ -41,7 +41,7 @@ from netchu.serve.decision import keep_threshold
 from netchu.serve.finetune import keep_fold, lock_file, run_job
 from netchu.serve.jobs import Jobs
 from netchu.serve.retraining import (
-    Plan,
+    RetrainingPlan,
     choose_members,
     follow_corrections,
     put_corrections,
@@ -223,7 +223,9 @@ def test_all_members_learn_a_new_character_together(tmp_path: Path, lines_folder
     for number in range(6):
         corrections.add(read_image(lines_folder / "images" / "2" / f"{number}.jpg"), f"{TEXTS[number]} €")
     recipe = read_recipe(tiny_recipe)
-    plan = Plan(recipe=str(tiny_recipe), members=choose_members(recipe, "all"), samples=str(tmp_path / "samples"))
+    plan = RetrainingPlan(
+        recipe=str(tiny_recipe), members=choose_members(recipe, "all"), samples=str(tmp_path / "samples")
+    )
     job = tmp_path / "job"
     write_json(job / "job.json", asdict(replace(plan, epochs=1, threads=1)))
     stop = threading.Event()
@@ -275,7 +277,7 @@ def test_a_job_that_cannot_start_has_failed_and_blocks_none(
         raise OSError(12, "Cannot allocate memory")
 
     monkeypatch.setattr("netchu.serve.jobs.subprocess.Popen", popen)
-    plan = Plan(recipe=str(tiny_recipe), members=[0], samples="samples")
+    plan = RetrainingPlan(recipe=str(tiny_recipe), members=[0], samples="samples")
     for key in (1, 2):
         with pytest.raises(RefusalError, match=rf"job {key}: could not be started .*Cannot allocate memory"):
             jobs.start(1, plan)

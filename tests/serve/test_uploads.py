@@ -13,9 +13,9 @@ import pytest
 from PIL import Image as PillowImage
 
 from netchu.core.preprocess import read_image
-from netchu.serve.uploads import Limits, RefusalError, content_id, decode_upload
+from netchu.serve.uploads import RefusalError, UploadLimits, content_id, decode_upload
 
-LIMITS = Limits(file_bytes=2_000_000)
+LIMITS = UploadLimits(file_bytes=2_000_000)
 LINE = np.random.default_rng(0).integers(0, 255, (40, 160), dtype=np.uint8)
 PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 
@@ -160,7 +160,7 @@ def test_photographs_of_cameras_are_taken() -> None:
     assert decode_upload(plain + plain, LIMITS).shape == LINE.shape
     assert decode_upload(plain + b"\0\0\x01\x0a\x0e\0\0\0Image_UTC_Data1700000000000SEFH", LIMITS).shape == LINE.shape
     clip = np.random.default_rng(3).bytes(3_000_000)  # a motion photograph; it holds the marks of archives by chance
-    limits = Limits()
+    limits = UploadLimits()
     assert decode_upload(plain + clip + archive(), limits).shape == LINE.shape
     several = io.BytesIO()
     small = PillowImage.fromarray(LINE[::2, ::2])

@@ -1,4 +1,4 @@
-"""Pages that the tests photograph: rendered lines written into forms with and without rules, turned and shaded."""
+"""Pages that the tests photograph: synthetic lines written into forms with and without rules, turned and shaded."""
 
 from dataclasses import dataclass
 

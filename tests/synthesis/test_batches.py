@@ -14,7 +14,7 @@ import pytest
 
 from netchu.core.errors import NetchuError
 from netchu.synthesis import batches as production
-from netchu.synthesis.batches import LineMaker, MadeLine, Order, produce
+from netchu.synthesis.batches import LineMaker, Order, SyntheticLine, produce
 from netchu.synthesis.fonts import PACKAGED
 from netchu.synthesis.line_store import read_store
 
@@ -33,7 +33,7 @@ class Stripes:
         return {"seed": self.seed}
 
     def build(self) -> LineMaker:
-        def make(number: int) -> MadeLine:
+        def make(number: int) -> SyntheticLine:
             if number == self.broken and Path(self.fault).exists():
                 raise NetchuError("stopped")
             rng = np.random.default_rng([self.seed, number])

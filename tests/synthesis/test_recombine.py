@@ -28,7 +28,7 @@ TEXTS = ["Thôn Hạ Mỹ Tho", "Phố Huế Hà Nội", "Ấp Ba Long An", "T�
 
 
 def write_spaced(text: str, seed: int) -> np.ndarray:
-    """A made line with wide gaps between its words, uint8 (64, W)."""
+    """A synthetic line with wide gaps between its words, uint8 (64, W)."""
     renderer = Renderer([PACKAGED / "PatrickHand.ttf"], 64, PLAIN)
     rng = np.random.default_rng(seed)
     words = [renderer.render(word, rng, "patrickhand-0003") for word in text.split()]

@@ -1,4 +1,4 @@
-"""Texts of made lines: addresses in two styles, measured styles, gazetteers, verses."""
+"""Texts of synthetic lines: addresses in two styles, measured styles, gazetteers, verses."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 from netchu.core.errors import NetchuError
 from netchu.language.gazetteer import read_places
 from netchu.synthesis.addresses import AddressGrammar
-from netchu.synthesis.admin_units import District, Gazetteer, Unit, packaged_gazetteer, read_gazetteer
+from netchu.synthesis.admin_units import AdminUnits, District, Unit, packaged_gazetteer, read_gazetteer
 from netchu.synthesis.fonts import REQUIRED
 from netchu.synthesis.text_style import CINNAMON, KALAPA, TextStyle, measure_style, place_tones, read_texts
 from netchu.synthesis.verses import PseudoVerse, read_poems
@@ -20,25 +20,25 @@ from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
-def gazetteer() -> Gazetteer:
+def gazetteer() -> AdminUnits:
     """The packaged one."""
     return packaged_gazetteer()
 
 
-def sample(gazetteer: Gazetteer, style: TextStyle, count: int = 1500) -> list[str]:
+def sample(gazetteer: AdminUnits, style: TextStyle, count: int = 1500) -> list[str]:
     """`count` addresses of one style."""
     grammar, rng = AddressGrammar(gazetteer, (style,)), np.random.default_rng(0)
     return [grammar.sample(rng) for _ in range(count)]
 
 
-def test_packaged_gazetteer_knows_the_country(gazetteer: Gazetteer) -> None:
+def test_packaged_gazetteer_knows_the_country(gazetteer: AdminUnits) -> None:
     assert len({district.province.name for district in gazetteer.districts}) == 63
     assert any(district.unit is None for district in gazetteer.districts), "no district level since 2025"
     assert Unit("Phường", "1") in {ward for district in gazetteer.districts for ward in district.wards}
 
 
 @pytest.mark.parametrize("style", [KALAPA, CINNAMON], ids=["kalapa", "cinnamon"])
-def test_addresses_can_be_written(gazetteer: Gazetteer, style: TextStyle) -> None:
+def test_addresses_can_be_written(gazetteer: AdminUnits, style: TextStyle) -> None:
     texts = sample(gazetteer, style)
     assert len(set(texts)) > 0.98 * len(texts)
     for text in texts:
@@ -47,7 +47,7 @@ def test_addresses_can_be_written(gazetteer: Gazetteer, style: TextStyle) -> Non
         assert text == " ".join(text.split()) and not text.endswith(","), text
 
 
-def test_kalapa_style(gazetteer: Gazetteer) -> None:
+def test_kalapa_style(gazetteer: AdminUnits) -> None:
     texts = sample(gazetteer, KALAPA)
     joined = " ".join(texts)
     assert "0" not in joined and "," not in joined
@@ -58,7 +58,7 @@ def test_kalapa_style(gazetteer: Gazetteer) -> None:
     assert 30 <= np.mean([len(text) for text in texts]) <= 44
 
 
-def test_cinnamon_style(gazetteer: Gazetteer) -> None:
+def test_cinnamon_style(gazetteer: AdminUnits) -> None:
     texts = sample(gazetteer, CINNAMON)
     joined = " ".join(texts)
     assert set("0123456789") <= set(joined)
@@ -67,7 +67,7 @@ def test_cinnamon_style(gazetteer: Gazetteer) -> None:
     assert "xã" in joined and "Xã" in joined and "/" in joined
 
 
-def test_measured_style_is_imitated(gazetteer: Gazetteer) -> None:
+def test_measured_style_is_imitated(gazetteer: AdminUnits) -> None:
     for style in (KALAPA, CINNAMON):
         found = measure_style(sample(gazetteer, style))
         assert found.title == style.title and found.zero == style.zero

@@ -25,7 +25,7 @@ from netchu.training.dataset import Batch
 from netchu.training.engine import Trainer, fit
 from netchu.training.resume import load_state, refuse_other_run, run_hashes, save_state
 from netchu.training.run_folder import read_log
-from netchu.training.train_step import Stepper
+from netchu.training.train_step import TrainStep
 from tests.conftest import ROOT
 
 TIMES = ("lines_per_s", "data_wait", "seconds")
@@ -37,10 +37,10 @@ def log_without_times(cfg: Config) -> list[dict[str, Any]]:
 
 
 def stopping_after(count: int) -> Callable[..., tuple[float, bool]]:
-    """A `Stepper.step` during whose `count`th call the process is asked to stop."""
-    step, calls = Stepper.step, iter(range(1, 1000))
+    """A `TrainStep.step` during whose `count`th call the process is asked to stop."""
+    step, calls = TrainStep.step, iter(range(1, 1000))
 
-    def stopping(self: Stepper, batch: Batch, *, progress: float, closes: bool, stop: bool) -> tuple[float, bool]:
+    def stopping(self: TrainStep, batch: Batch, *, progress: float, closes: bool, stop: bool) -> tuple[float, bool]:
         if next(calls) == count:
             os.kill(os.getpid(), signal.SIGTERM)
             stop = True
@@ -103,7 +103,7 @@ def test_resume_equals_an_uninterrupted_run(stop_after: int, tiny: Config, monke
     fit(cfg)
     other = replace(cfg, name="parts_f0")
     with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "step", stopping_after(stop_after))
+        patch.setattr(TrainStep, "step", stopping_after(stop_after))
         with pytest.raises(NetchuError, match=f"stopped after {stop_after} batches, .* all saved; go on .* --resume"):
             fit(other)
     fit(other, resume=True)
@@ -132,7 +132,7 @@ def test_resume_with_another_config_or_other_data_is_refused(tiny: Config, manif
 def test_a_new_run_forgets_the_states_of_the_one_before(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed before its first save, it has nothing to go on from, least of all what another run had saved."""
     fit(tiny)
-    monkeypatch.setattr(Stepper, "step", lambda *args, **options: 1 / 0)
+    monkeypatch.setattr(TrainStep, "step", lambda *args, **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         fit(tiny)
     with pytest.raises(NetchuError, match="no state to resume from"):
@@ -173,7 +173,7 @@ def test_fine_tuning_starts_from_the_pretrained_bundle(tiny: Config) -> None:
     bundle = pretraining.run_dir / "best.safetensors"
     tuned = Trainer(replace(tiny, load_weight=str(bundle)), resume=False)
     head = load_bundle(bundle).model.head.weight
-    assert torch.equal(tuned.stepper.objective.model.head.weight.detach().float(), head)
+    assert torch.equal(tuned.train_step.objective.model.head.weight.detach().float(), head)
     with pytest.raises(NetchuError, match=r"none\.safetensors: no such bundle"):
         fit(replace(tiny, load_weight="none.safetensors"))
 

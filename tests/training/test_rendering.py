@@ -18,7 +18,7 @@ from netchu.training.dataset import BucketSampler, LineDataset
 from netchu.training.engine import fit
 from netchu.training.rendering import RenderAhead
 from netchu.training.resume import load_state
-from netchu.training.train_step import Stepper
+from netchu.training.train_step import TrainStep
 from tests.conftest import ROOT
 from tests.training.test_engine import stopping_after
 
@@ -63,14 +63,14 @@ def test_rendered_lines_take_their_share_of_an_epoch(tiny: Config) -> None:
     real = read_manifest(Path(tiny.manifest))
     dataset = LineDataset(real, cfg, Charset.from_texts([*(line.text for line in real), "0123456789"]), train=True)
     sampler = BucketSampler(dataset, cfg)
-    assert sampler.made_count == 10
+    assert sampler.synthetic_count == 10
     for epoch in (0, 1):
-        dataset.replace_rendered([Numbers().make(100 * epoch + n) for n in range(sampler.made_count)])
+        dataset.replace_synthetic([Numbers().make(100 * epoch + n) for n in range(sampler.synthetic_count)])
         drawn = [dataset.lines[i] for batch in sampler for _, i in batch]
         assert len(drawn) == 40
         assert {line.text for line in drawn if not line.is_real} == {str(100 * epoch + n) for n in range(10)}
     narrow = np.full((32, 10), 255, np.uint8)
-    dataset.replace_rendered([(narrow, "123456789")])
+    dataset.replace_synthetic([(narrow, "123456789")])
     assert len(dataset) == len(real)
 
 
@@ -79,7 +79,7 @@ def test_resume_renders_the_same_lines_again(tiny: Config, monkeypatch: pytest.M
     fit(cfg, open_source=open_numbers)
     other = replace(cfg, name="parts_f0")
     with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "step", stopping_after(6))  # the second of the second epoch
+        patch.setattr(TrainStep, "step", stopping_after(6))  # the second of the second epoch
         with pytest.raises(NetchuError, match="stopped after 6 batches"):
             fit(other, open_source=open_numbers)
     fit(other, resume=True, open_source=open_numbers)

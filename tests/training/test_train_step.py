@@ -23,9 +23,9 @@ def test_two_accumulated_batches_step_like_one_of_both(tiny: Config) -> None:
     """Lines of one width, so that no padding differs, and no batch statistics: mean gradients are then equal."""
     cfg = replace(tiny, backbone="cnn3", epochs=1, epoch_lines=16, clip_norm=1e9, shortcut_weight=0.0)
     trainer = Trainer(replace(cfg, batch_size=8), resume=False)
-    trainer.stepper.note_bad = lambda loss, norm, batch: None
-    stepper = trainer.stepper
-    for module in stepper.objective.modules():
+    trainer.train_step.note_bad = lambda loss, norm, batch: None
+    train_step = trainer.train_step
+    for module in train_step.objective.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()
     sampler = BucketSampler(trainer.train_set, replace(cfg, batch_size=16))
@@ -40,15 +40,15 @@ def test_two_accumulated_batches_step_like_one_of_both(tiny: Config) -> None:
     seen: list[torch.Tensor] = []
 
     def note(*args: object, **options: object) -> None:
-        seen.append(torch.cat([p.grad.flatten() for p in stepper.objective.parameters() if p.grad is not None]))
+        seen.append(torch.cat([p.grad.flatten() for p in train_step.objective.parameters() if p.grad is not None]))
 
-    stepper.optimizer.step = note  # type: ignore[method-assign]
+    train_step.optimizer.step = note  # type: ignore[method-assign]
     lost = replace(part(slice(0, 8)), images=torch.full_like(part(slice(0, 8)).images, float("nan")))
     halves = [part(slice(0, 8)), part(slice(8, 16))]
     for pieces in ([whole], halves, [halves[0], lost, halves[1]], [*halves, lost]):
-        stepper.cfg = replace(cfg, accumulate=sum(piece is not lost for piece in pieces))
+        train_step.cfg = replace(cfg, accumulate=sum(piece is not lost for piece in pieces))
         for number, piece in enumerate(pieces, 1):
-            stepper.step(piece, progress=0.5, closes=number == len(pieces), stop=False)
+            train_step.step(piece, progress=0.5, closes=number == len(pieces), stop=False)
     assert len(seen) == 4 and seen[0].abs().max() > 1e-3
     assert all(torch.allclose(seen[0], other, atol=1e-5) for other in seen[1:]), "a batch that is lost takes none along"
 
@@ -56,8 +56,8 @@ def test_two_accumulated_batches_step_like_one_of_both(tiny: Config) -> None:
 def test_the_optimiser_steps_once_in_an_accumulation(tiny: Config) -> None:
     trainer = Trainer(replace(tiny, accumulate=3, epochs=1), resume=False)  # five batches of 8: steps after 3 and 5
     steps = []
-    step = trainer.stepper.optimizer.step
-    trainer.stepper.optimizer.step = lambda *a, **k: (steps.append(trainer.done), step(*a, **k))  # type: ignore
+    step = trainer.train_step.optimizer.step
+    trainer.train_step.optimizer.step = lambda *a, **k: (steps.append(trainer.done), step(*a, **k))  # type: ignore
     trainer.train()
     batches = len(trainer.sampler.plan())
     assert steps == [n - 1 for n in range(1, batches + 1) if n % 3 == 0 or n == batches]

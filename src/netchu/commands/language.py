@@ -1,6 +1,6 @@
 """Command line of the language model: train it on texts and labels, measure it, turn it into ARPA and back.
 
-netchu language train --texts made/addresses.txt --labels data/train_folds.csv --fold 0 --out data/lm_f0.nlm
+netchu language train --texts synthetic/addresses.txt --labels data/train_folds.csv --fold 0 --out data/lm_f0.nlm
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Turn data sets into manifests: python prepare_ext_data.py PATH ... [--kalapa DIR] [--synthetic DIR ...] --out data/.
 
 Writes `train_folds.csv` (real lines in 5 writer-disjoint folds, which stay as they are once written) and
-`train_ext.csv` (the same and all made lines, which are only trained on). The layout of a bare PATH is detected.
+`train_ext.csv` (the same and all synthetic lines, which are only trained on). The layout of a bare PATH is detected.
 Lines that are cut or unpacked from a data set become image files in `images/` of the output folder.
 """
 

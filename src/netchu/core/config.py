@@ -29,14 +29,14 @@ class Config:
     name: str = ""  # file stem with the held-out fold; set by load_config
 
     # data
-    manifest: str = "data/train_folds.csv"  # may be empty with a synthetic_source: rendered lines alone
+    manifest: str = "data/train_folds.csv"  # may be empty with a synthetic_source: synthetic lines alone
     fold: int = ALL_DATA_FOLD
     seed: int = 0
     augment: str = "ink"  # a key of augment.AUGMENTS
     augment_ramp: float = 0.0  # share of the epochs over which augmentation grows to its full strength
-    synthetic_share: float = 0.5  # share of made lines in an epoch, when the manifest has both kinds
-    synthetic_source: str = ""  # made lines rendered while training: address, poems or address+poems
-    epoch_lines: int = 0  # lines an epoch draws; 0: as many as there are real ones (or made ones, without real)
+    synthetic_share: float = 0.5  # share of synthetic lines in an epoch, when the manifest has both kinds
+    synthetic_source: str = ""  # synthetic lines rendered while training: address, poems or address+poems
+    epoch_lines: int = 0  # lines an epoch draws; 0: as many as there are real ones (or synthetic ones, without real)
     cache_mb: int = 4096  # decoded lines kept in memory, 10^6 bytes
 
     # preprocessing

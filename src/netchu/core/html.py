@@ -1,4 +1,4 @@
-"""Parts of HTML pages that hold everything inside one file: style, pictures of lines, charts."""
+"""Parts of HTML reports that hold everything inside one file: style, pictures of lines, charts."""
 
 import base64
 import html
@@ -30,7 +30,7 @@ th { text-align: left } img { max-width: 100% } .figures td { text-align: right 
 
 
 def write_html(path: Path, title: str, parts: Sequence[str]) -> None:
-    """Write a page atomically; `parts` are HTML, the title is plain text."""
+    """Write a report atomically; `parts` are HTML, the title is plain text."""
     head = f"<meta charset='utf-8'><title>{html.escape(title)}</title><style>{STYLE}</style>"
     body = "\n".join([f"<h1>{html.escape(title)}</h1>", *parts])
     with atomic_path(path) as temporary:
@@ -38,7 +38,7 @@ def write_html(path: Path, title: str, parts: Sequence[str]) -> None:
 
 
 def line_picture(path: Path) -> str:
-    """A line's image as an element of a page, small; nothing when it cannot be read."""
+    """A line's image as an element of a report, small; nothing when it cannot be read."""
     try:
         image = read_image(path)
     except NetchuError:
@@ -49,9 +49,9 @@ def line_picture(path: Path) -> str:
     return f"<img alt='' src='data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}'>"
 
 
-def chart(figure: Figure, says: str) -> str:
-    """A figure as an element of a page; `says` describes it to those who do not see it."""
+def chart(figure: Figure, description: str) -> str:
+    """A figure as an element of a report; `description` is to those who do not see it."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     data = base64.b64encode(buffer.getvalue()).decode()
-    return f"<img alt='{html.escape(says)}' src='data:image/png;base64,{data}'>"
+    return f"<img alt='{html.escape(description)}' src='data:image/png;base64,{data}'>"

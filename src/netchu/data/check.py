@@ -16,10 +16,10 @@ from tqdm import tqdm
 from netchu.core.config import Config, load_config
 from netchu.core.errors import NetchuError
 from netchu.core.preprocess import Geometry, read_image
-from netchu.data.check_report import write_page
+from netchu.data.check_report import write_report
 from netchu.data.cleaning import clean
 from netchu.data.findings import KINDS, RARE, Finding, check_readings, find_all, has_errors
-from netchu.data.image_facts import Look, look_at
+from netchu.data.image_facts import ImageFacts, read_image_facts
 from netchu.data.importing import parse_columns
 from netchu.data.label_files import csv_header
 from netchu.data.layouts import READERS, find_sets
@@ -41,12 +41,12 @@ def read_data(path: Path, layout: str, images: Path, columns: dict[str, str]) ->
     ]
 
 
-def read_with(bundles: Sequence[Path], lines: Sequence[Line], looks: Sequence[Look]) -> dict[Path, str]:
+def read_with(bundles: Sequence[Path], lines: Sequence[Line], image_facts: Sequence[ImageFacts]) -> dict[Path, str]:
     """What an ensemble reads in every image that can be opened."""
     from netchu.reading.ensemble import Ensemble  # with PyTorch, which nothing else here wants
 
     ensemble = Ensemble.load(bundles)
-    paths = [line.path for line, look in zip(lines, looks, strict=True) if not look.problem]
+    paths = [line.path for line, facts in zip(lines, image_facts, strict=True) if not facts.problem]
     answers: dict[Path, str] = {}
     with tqdm(total=len(paths), unit="line", desc="reading") as bar:
         for start in range(0, len(paths), CHUNK):
@@ -66,7 +66,7 @@ def summarise(lines: Sequence[Line], findings: Sequence[Finding]) -> str:
             example = next(finding for finding in findings if finding.kind == kind)
             where = f" ({example.lines[0].path.name})" if example.lines else ""
             level = "error  " if about.error else "warning"
-            rows.append(f"{level} {counts[kind]:6} {about.title}; first: {example.says[:80]}{where}")
+            rows.append(f"{level} {counts[kind]:6} {about.title}; first: {example.message[:80]}{where}")
     return "\n".join(rows if len(rows) > 1 else [*rows, "nothing found"])
 
 
@@ -98,17 +98,17 @@ def main() -> int:
         cfg = load_bundle(args.bundles[0]).cfg
     geometry = Geometry.of(cfg)
     lines = read_data(args.data, args.layout, report.parent / "images", parse_columns(args.columns))
-    looks = look_at(lines)
-    findings = find_all(lines, looks, geometry, cfg.width_stride)
+    image_facts = read_image_facts(lines)
+    findings = find_all(lines, image_facts, geometry, cfg.width_stride)
     notes = [
         f"{len(lines)} lines of {args.data}.",
         f"Time steps are counted at {cfg.height} px and width stride {cfg.width_stride}; characters under {RARE} times "
         "are named.",
     ]
     if args.bundles:
-        findings += check_readings(lines, read_with(args.bundles, lines, looks))
+        findings += check_readings(lines, read_with(args.bundles, lines, image_facts))
         notes.append(f"Labels were compared with what {', '.join(map(str, args.bundles))} reads.")
-    write_page(report, f"Check of {args.data.name}", lines, looks, findings, geometry, cfg.width_stride, notes)
+    write_report(report, f"Check of {args.data.name}", lines, image_facts, findings, geometry, cfg.width_stride, notes)
     print(f"{summarise(lines, findings)}\n{report}: the whole report, with images")
     if args.fix:
         kept, dropped = clean(lines, findings)

@@ -11,18 +11,18 @@ from netchu.core.charset import normalise, required_steps
 from netchu.core.html import chart, line_picture, write_html
 from netchu.core.preprocess import Geometry
 from netchu.data.findings import KINDS, Finding
-from netchu.data.image_facts import Look, available_steps
+from netchu.data.image_facts import ImageFacts, available_steps
 from netchu.data.manifest import Line
 
 SHOWN = 300  # findings of a kind with their images; the rest is counted
 PICTURES = 4  # images a finding
 
 
-def write_page(
+def write_report(
     path: Path,
     title: str,
     lines: Sequence[Line],
-    looks: Sequence[Look],
+    image_facts: Sequence[ImageFacts],
     findings: Sequence[Finding],
     geometry: Geometry,
     width_stride: int,
@@ -39,7 +39,7 @@ def write_page(
             for kind, about in KINDS.items()
         ),
         "</table>",
-        f"<p>{_charts(lines, looks, geometry, width_stride)}</p>",
+        f"<p>{_charts(lines, image_facts, geometry, width_stride)}</p>",
     ]
     for kind, about in KINDS.items():
         chosen = [finding for finding in findings if finding.kind == kind]
@@ -64,7 +64,7 @@ def _link(kind: str, count: int) -> str:
 
 def _finding(finding: Finding) -> str:
     """A finding with its first pictures and labels."""
-    parts = [f"<div class='line'><b>{html.escape(finding.says)}</b>"]
+    parts = [f"<div class='line'><b>{html.escape(finding.message)}</b>"]
     for line in finding.lines[:PICTURES]:
         about = " ".join(x for x in (line.source, f"writer {line.writer_id}" if line.writer_id else "") if x)
         parts.append(
@@ -76,16 +76,16 @@ def _finding(finding: Finding) -> str:
     return "".join(parts) + "</div>"
 
 
-def _charts(lines: Sequence[Line], looks: Sequence[Look], geometry: Geometry, width_stride: int) -> str:
-    """Label lengths, and time steps that lines have against those that they need, as an image inside the page."""
+def _charts(lines: Sequence[Line], image_facts: Sequence[ImageFacts], geometry: Geometry, width_stride: int) -> str:
+    """Label lengths, and time steps that lines have against those that they need, as an image inside the report."""
     figure = Figure(figsize=(10.5, 3.2), layout="constrained")
     lengths, steps = figure.subplots(1, 2)
     counts = Counter(len(normalise(line.text)) for line in lines)
     lengths.bar(list(counts), list(counts.values()), width=1.0, color="#4477aa")
     lengths.set(title="label length", xlabel="characters", ylabel="lines")
-    whole = [(line, look) for line, look in zip(lines, looks, strict=True) if not look.problem]
+    whole = [(line, facts) for line, facts in zip(lines, image_facts, strict=True) if not facts.problem]
     needed = [required_steps(line.text) for line, _ in whole]
-    given = [available_steps(look, geometry, width_stride) for _, look in whole]
+    given = [available_steps(facts, geometry, width_stride) for _, facts in whole]
     steps.scatter(needed, given, s=4, color="#009988", alpha=0.4)
     most = max([*needed, 1])
     steps.plot([0, most], [0, most], color="#cc3311", linewidth=1)

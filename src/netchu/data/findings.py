@@ -13,9 +13,9 @@ from netchu.core.charset import normalise, required_steps
 from netchu.core.image_files import IMAGE_SUFFIXES
 from netchu.core.metrics import distance
 from netchu.core.preprocess import Geometry
-from netchu.data.image_facts import MISSING, Look, available_steps
+from netchu.data.image_facts import MISSING, ImageFacts, available_steps
 from netchu.data.manifest import Line, find_leaks
-from netchu.data.near_duplicates import find_twins
+from netchu.data.near_duplicates import find_near_duplicates
 
 RARE = 5  # a character seen less often is hardly learnt
 SUSPICIOUS = 0.3  # edits a label character between a label and its reading
@@ -41,9 +41,9 @@ KINDS: dict[str, Kind] = {
     "unlabelled": Kind(False, "image without a label", "label it, or leave it for a test"),
     "not-nfc": Kind(False, "label that is not NFC", "nothing: it is made NFC when it is read"),
     "odd-character": Kind(False, "invisible, combining or foreign characters", "correct the label"),
-    "rare-character": Kind(False, f"character seen under {RARE} times", "more lines that have it, also made ones"),
+    "rare-character": Kind(False, f"character seen under {RARE} times", "more lines that have it, also synthetic ones"),
     "copy": Kind(False, "identical images, same label", "keep one"),
-    "near-copy": Kind(False, "nearly identical images", "look at both; keep one if they are the same line"),
+    "near-duplicate": Kind(False, "nearly identical images", "look at both; keep one if they are the same line"),
     "suspicious": Kind(False, "label far from what the model reads", "look at the image; correct the label"),
 }
 
@@ -53,30 +53,32 @@ class Finding:
     """One thing found: its kind (a key of KINDS), a sentence, and the lines that it concerns."""
 
     kind: str
-    says: str
+    message: str
     lines: tuple[Line, ...]
 
 
-def find_all(lines: Sequence[Line], looks: Sequence[Look], geometry: Geometry, width_stride: int) -> list[Finding]:
+def find_all(
+    lines: Sequence[Line], image_facts: Sequence[ImageFacts], geometry: Geometry, width_stride: int
+) -> list[Finding]:
     """Every finding that needs no model, in the order of KINDS."""
     found = [
-        *check_images(lines, looks),
-        *check_lengths(lines, looks, geometry, width_stride),
+        *check_images(lines, image_facts),
+        *check_lengths(lines, image_facts, geometry, width_stride),
         *check_characters(lines),
-        *check_copies(lines, looks),
-        *check_folds(lines, looks),
+        *check_copies(lines, image_facts),
+        *check_folds(lines, image_facts),
     ]
     order = list(KINDS)
     return sorted(found, key=lambda finding: order.index(finding.kind))
 
 
-def check_images(lines: Sequence[Line], looks: Sequence[Look]) -> Iterator[Finding]:
+def check_images(lines: Sequence[Line], image_facts: Sequence[ImageFacts]) -> Iterator[Finding]:
     """Missing and unreadable images, and images in the same folders that no line names."""
-    for line, look in zip(lines, looks, strict=True):
-        if look.problem:
-            missing = look.problem == MISSING
-            says = str(line.path) if missing else look.problem
-            yield Finding("missing-image" if missing else "unreadable", says, (line,))
+    for line, facts in zip(lines, image_facts, strict=True):
+        if facts.problem:
+            missing = facts.problem == MISSING
+            message = str(line.path) if missing else facts.problem
+            yield Finding("missing-image" if missing else "unreadable", message, (line,))
     named = {line.path.resolve() for line in lines}
     for folder in sorted({path.parent for path in named}):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -85,20 +87,20 @@ def check_images(lines: Sequence[Line], looks: Sequence[Look]) -> Iterator[Findi
 
 
 def check_lengths(
-    lines: Sequence[Line], looks: Sequence[Look], geometry: Geometry, width_stride: int
+    lines: Sequence[Line], image_facts: Sequence[ImageFacts], geometry: Geometry, width_stride: int
 ) -> Iterator[Finding]:
     """Empty labels, and labels that need more time steps than CTC has: on this line, or on any."""
     most = geometry.input_width(geometry.max_width - 2 * geometry.pad) // width_stride
-    for line, look in zip(lines, looks, strict=True):
+    for line, facts in zip(lines, image_facts, strict=True):
         needed = required_steps(line.text)
         if not line.text.strip():
             yield Finding("empty-label", f"{line.path}: no label", (line,))
         elif needed > most:
             yield Finding("over-long", f"{needed} time steps needed, the widest line has {most}", (line,))
-        elif not look.problem:
-            steps = available_steps(look, geometry, width_stride)
+        elif not facts.problem:
+            steps = available_steps(facts, geometry, width_stride)
             if needed > steps:
-                height, width = look.shape
+                height, width = facts.shape
                 yield Finding(
                     "too-narrow", f"{needed} time steps needed, {steps} in {width} x {height} pixels", (line,)
                 )
@@ -120,8 +122,8 @@ def check_characters(lines: Sequence[Line]) -> Iterator[Finding]:
             holders[character].append(line)
     for character, count in sorted(counts.items(), key=lambda item: (item[1], item[0])):
         if count < RARE:
-            says = f"{name_character(character)}: {count} in all"
-            yield Finding("rare-character", says, tuple(holders[character]))
+            message = f"{name_character(character)}: {count} in all"
+            yield Finding("rare-character", message, tuple(holders[character]))
 
 
 def is_odd(character: str) -> bool:
@@ -140,38 +142,38 @@ def name_character(character: str) -> str:
     return f"{character!r} U+{ord(character):04X} {unicodedata.name(character, 'without a name')}"
 
 
-def check_copies(lines: Sequence[Line], looks: Sequence[Look]) -> Iterator[Finding]:
+def check_copies(lines: Sequence[Line], image_facts: Sequence[ImageFacts]) -> Iterator[Finding]:
     """Identical files, with the same or with different labels, and images that are nearly the same."""
-    readable = [i for i, look in enumerate(looks) if not look.problem]
+    readable = [i for i, facts in enumerate(image_facts) if not facts.problem]
     by_digest: dict[str, list[int]] = defaultdict(list)
     for i in readable:
-        by_digest[looks[i].digest].append(i)
+        by_digest[image_facts[i].digest].append(i)
     for copies in by_digest.values():
         if len(copies) > 1:
             texts = {normalise(lines[i].text).strip() for i in copies}
-            says = f"{len(copies)} copies" + (f", {len(texts)} different labels" if len(texts) > 1 else "")
-            yield Finding("copy" if len(texts) == 1 else "copy-other-label", says, tuple(lines[i] for i in copies))
+            message = f"{len(copies)} copies" + (f", {len(texts)} different labels" if len(texts) > 1 else "")
+            yield Finding("copy" if len(texts) == 1 else "copy-other-label", message, tuple(lines[i] for i in copies))
     first = [copies[0] for copies in by_digest.values() if lines[copies[0]].is_real]
-    signatures = [signature for i in first if (signature := looks[i].signature) is not None]
-    for a, b, likeness in sorted(find_twins(signatures), key=lambda pair: -pair[2]):
+    signatures = [signature for i in first if (signature := image_facts[i].signature) is not None]
+    for a, b, likeness in sorted(find_near_duplicates(signatures), key=lambda pair: -pair[2]):
         one, other = lines[first[a]], lines[first[b]]
         apart = "" if one.fold == other.fold else f", in folds {one.fold} and {other.fold}"
-        yield Finding("near-copy", f"{100 * likeness:.0f} % alike{apart}", (one, other))
+        yield Finding("near-duplicate", f"{100 * likeness:.0f} % alike{apart}", (one, other))
 
 
-def check_folds(lines: Sequence[Line], looks: Sequence[Look]) -> Iterator[Finding]:
+def check_folds(lines: Sequence[Line], image_facts: Sequence[ImageFacts]) -> Iterator[Finding]:
     """Writers and identical images that stand in several folds."""
     whole = [
         replace(line, text=normalise(line.text))
-        for line, look in zip(lines, looks, strict=True)
-        if look.problem != MISSING
+        for line, facts in zip(lines, image_facts, strict=True)
+        if facts.problem != MISSING
     ]
     by_origin: dict[str, list[Line]] = defaultdict(list)
     for line in whole:
         by_origin[line.origin].append(line)
-    for says in find_leaks(whole).errors:
-        origin = says.removeprefix("writer ").partition(" is in folds ")[0]
-        yield Finding("leak", says, tuple(by_origin[origin]) if says.startswith("writer ") else ())
+    for message in find_leaks(whole).errors:
+        origin = message.removeprefix("writer ").partition(" is in folds ")[0]
+        yield Finding("leak", message, tuple(by_origin[origin]) if message.startswith("writer ") else ())
 
 
 def check_readings(lines: Sequence[Line], answers: dict[Path, str], limit: float = SUSPICIOUS) -> list[Finding]:

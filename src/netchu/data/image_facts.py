@@ -15,7 +15,7 @@ MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ImageFacts:
     """An image's (height, width) in pixels, SHA-256 and signature; or the problem that it has."""
 
     shape: tuple[int, int] = (0, 0)
@@ -24,22 +24,22 @@ class Look:
     problem: str = ""
 
 
-def look_at(lines: Sequence[Line]) -> list[Look]:
+def read_image_facts(lines: Sequence[Line]) -> list[ImageFacts]:
     """Open the image of every line; one that is not there has the problem MISSING."""
     with ThreadPoolExecutor(4) as pool:
-        return list(tqdm(pool.map(_look, lines), "opening images", len(lines), unit="line"))
+        return list(tqdm(pool.map(_read_facts, lines), "opening images", len(lines), unit="line"))
 
 
-def _look(line: Line) -> Look:
+def _read_facts(line: Line) -> ImageFacts:
     if not line.path.is_file():
-        return Look(problem=MISSING)
+        return ImageFacts(problem=MISSING)
     try:
         image = read_image(line.path)
-        return Look((image.shape[0], image.shape[1]), image_hash(line.path), sign(image))
+        return ImageFacts((image.shape[0], image.shape[1]), image_hash(line.path), sign(image))
     except NetchuError as error:
-        return Look(problem=str(error))
+        return ImageFacts(problem=str(error))
 
 
-def available_steps(look: Look, geometry: Geometry, width_stride: int) -> int:
+def available_steps(facts: ImageFacts, geometry: Geometry, width_stride: int) -> int:
     """Time steps that a line of this size gives."""
-    return geometry.input_width(geometry.resized_width(*look.shape)) // width_stride
+    return geometry.input_width(geometry.resized_width(*facts.shape)) // width_stride

@@ -1,7 +1,7 @@
 """From data sets to the two manifests: read every source, record the folds, refuse leaks, write.
 
 `train_folds.csv` holds the real lines in 5 writer-disjoint folds, which stay as they are once written;
-`train_ext.csv` the same and all made lines, which are only trained on.
+`train_ext.csv` the same and all synthetic lines, which are only trained on.
 """
 
 from collections.abc import Iterable, Mapping
@@ -57,13 +57,13 @@ def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: b
     """
     lines = list(lines)
     real = [line for line in lines if line.is_real]
-    made = [line for line in lines if not line.is_real]
+    synthetic = [line for line in lines if not line.is_real]
     folds_path, ext_path = out / "train_folds.csv", out / "train_ext.csv"
     if real:
         recorded = read_manifest(folds_path) if folds_path.is_file() and not new_folds else []
         real = keep_folds(real, recorded) if recorded else assign_folds(real, seed)
-        made = inherit_folds(made, real)
-        leaks = refuse_leaks(real + made, ext_path)
+        synthetic = inherit_folds(synthetic, real)
+        leaks = refuse_leaks(real + synthetic, ext_path)
         write_manifest(folds_path, real)
         print(
             f"{folds_path}: {len(real)} real lines"
@@ -73,8 +73,8 @@ def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: b
             f"  {leaks.shared_texts} texts stand in several folds; {leaks.unknown_writers} lines have no writer, "
             "so the same hand may be on both sides of a fold"
         )
-    write_manifest(ext_path, real + made)
-    print(f"{ext_path}: {len(real)} real and {len(made)} made lines\n{summary(real + made)}")
+    write_manifest(ext_path, real + synthetic)
+    print(f"{ext_path}: {len(real)} real and {len(synthetic)} synthetic lines\n{summary(real + synthetic)}")
     charset = Charset.from_texts(line.text for line in lines)
     print(f"charset: {len(charset) - 1} characters: {charset.characters}")
-    return real + made
+    return real + synthetic

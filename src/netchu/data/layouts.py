@@ -31,7 +31,7 @@ DEPTH = 2  # levels of folders in which data sets are looked for
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class LayoutReader:
     """One layout: how it is read, how it is recognised, and which of the options `images` and `columns` it takes.
 
     `deep`: suffix of its files, when they are looked for in all folders below a path, which may hold sets of other
@@ -100,18 +100,18 @@ def _sets_below(path: Path, depth: int) -> Iterator[tuple[str, Path]]:
         yield layout, path
 
 
-READERS: dict[str, Reader] = {
-    "kalapa": Reader(read_kalapa, is_kalapa),
-    "labels-json": Reader(read_labels_json, is_labels_json),
-    "labels-tsv": Reader(read_labels_tsv, is_labels_tsv),
-    "label-studio": Reader(read_label_studio, is_label_studio),
-    "mcocr": Reader(read_mcocr, is_mcocr, takes=("images",)),
-    "path-text": Reader(read_path_text, is_path_text),
-    "csv": Reader(read_csv, is_csv, takes=("columns",)),
-    "sidecars": Reader(read_sidecars, is_sidecars, deep=".json"),
-    "iam": Reader(read_iam, is_iam),
-    "parquet": Reader(read_parquet, is_parquet, takes=("images", "columns"), deep=".parquet"),
-    "lmdb": Reader(read_lmdb, is_lmdb, takes=("images",)),
-    "answers": Reader(read_answers, is_answers),
-    "synthetic": Reader(read_synthetic, lambda path: False, takes=("images",)),  # looks like labels-tsv: must be said
+READERS: dict[str, LayoutReader] = {
+    "kalapa": LayoutReader(read_kalapa, is_kalapa),
+    "labels-json": LayoutReader(read_labels_json, is_labels_json),
+    "labels-tsv": LayoutReader(read_labels_tsv, is_labels_tsv),
+    "label-studio": LayoutReader(read_label_studio, is_label_studio),
+    "mcocr": LayoutReader(read_mcocr, is_mcocr, takes=("images",)),
+    "path-text": LayoutReader(read_path_text, is_path_text),
+    "csv": LayoutReader(read_csv, is_csv, takes=("columns",)),
+    "sidecars": LayoutReader(read_sidecars, is_sidecars, deep=".json"),
+    "iam": LayoutReader(read_iam, is_iam),
+    "parquet": LayoutReader(read_parquet, is_parquet, takes=("images", "columns"), deep=".parquet"),
+    "lmdb": LayoutReader(read_lmdb, is_lmdb, takes=("images",)),
+    "answers": LayoutReader(read_answers, is_answers),
+    "synthetic": LayoutReader(read_synthetic, lambda path: False, takes=("images",)),  # never detected: as labels-tsv
 }

@@ -35,7 +35,7 @@ class Line:
 
     @property
     def is_real(self) -> bool:
-        """Whether a person wrote it; made lines are never validated on."""
+        """Whether a person wrote it; synthetic lines are never validated on."""
         return not self.aug
 
     @property
@@ -110,9 +110,10 @@ def split(lines: Sequence[Line], fold: int) -> tuple[list[Line], list[Line]]:
 
 
 def assign_folds(lines: Sequence[Line], seed: int) -> list[Line]:
-    """Give every real line one of 5 folds, writers kept whole and sources spread evenly; made lines stay as they are.
+    """Give every real line one of 5 folds, writers kept whole and sources spread evenly.
 
-    A line of an unknown writer is grouped with its identical copies only. Raises NetchuError with under 5 groups.
+    Synthetic lines stay as they are. A line of an unknown writer is grouped with its identical copies only. Raises
+    NetchuError with under 5 groups.
     """
     real = [i for i, line in enumerate(lines) if line.is_real]
     groups = [_group(lines[i]) for i in real]
@@ -148,22 +149,22 @@ def keep_folds(lines: Sequence[Line], recorded: Sequence[Line]) -> list[Line]:
     ]
 
 
-def inherit_folds(made: Sequence[Line], real: Sequence[Line]) -> list[Line]:
-    """Give made lines whose writer is some real line's `origin` that line's fold; others stay on -1.
+def inherit_folds(synthetic: Sequence[Line], real: Sequence[Line]) -> list[Line]:
+    """Give synthetic lines whose writer is some real line's `origin` that line's fold; others stay on -1.
 
     So lines recombined from a writer are left out of training whenever that writer is held out. Raises NetchuError
-    when a made line's origin names real lines of several folds: images of unknown writers with the same file name.
+    when a synthetic line's origin names real lines of several folds: images of unknown writers with the same file name.
     """
     folds: dict[str, set[int]] = defaultdict(set)
     for line in real:
         folds[line.origin].add(line.fold)
-    for line in made:
+    for line in synthetic:
         if len(folds.get(line.writer_id, ())) > 1:
             raise NetchuError(
                 f"{line.path}: was made from {line.writer_id}, which names real lines of several folds; give the real "
                 "lines writers or different file names, and make it again"
             )
-    return [replace(line, fold=next(iter(folds.get(line.writer_id, {TRAIN_ONLY})))) for line in made]
+    return [replace(line, fold=next(iter(folds.get(line.writer_id, {TRAIN_ONLY})))) for line in synthetic]
 
 
 def _group(line: Line) -> str:
@@ -183,7 +184,7 @@ class LeakReport:
 def find_leaks(lines: Sequence[Line]) -> LeakReport:
     """Writers or identical images on both sides of a fold, and how many texts stand in several folds.
 
-    Made lines that were drawn from a real writer (see `inherit_folds`) count as that writer's.
+    Synthetic lines that were drawn from a real writer (see `inherit_folds`) count as that writer's.
     """
     writers: dict[str, set[int]] = defaultdict(set)
     images: dict[str, list[Line]] = defaultdict(list)

@@ -1,6 +1,6 @@
 """Near-identical line images: the same writing scaled, recompressed, re-lit or cut a little differently.
 
-A signature is the ink of a line, less ruled lines, on a grid of 8 x 128 cells; two lines are twins when the
+A signature is the ink of a line, less ruled lines, on a grid of 8 x 128 cells; two lines are near-duplicates when the
 correlation of their signatures is at least ALIKE.
 """
 
@@ -39,7 +39,7 @@ def sign(image: Image) -> Signature:
     return np.asarray(flat / max(float(np.linalg.norm(flat)), 1e-6), dtype=np.float32)
 
 
-def find_twins(signatures: Sequence[Signature], alike: float = ALIKE) -> Iterator[tuple[int, int, float]]:
+def find_near_duplicates(signatures: Sequence[Signature], alike: float = ALIKE) -> Iterator[tuple[int, int, float]]:
     """Every pair (i, j, correlation) with i < j whose correlation is at least `alike`."""
     if len(signatures) < 2:
         return

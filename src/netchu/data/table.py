@@ -1,4 +1,4 @@
-"""Readers of tables: tab-separated label files, CSVs with any column names, and the project's own made lines."""
+"""Readers of tables: tab-separated label files, CSVs with any column names, and the project's own synthetic lines."""
 
 import difflib
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ def read_labels_tsv(folder: Path) -> list[Line]:
 
 
 def read_synthetic(folder: Path, *, images: Path) -> list[Line]:
-    """Made lines: `labels.tsv` or one `lines.lmdb`, marked with the folder's name as `aug`, so only trained on."""
+    """Synthetic lines: `labels.tsv` or one `lines.lmdb`, marked with the folder's name as `aug`, so only trained on."""
     store = folder / STORE
     lines = read_lmdb(store, images=images) if store.is_file() else read_labels_tsv(folder)
     return [replace(line, source=folder.resolve().name, aug=folder.resolve().name) for line in lines]

@@ -1,4 +1,4 @@
-"""One HTML page about one run or several: `netchu report outputs/b0_192_f0 [...] --out report.html`.
+"""One HTML report about one run or several: `netchu report outputs/b0_192_f0 [...] --out report.html`.
 
 Everything is inside the file: curves, figures, the worst lines with their images, confusions of characters and marks,
 error by length and by writer. It reads what a run leaves behind (`report.json`, `log.jsonl`, `valid.csv`) and writers
@@ -72,7 +72,7 @@ def read_run(folder: Path) -> RunRecord:
 
 
 def write_report(path: Path, runs: Sequence[RunRecord]) -> None:
-    """Write the page. Answers of several runs, such as the folds of one config, are taken together."""
+    """Write the report. Answers of several runs, such as the folds of one config, are taken together."""
     lines = [line for run in runs for line in run.lines]
     title = ", ".join(run.name for run in runs)
     parts = [_figures(runs), "<h2>Course of training</h2>", _curves(runs)]
@@ -191,10 +191,10 @@ def _curves(runs: Sequence[RunRecord]) -> str:
 
 
 def main() -> None:
-    """Read the command line and write the page."""
+    """Read the command line and write the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, such as outputs/b0_192_f0")
-    parser.add_argument("--out", type=Path, help="the page; default: report.html in the first run's folder")
+    parser.add_argument("--out", type=Path, help="the file to write; default: report.html in the first run's folder")
     arguments = parser.parse_args()
     out = arguments.out or arguments.runs[0] / "report.html"
     write_report(out, [read_run(folder) for folder in arguments.runs])

@@ -143,19 +143,19 @@ def range_test(cfg: Config, batches: int) -> list[tuple[float, float]]:
     grown to four times its least."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(replace(cfg, output_dir=folder, workers=0, lr=1.0, load_weight=cfg.load_weight), resume=False)
-        stepper = trainer.stepper
-        stepper.factor = lambda progress: LR_FROM * (LR_TO / LR_FROM) ** progress
-        stepper.train_mode()
+        train_step = trainer.train_step
+        train_step.factor = lambda progress: LR_FROM * (LR_TO / LR_FROM) ** progress
+        train_step.train_mode()
         course: list[tuple[float, float]] = []
         mean, least = 0.0, math.inf
         with tqdm(total=batches, unit="batch", desc="learning rates") as bar:
             while len(course) < batches:
                 for keys in BucketSampler.plan(trainer.sampler):
                     batch = Collate(trainer.charset)([trainer.train_set[key] for key in keys])
-                    value, _ = stepper.step(batch, progress=len(course) / batches, closes=True, stop=False)
+                    value, _ = train_step.step(batch, progress=len(course) / batches, closes=True, stop=False)
                     mean = 0.9 * mean + 0.1 * value
                     smooth = mean / (1 - 0.9 ** (len(course) + 1))
-                    course.append((stepper.lr, smooth))
+                    course.append((train_step.lr, smooth))
                     bar.update(1)
                     least = min(least, smooth)
                     if smooth > 4 * least or len(course) >= batches:

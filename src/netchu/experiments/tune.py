@@ -18,7 +18,7 @@ from netchu.core.config import load_config
 from netchu.core.errors import NetchuError
 from netchu.core.interruption import Interruption
 from netchu.experiments.tune_report import write_results
-from netchu.experiments.tuning import OBJECTIVES, PRUNERS, Plan, SharedStudy, load_space, training_objective
+from netchu.experiments.tuning import OBJECTIVES, PRUNERS, SharedStudy, StudyPlan, load_space, training_objective
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -55,7 +55,7 @@ def main() -> int:
         cfg = replace(cfg, threads=max(1, (os.cpu_count() or 1) // args.workers))
     space_path = args.space or Path("configs/spaces") / f"{args.config}.py"
     name = args.name or cfg.name
-    plan = Plan(
+    plan = StudyPlan(
         name=name,
         folder=args.out / name,
         trials=args.trials,

@@ -34,7 +34,7 @@ Objective = Callable[["optuna.Trial"], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class StudyPlan:
     """What is searched: `trials` in all, stored at `storage` (a URL; empty: SQLite in the folder)."""
 
     name: str
@@ -65,7 +65,7 @@ def load_space(path: Path) -> Space:
 class SharedStudy:
     """The study of a plan, open in this process."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: StudyPlan) -> None:
         """Open or make the study; raises NetchuError without Optuna, or when the storage cannot be used."""
         try:
             import optuna
@@ -169,7 +169,7 @@ class SharedStudy:
         return True
 
 
-def training_objective(cfg: Config, space: Space, plan: Plan, where: str) -> Objective:
+def training_objective(cfg: Config, space: Space, plan: StudyPlan, where: str) -> Objective:
     """Trains `cfg` with a trial's fields into the study's folder; the value is the best held-out figure.
 
     A trial that has a saved state goes on from it. Raises NetchuError for a config that holds no fold out.

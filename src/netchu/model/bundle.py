@@ -146,10 +146,10 @@ def warm_start(model: nn.Module, cfg: Config, charset: Charset, texts: Iterable[
         raise NetchuError(f"{path}: {_difference(cfg, about['config'])}")
     model.load_state_dict({name: tensor.to(target[name].dtype) for name, tensor in tensors.items()})
     unknown, fold = old.count_unknown(texts), about["config"].get("fold")
-    told = f"started from {path}" + (f"; characters new to it: {describe_counts(unknown)}" if unknown else "")
+    message = f"started from {path}" + (f"; characters new to it: {describe_counts(unknown)}" if unknown else "")
     if cfg.holds_out and fold != cfg.fold:
-        told += f"\nwarning: it did not hold out fold {cfg.fold}; if it learnt from lines there, the figures flatter"
-    return told
+        message += f"\nwarning: it did not hold out fold {cfg.fold}; if it learnt from lines there, the figures flatter"
+    return message
 
 
 def _difference(cfg: Config, theirs: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Bundles made of other bundles: an int8 twin of half the size, and the average of several fine-tunes (a soup).
+"""Bundles made of other bundles: an int8 copy of half the size, and the average of several fine-tunes (a soup).
 
 Source of the average: Wortsman et al. 2022, "Model soups" (arXiv:2203.05482). It needs fine-tunes of one pretrained
 bundle; whether it reads better than its parts is for `netchu oof` to say.
@@ -18,7 +18,7 @@ GEOMETRY = ("height", "max_width", "pad", "backbone", "stages", "width_stride", 
 
 
 def pack_int8(bundle: Path, out: Path) -> None:
-    """Write a bundle's int8 twin."""
+    """Write a bundle's int8 copy."""
     tensors, about = read_bundle(bundle)
     write_bundle(out, quantise(tensors), {**about, "hashes": {**about["hashes"], "packed_from": hash_file(bundle)}})
 

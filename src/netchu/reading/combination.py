@@ -1,6 +1,6 @@
 """Several members' outputs of one line as one: averaged frame by frame on a common time grid.
 
-This presumes that the members spike at the same places of the line (Kurata and Audhkhasi 2019, arXiv:1904.08311, on
+This presumes that the members spike at the same positions of the line (Kurata and Audhkhasi 2019, arXiv:1904.08311, on
 why they need not); `spike_offset` measures it. Where they do not, `candidates` scores whole texts instead.
 """
 
@@ -14,33 +14,33 @@ from netchu.core.preprocess import Geometry
 from netchu.ctc.likelihood import LogProbs
 
 APART = 0.5  # frames: members whose spikes are further apart than this are not to be averaged
-Places = NDArray[np.float64]  # (T,)
+FramePositions = NDArray[np.float64]  # (T,)
 
 
-def frame_places(steps: int, width_stride: int, geometry: Geometry, width: int) -> Places:
+def frame_positions(steps: int, width_stride: int, geometry: Geometry, width: int) -> FramePositions:
     """Middle of each time step as a share of the line's width: 0 its left edge, 1 its right one, padding outside."""
     return ((np.arange(steps) + 0.5) * width_stride - geometry.pad) / width
 
 
 def average_frames(
     outputs: Sequence[LogProbs],
-    places: Sequence[Places],
+    positions: Sequence[FramePositions],
     *,
     kind: str = "probs",
     weights: Sequence[float] | None = None,
 ) -> LogProbs:
     """The members' weighted mean (T, C) as log_probs, on the grid of the member with the most time steps.
 
-    `places` gives for each member where its frames stand on the line; the others are interpolated linearly. `kind` is a
-    key of AVERAGES: what is averaged.
+    `positions` gives for each member where its frames stand on the line; the others are interpolated linearly.
+    `kind` is a key of AVERAGES: what is averaged.
     """
     if len(outputs) == 1:
         return outputs[0]
     forward, back = AVERAGES[kind]
     shares = np.ones(len(outputs)) if weights is None else np.asarray(weights, np.float64)
-    grid = places[max(range(len(outputs)), key=lambda m: len(outputs[m]))]
+    grid = positions[max(range(len(outputs)), key=lambda m: len(outputs[m]))]
     total = np.zeros((len(grid), outputs[0].shape[1]), dtype=np.float64)
-    for log_probs, own, share in zip(outputs, places, shares / shares.sum(), strict=True):
+    for log_probs, own, share in zip(outputs, positions, shares / shares.sum(), strict=True):
         values = forward(log_probs.astype(np.float64))
         if len(own) == len(grid) and np.allclose(own, grid):
             total += share * values
@@ -53,11 +53,11 @@ def average_frames(
     return back(total).astype(np.float32)  # type: ignore[no-any-return]
 
 
-def spike_offset(outputs: Sequence[LogProbs], places: Sequence[Places]) -> float | None:
+def spike_offset(outputs: Sequence[LogProbs], positions: Sequence[FramePositions]) -> float | None:
     """How far apart members put the same characters, in frames of the coarsest member: the mean over the characters
     that both of a pair read, greatest pair. None when no two members read a character alike."""
-    spikes = [_spikes(log_probs, own) for log_probs, own in zip(outputs, places, strict=True)]
-    frame = max((own[1] - own[0] for own in places if len(own) > 1), default=1.0)
+    spikes = [_spikes(log_probs, own) for log_probs, own in zip(outputs, positions, strict=True)]
+    frame = max((own[1] - own[0] for own in positions if len(own) > 1), default=1.0)
     offsets = []
     for i, (labels, where) in enumerate(spikes):
         for others, elsewhere in spikes[i + 1 :]:
@@ -66,8 +66,8 @@ def spike_offset(outputs: Sequence[LogProbs], places: Sequence[Places]) -> float
     return max(offsets, default=None)
 
 
-def _spikes(log_probs: LogProbs, places: Places) -> tuple[list[int], list[float]]:
-    """(classes, place of each one's surest frame) on the best path of a line."""
+def _spikes(log_probs: LogProbs, positions: FramePositions) -> tuple[list[int], list[float]]:
+    """(classes, position of each one's surest frame) on the best path of a line."""
     if not len(log_probs):
         return [], []
     best = log_probs.argmax(axis=1)
@@ -77,7 +77,7 @@ def _spikes(log_probs: LogProbs, places: Places) -> tuple[list[int], list[float]
     for start, end in zip(starts, [*starts[1:], len(best)], strict=True):
         if best[start] != BLANK:
             labels.append(int(best[start]))
-            where.append(float(places[start + int(top[start:end].argmax())]))
+            where.append(float(positions[start + int(top[start:end].argmax())]))
     return labels, where
 
 

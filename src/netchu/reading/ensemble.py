@@ -15,7 +15,7 @@ from netchu.ctc.decoders import LogProbs, Reading
 from netchu.language.gazetteer import Gazetteer, read_places
 from netchu.language.ngram import NGram, load_ngram
 from netchu.model.bundle import Bundle, load_bundle
-from netchu.reading.combination import APART, Places, frame_places, spike_offset
+from netchu.reading.combination import APART, FramePositions, frame_positions, spike_offset
 from netchu.reading.line_reader import LineReader, Settings
 from netchu.reading.predict import predict
 from netchu.reading.recipe import Recipe
@@ -109,7 +109,7 @@ class Ensemble:
         """
         seconds = np.zeros(len(images))
         outputs: list[list[LogProbs]] = [[] for _ in images]
-        places: list[list[Places]] = [[] for _ in images]
+        positions: list[list[FramePositions]] = [[] for _ in images]
         for bundle, geometry in zip(self.bundles, self.geometries, strict=True):
             inputs, widths = [], []
             for i, image in enumerate(images):
@@ -122,23 +122,27 @@ class Ensemble:
                 predict(bundle.model, inputs, precision=self.precision, batch_size=self.batch_size)
             ):
                 outputs[i].append(prediction.log_probs)
-                places[i].append(frame_places(len(prediction.log_probs), bundle.cfg.width_stride, geometry, widths[i]))
+                positions[i].append(
+                    frame_positions(len(prediction.log_probs), bundle.cfg.width_stride, geometry, widths[i])
+                )
                 seconds[i] += prediction.seconds
-        self._warn_of_offsets(outputs, places)
+        self._warn_of_offsets(outputs, positions)
         results = []
         for i in range(len(images)):
             began = time.perf_counter()
             blank = is_blank(images[i])
-            reading = Reading("", 1.0) if blank else self.reader.read(outputs[i], places[i])
+            reading = Reading("", 1.0) if blank else self.reader.read(outputs[i], positions[i])
             kept = tuple(outputs[i]) if keep_outputs else ()
             results.append(TimedReading(reading, seconds[i] + time.perf_counter() - began, kept))
         return results
 
-    def _warn_of_offsets(self, outputs: Sequence[Sequence[LogProbs]], places: Sequence[Sequence[Places]]) -> None:
+    def _warn_of_offsets(
+        self, outputs: Sequence[Sequence[LogProbs]], positions: Sequence[Sequence[FramePositions]]
+    ) -> None:
         """Warn once when frames are averaged although the members' spikes stand apart."""
         if self._offsets_measured:
             return
-        pairs = zip(outputs, places, strict=True)
+        pairs = zip(outputs, positions, strict=True)
         offsets = [x for line, own in pairs if (x := spike_offset(line, own)) is not None]
         if offsets:
             self._offsets_measured = True

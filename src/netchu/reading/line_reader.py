@@ -22,7 +22,7 @@ from netchu.language.fusion import LanguageScorer
 from netchu.language.gazetteer import Gazetteer
 from netchu.language.ngram import NGram
 from netchu.reading.candidates import Candidates, Floats, gather
-from netchu.reading.combination import AVERAGES, Places, average_frames
+from netchu.reading.combination import AVERAGES, FramePositions, average_frames
 
 COMBINATIONS = ("rescore", "frame")
 ALTERNATIVES = 5  # other texts that a reading tells of
@@ -100,17 +100,17 @@ class LineReader:
         self.weights = np.asarray(weights, np.float64) / float(np.sum(weights))
         self.scorer = build_scorer(language, charset, settings)
 
-    def read(self, outputs: Sequence[LogProbs], places: Sequence[Places]) -> Reading:
-        """The reading of a line from log_probs (T, C) of each member; `places` as in `average_frames`."""
-        reading = self._read(outputs, places)
+    def read(self, outputs: Sequence[LogProbs], positions: Sequence[FramePositions]) -> Reading:
+        """The reading of a line from log_probs (T, C) of each member; `positions` as in `average_frames`."""
+        reading = self._read(outputs, positions)
         stain = len(reading.text) < self.settings.shortest and reading.confidence < self.settings.doubtful
         return Reading("", 1 - reading.confidence) if stain else reading
 
-    def _read(self, outputs: Sequence[LogProbs], places: Sequence[Places]) -> Reading:
+    def _read(self, outputs: Sequence[LogProbs], positions: Sequence[FramePositions]) -> Reading:
         """The same, however short and doubtful."""
         settings, weights = self.settings, self.weights
         if settings.combination == "frame" and len(outputs) > 1:
-            outputs = [average_frames(outputs, places, kind=settings.average, weights=list(weights))]
+            outputs = [average_frames(outputs, positions, kind=settings.average, weights=list(weights))]
             weights = np.ones(1)
         plain = settings.decoder == "greedy" and settings.convention == "none"
         if len(outputs) == 1 and not self.scorer and not self.gazetteer and plain:

@@ -63,6 +63,6 @@ def processes() -> tuple[int, int]:
     return state.process_index, state.num_processes
 
 
-def share(rows: list[Row]) -> list[Row]:
+def gather_rows(rows: list[Row]) -> list[Row]:
     """The rows of all processes, in order of their ranks."""
     return list(gather_object(rows))

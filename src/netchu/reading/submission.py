@@ -22,7 +22,7 @@ from netchu.core.tables import read_table
 from netchu.ctc.decoders import Reading
 from netchu.reading.drawing import draw_samples
 from netchu.reading.ensemble import Ensemble
-from netchu.reading.predict import share
+from netchu.reading.predict import gather_rows
 from netchu.reading.recipe import read_recipe
 
 CHUNK = 256  # images opened at once; within it, lines of one width share batches
@@ -96,7 +96,7 @@ def read_folder(
             answers += _read_chunk(folder, opened, ensemble)
             bar.update(len(opened))
     if ranks > 1:
-        by_id = {answer.id: answer for answer in share(answers)}
+        by_id = {answer.id: answer for answer in gather_rows(answers)}
         answers = [by_id[path.relative_to(folder).as_posix()] for path in paths]
     return answers
 

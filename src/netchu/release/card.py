@@ -44,7 +44,7 @@ this card are never opened.
 
 ## Training
 
-| bundle | network | height / stride, pixels | reads lines at | started from | epochs | made lines | trained on |
+| bundle | network | height / stride, pixels | reads lines at | started from | epochs | synthetic lines | trained on |
 |---|---|---|---|---|---|---|---|
 {training}
 
@@ -57,8 +57,8 @@ The whole config of a run, its seed included, and a hash of its weights travel i
 {data}
 
 {terms}
-- Made lines: drawn by `synthetic_data/` after fonts under the SIL Open Font Licence 1.1, nobody's handwriting. Those of
-  `gendata_aug.py` hold ink of the real lines and stand under their terms.
+- Synthetic lines: drawn by `synthetic_data/` after fonts under the SIL Open Font Licence 1.1, nobody's handwriting.
+  Those of `gendata_aug.py` hold ink of the real lines and stand under their terms.
 
 No image and no label file of a challenge is passed on with these weights. Whether weights that learnt from such data
 may be used for a purpose is for whoever uses them to clear. {language}
@@ -114,8 +114,8 @@ def write_card(
         terms="\n".join(_terms(line for _, lines in known.values() for line in lines)),
         language=_language(recipe),
         figures=describe_figures(recipe.measured or {}, bundles),
-        vectors=f"{read.lines} made lines and what is read in them in float32, {round(read.exact * read.lines)} of "
-        f"them exactly (CER {100 * read.cer:.2f} %; made lines say little about people's hands).",
+        vectors=f"{read.lines} synthetic lines and what is read in them in float32, {round(read.exact * read.lines)} "
+        f"of them exactly (CER {100 * read.cer:.2f} %; synthetic lines say little about people's hands).",
         charset=bundles[0].about["charset"],
         written=WRITTEN.get(recipe.settings.convention, ""),
     )
@@ -153,8 +153,9 @@ def _data_rows(name: str, lines: Sequence[Line]) -> list[str]:
     for line in lines:
         writers[line.source, line.aug] |= {line.writer_id} - {""}
     return [
-        f"| {name} | {key[0] or '-'} | {'made' if key[1] else 'real'} | {count} | {len(writers[key]) or 'unknown'} |"
-        for key, count in sorted(counts.items())
+        f"| {name} | {source or '-'} | {'synthetic' if aug else 'real'} | {count} "
+        f"| {len(writers[source, aug]) or 'unknown'} |"
+        for (source, aug), count in sorted(counts.items())
     ]
 
 

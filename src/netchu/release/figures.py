@@ -1,7 +1,7 @@
 """`netchu figures`: the README's two pictures of a release.
 
-`readings.png`: its test vectors, made lines with what the release reads in them. `pareto.png`: every choice that the
-selection tried, error against size and against time, the best at each cost joined by a line.
+`readings.png`: its test vectors, synthetic lines with what the release reads in them. `pareto.png`: everything that
+the selection tried, error against size and against time, the best at each cost joined by a line.
 """
 
 import argparse
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from netchu.core.files import atomic_path
 from netchu.reading.drawing import draw_samples
-from netchu.release.folder import CHOICES, VECTORS, default_recipe
+from netchu.release.folder import SELECTION_TABLE, VECTORS, default_recipe
 from netchu.release.vectors import load_vectors
-from netchu.selection.selection_table import TriedChoice, read_choices
+from netchu.selection.selection_table import SelectionRow, read_selection_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ def draw_readings(path: Path, vectors: Path) -> None:
     draw_samples(path, [v.image for v in lines], [v.text for v in lines], [v.label for v in lines])
 
 
-def draw_pareto(path: Path, choices: Sequence[TriedChoice]) -> None:
+def draw_pareto(path: Path, rows: Sequence[SelectionRow]) -> None:
     """Draw CER over MB and over ms a line; choices over the limits are hollow, the chosen one is ringed."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def draw_pareto(path: Path, choices: Sequence[TriedChoice]) -> None:
     figure = Figure(figsize=(11, 5), layout="constrained")
     FigureCanvasAgg(figure)
     for axis, (cost, title) in zip(figure.subplots(1, 2, sharey=True), AXES, strict=True):
-        _draw_panel(axis, choices, cost)
+        _draw_panel(axis, rows, cost)
         axis.margins(0.1)
         axis.set(xlabel=title, xlim=(0, None))
         axis.grid(alpha=0.3)
@@ -47,35 +47,35 @@ def draw_pareto(path: Path, choices: Sequence[TriedChoice]) -> None:
         figure.savefig(temporary, dpi=110)
 
 
-def frontier(choices: Sequence[TriedChoice], cost: str) -> list[TriedChoice]:
+def frontier(rows: Sequence[SelectionRow], cost: str) -> list[SelectionRow]:
     """The choices that no cheaper one reads as well as, the cheapest first."""
-    kept: list[TriedChoice] = []
-    for choice in sorted(choices, key=attrgetter(cost, "cer")):
-        if not kept or choice.cer < kept[-1].cer:
-            kept.append(choice)
+    kept: list[SelectionRow] = []
+    for row in sorted(rows, key=attrgetter(cost, "cer")):
+        if not kept or row.cer < kept[-1].cer:
+            kept.append(row)
     return kept
 
 
-def _draw_panel(axis: "Axes", choices: Sequence[TriedChoice], cost: str) -> None:
+def _draw_panel(axis: "Axes", rows: Sequence[SelectionRow], cost: str) -> None:
     """Points by number of members, the frontier, and names of the single members on it."""
-    best = frontier([c for c in choices if c.fits], cost)
+    best = frontier([c for c in rows if c.fits], cost)
     places = [getattr(c, cost) for c in best], [100 * c.cer for c in best]
     axis.plot(*places, drawstyle="steps-post", color="#bbbbbb", zorder=1)
     for count, colour in enumerate(COLOURS, 1):
         for fits in (True, False):
-            shown = [c for c in choices if min(c.count, len(COLOURS)) == count and c.fits == fits]
+            shown = [c for c in rows if min(c.count, len(COLOURS)) == count and c.fits == fits]
             name = f"{count}{' or more' if count == len(COLOURS) else ''} member{'s' * (count > 1)}"
             axis.scatter(
                 [getattr(c, cost) for c in shown], [100 * c.cer for c in shown], s=26, edgecolors=colour,
                 facecolors=colour if fits else "none", label=name if shown and fits else None, zorder=2,
             )  # fmt: skip
-    for choice in choices:
-        place = (getattr(choice, cost), 100 * choice.cer)
-        if choice.chosen:
-            name = f"chosen: {place[1]:.2f} %, {choice.mb:.1f} MB, {choice.ms_a_line:.0f} ms"
+    for row in rows:
+        place = (getattr(row, cost), 100 * row.cer)
+        if row.chosen:
+            name = f"chosen: {place[1]:.2f} %, {row.mb:.1f} MB, {row.ms_a_line:.0f} ms"
             axis.scatter(*place, s=150, facecolors="none", edgecolors="#cc3311", label=name, zorder=3)
-        elif choice.count == 1 and choice in best:
-            name = choice.members.split()[0]
+        elif row.count == 1 and row in best:
+            name = row.members.split()[0]
             axis.annotate(name, place, (7, 3), textcoords="offset points", fontsize=8, color="#555555")
 
 
@@ -87,5 +87,5 @@ def main() -> None:
     args = parser.parse_args()
     folder = args.release or default_recipe().parent
     draw_readings(args.out / "readings.png", folder / VECTORS)
-    draw_pareto(args.out / "pareto.png", read_choices(folder / CHOICES))
+    draw_pareto(args.out / "pareto.png", read_selection_table(folder / SELECTION_TABLE))
     print(f"{args.out / 'readings.png'}\n{args.out / 'pareto.png'}")

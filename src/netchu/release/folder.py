@@ -1,7 +1,7 @@
 """`netchu release`: an ensemble.json and everything that it opens -> `weights/release/`, ready to commit.
 
 The figures of a selection are out of fold: measured with bundles that were trained without the fold that they read.
-What is released may be their twins, trained on every line: `--replace MEASURED.safetensors=RELEASED.safetensors`. The
+What is released may be their refits, trained on every line: `--replace MEASURED.safetensors=RELEASED.safetensors`. The
 folder appears whole, and only after the copy has read its own test vectors; until then an older release stays.
 """
 
@@ -22,12 +22,12 @@ from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.release.card import write_card
 from netchu.release.measured import ReleasedBundle
 from netchu.release.vectors import differences, make_vectors, open_exact, save_vectors
-from netchu.selection.selection_table import choices_path
+from netchu.selection.selection_table import selection_table_path
 
 ROOT = Path(__file__).resolve().parents[3]  # of the repository
 FOLDER = Path("weights") / "release"
-RECIPE, VECTORS, CARD, CHOICES = "ensemble.json", "vectors.json", "MODEL_CARD.md", "ensemble_choices.csv"
-OWN = ("*.safetensors", "*.nlm", "*.tsv", RECIPE, VECTORS, CARD, CHOICES)  # patterns of what a release may hold
+RECIPE, VECTORS, CARD, SELECTION_TABLE = "ensemble.json", "vectors.json", "MODEL_CARD.md", "ensemble_choices.csv"
+OWN = ("*.safetensors", "*.nlm", "*.tsv", RECIPE, VECTORS, CARD, SELECTION_TABLE)  # patterns of what a release may hold
 LARGEST_MB = 25.0  # a bundle stays under it, 10^6 bytes each
 
 
@@ -57,9 +57,9 @@ def release(
 ) -> Recipe:
     """Write the folder `out` and return the recipe in it.
 
-    `lines`: made lines for the test vectors; `manifests`: what the bundles were trained on, for the card; `replaced`:
-    measured bundle -> the one that is released for it. Raises NetchuError for what cannot be opened, a replacement that
-    is no twin, sizes over the limits, or a copy that does not read its own vectors.
+    `lines`: synthetic lines for the test vectors; `manifests`: what the bundles were trained on, for the card;
+    `replaced`: measured bundle -> the one that is released for it. Raises NetchuError for what cannot be opened, a
+    replacement that is no refit, sizes over the limits, or a copy that does not read its own vectors.
     """
     measured = read_recipe(recipe)
     chosen = swap(measured, replaced or {})
@@ -74,20 +74,20 @@ def release(
             if path.stat().st_size >= LARGEST_MB * MEGABYTE:
                 raise NetchuError(
                     f"{path.name}: {path.stat().st_size / MEGABYTE:.3f} MB, a released bundle stays under "
-                    f"{LARGEST_MB:g} MB; make its int8 twin or leave it out"
+                    f"{LARGEST_MB:g} MB; make its int8 copy or leave it out"
                 )
         check(sizes, budget_mb)
         vectors = make_vectors(lines, open_exact(chosen))
         save_vectors(folder / VECTORS, vectors)
         if wrong := differences(open_exact(copied), vectors):
             raise NetchuError(f"{out}: the copy does not read its own vectors ({wrong[0]}); nothing was replaced")
-        if choices_path(recipe).is_file():
-            shutil.copyfile(choices_path(recipe), folder / CHOICES)
+        if selection_table_path(recipe).is_file():
+            shutil.copyfile(selection_table_path(recipe), folder / SELECTION_TABLE)
         pairs = dict(zip(copied.bundles, measured.bundles, strict=True))
         members = list(zip(copied.bundles, copied.all_stretches, strict=True))
         bundles = [
-            ReleasedBundle(file, read_stored(file)[1], read_stored(twin)[1], tuple(s for b, s in members if b == file))
-            for file, twin in pairs.items()
+            ReleasedBundle(file, read_stored(file)[1], read_stored(refit)[1], tuple(s for b, s in members if b == file))
+            for file, refit in pairs.items()
         ]
         write_card(folder / CARD, copied, bundles, vectors, manifests)
     print(f"{out}: {len(bundles)} bundles, {sum(sizes.values()) / MEGABYTE:.3f} MB, {len(vectors)} test vectors")
@@ -106,7 +106,7 @@ def swap(recipe: Recipe, replaced: Mapping[Path, Path]) -> Recipe:
         wrong = [key for key in GEOMETRY if before["config"].get(key) != after["config"].get(key)]
         wrong += ["charset"] if before["charset"] != after["charset"] else []
         if wrong:
-            raise NetchuError(f"{new}: its {wrong[0]} differs from that of {old}; release a twin of what was measured")
+            raise NetchuError(f"{new}: its {wrong[0]} differs from that of {old}; release a refit of what was measured")
     return replace(recipe, bundles=tuple(by_path.get(path.resolve(), path) for path in recipe.bundles))
 
 
@@ -155,12 +155,16 @@ def main() -> None:
     """Read the arguments and release."""
     parser = argparse.ArgumentParser(description="Everything that an ensemble opens")
     parser.add_argument("--ensemble", type=Path, default=Path("ensemble.json"), metavar="FILE.json")
-    parser.add_argument("--lines", type=Path, required=True, metavar="DIR", help="made lines for the test vectors")
+    parser.add_argument("--lines", type=Path, required=True, metavar="DIR", help="synthetic lines for the test vectors")
     parser.add_argument(
         "--manifest", type=Path, nargs="+", required=True, metavar="FILE", help="what the bundles were trained on"
     )
     parser.add_argument(
-        "--replace", action="append", default=[], metavar="OLD=NEW", help="release NEW, a twin, for the measured OLD"
+        "--replace",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="release NEW, a refit, in place of the measured OLD",
     )
     parser.add_argument("--budget-mb", type=float, default=BUDGET_MB, help="limit on all files, 10^6 bytes each")
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR")

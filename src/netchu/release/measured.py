@@ -10,7 +10,7 @@ from netchu.core.config import ALL_DATA_FOLD, from_dict
 from netchu.core.metrics import Scores
 
 NAMED = {"nested": "nested over writers", "chosen_on": "the lines that chose it"}  # figures of a recipe
-ELSEWHERE = {  # fields of a config that twins may differ in, or that say where and how fast a run ran
+ELSEWHERE = {  # fields of a config that a refit may differ in, or that say where and how fast a run ran
     "name", "fold", "manifest", "load_weight", "output_dir", "trackers", "cache_mb", "workers", "threads", "compile",
     "validate_every", "validate_steps", "keep_states",
 }  # fmt: skip
@@ -41,7 +41,7 @@ class ReleasedBundle:
     stretches: tuple[float, ...] = (1.0,)
 
     @property
-    def is_twin(self) -> bool:
+    def is_refit(self) -> bool:
         """Whether another bundle was measured."""
         return bool(self.about["hashes"]["weights"] != self.measured["hashes"]["weights"])
 
@@ -88,15 +88,15 @@ def _row(title: str, s: Scores) -> str:
 
 def _whose(bundles: Sequence[ReleasedBundle], folds: int) -> str:
     """Which bundles the figures belong to."""
-    twins = [bundle for bundle in bundles if bundle.is_twin]
-    same = [f"`{bundle.file.name}`" for bundle in bundles if not bundle.is_twin]
+    refits = [bundle for bundle in bundles if bundle.is_refit]
+    same = [f"`{bundle.file.name}`" for bundle in bundles if not bundle.is_refit]
     parts = []
-    if twins:
+    if refits:
         parts.append(
-            f"They are not figures of {'; '.join(map(_twin, twins))}, but of these twins, which were trained without "
-            "the fold that they read."
+            f"They are not figures of {'; '.join(map(_refit, refits))}, but of the runs named in brackets, "
+            "which were trained without the fold that they read."
         )
-    seen = [f"`{bundle.file.name}`" for bundle in twins if bundle.about["config"]["fold"] == ALL_DATA_FOLD]
+    seen = [f"`{bundle.file.name}`" for bundle in refits if bundle.about["config"]["fold"] == ALL_DATA_FOLD]
     if seen:
         parts.append(f"Every line was learnt from for {', '.join(seen)}, so none is left to measure that on.")
     if same:
@@ -105,7 +105,7 @@ def _whose(bundles: Sequence[ReleasedBundle], folds: int) -> str:
     return " ".join(parts)
 
 
-def _twin(bundle: ReleasedBundle) -> str:
+def _refit(bundle: ReleasedBundle) -> str:
     """The released file, the run that was measured, and what else than the fold differed in its training."""
     where = bundle.file.name  # older bundles lack newer fields, which count by their defaults
     old, new = (from_dict(about["config"], where).to_dict() for about in (bundle.measured, bundle.about))

@@ -1,4 +1,4 @@
-"""Test vectors of a release: made lines and what the released ensemble reads in them.
+"""Test vectors of a release: synthetic lines and what the released ensemble reads in them.
 
 A JSON file with `tolerance` (of a confidence) and `lines`: each an image file (`image`, base64 of JPEG or PNG bytes, as
 the generator stored it), its `label`, the `text` that is read and its `confidence`. Readings are made in float32, so
@@ -48,7 +48,7 @@ def open_exact(recipe: Recipe) -> Ensemble:
 
 
 def make_vectors(folder: Path, ensemble: Ensemble) -> list[Vector]:
-    """Read the first lines of a folder of made lines, `labels.tsv` and images.
+    """Read the first lines of a folder of synthetic lines, `labels.tsv` and images.
 
     Raises NetchuError when there are too few, or an image cannot be decoded.
     """

@@ -9,7 +9,7 @@ from netchu.core.budget import BUDGET_MB
 from netchu.model.packing import average_bundles, pack_int8
 from netchu.selection.comparison import compare
 from netchu.selection.out_of_fold import measure_oof
-from netchu.selection.select_ensemble import hold
+from netchu.selection.select_ensemble import select_ensemble
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
     command.add_argument("--source", default="", help="only lines of this data set; empty: all")
     command.add_argument("--stretch", type=float, default=1.0, help="read lines this many times as wide as they are")
     command.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
-    command = commands.add_parser("int8", help="a bundle's twin of half the size")
+    command = commands.add_parser("int8", help="an int8 copy of a bundle, half its size")
     command.add_argument("bundle", type=Path)
     command.add_argument("--out", type=Path, required=True, metavar="FILE")
     command = commands.add_parser("soup", help="the average of fine-tunes of one pretraining")
@@ -60,7 +60,7 @@ def main() -> None:
     command.add_argument("--out", type=Path, required=True, metavar="FILE")  # fmt: skip
     args = parser.parse_args()
     if args.command == "select":
-        hold(
+        select_ensemble(
             args.oof, args.out, budget_mb=args.budget_mb, time_s=args.time_s, language=args.language,
             held_out=args.held_out_language, places=args.places, parts=args.parts,
             command=f"netchu {shlex.join(sys.argv[1:])}",

@@ -29,7 +29,7 @@ def compare(
     places: Path | None = None,
     parts: int = 2,
 ) -> None:
-    """Print the table; members as in `contest.hold`."""
+    """Print the table; members as in `select_ensemble`."""
     members, settings, scorers = open_members(arguments, language, held_out)
     print(f"{len(members[0].oof.ids)} lines, tuned and read on different writers in {parts} parts")
     print(f"{'':34}{'ms':>7}{'CER %':>8}{'exact %':>9}{'kalapa':>9}")

@@ -11,7 +11,7 @@ from netchu.core.config import from_dict
 from netchu.core.errors import NetchuError
 from netchu.core.preprocess import Geometry
 from netchu.model.bundle import load_bundle, read_stored
-from netchu.reading.combination import Places, frame_places
+from netchu.reading.combination import FramePositions, frame_positions
 from netchu.reading.predict import predict
 from netchu.selection.out_of_fold import OutOfFold, load_oof, merge_oof
 
@@ -61,9 +61,9 @@ def align(members: Sequence[Member]) -> list[Member]:
     return [Member(m.bundle, m.oof.at([m.oof.ids.index(name) for name in order])) for m in members]
 
 
-def places_of(oof: OutOfFold, i: int) -> Places:
+def positions_of(oof: OutOfFold, i: int) -> FramePositions:
     """Where the frames of line i stand."""
-    return frame_places(len(oof.log_probs[i]), oof.width_stride, oof.geometry, oof.widths[i])
+    return frame_positions(len(oof.log_probs[i]), oof.width_stride, oof.geometry, oof.widths[i])
 
 
 def time_member(member: Member) -> float:

@@ -22,10 +22,10 @@ from netchu.reading.confidence import measure_coverage
 from netchu.reading.line_reader import Settings, build_scorer
 from netchu.reading.recipe import Recipe, write_recipe
 from netchu.selection.decoder_tuning import ScoredLine, evaluate, gain, scored, tune
-from netchu.selection.members import Member, align, places_of, read_member, time_member
+from netchu.selection.members import Member, align, positions_of, read_member, time_member
 from netchu.selection.out_of_fold import OutOfFold
 from netchu.selection.search import Choice, Judged, Limits, choose, cross_tuned, nested, pareto
-from netchu.selection.selection_table import choices_path, list_choices, write_choices
+from netchu.selection.selection_table import selection_rows, selection_table_path, write_selection_table
 
 SHOWN = 12  # rows of the printed table
 RECIPE_BYTES = 10_000  # set aside for ensemble.json itself
@@ -46,7 +46,9 @@ def gather_lines(
         outputs = [m.oof.log_probs[i] for m in members]
         if settings.combination == "frame":
             outputs = [
-                average_frames(outputs, [places_of(m.oof, i) for m in members], kind=settings.average, weights=weights)
+                average_frames(
+                    outputs, [positions_of(m.oof, i) for m in members], kind=settings.average, weights=weights
+                )
             ]
         candidates = gather(
             outputs, first.charset, scorer=scorers[first.folds[i]], gazetteer=gazetteer, decoder=settings.decoder,
@@ -87,7 +89,7 @@ def open_members(
     return members, settings, choose_scorers(members[0].oof.folds, model, others, settings, members[0].oof)
 
 
-def hold(
+def select_ensemble(
     arguments: Sequence[str],
     out: Path,
     *,
@@ -120,10 +122,10 @@ def hold(
     if not found:
         raise NetchuError(
             f"no member fits {budget_mb:g} MB and {time_s:g} s a line (table above); raise --budget-mb or --time-s, "
-            "or make int8 twins"
+            "or make int8 copies"
         )
     print(table("choices that no cheaper one beats", pareto(found, limits)[-SHOWN:], members, lines, limits, settings))
-    tried = list_choices(found, alone, [m.oof.name for m in members], lines, limits, settings)
+    tried = selection_rows(found, alone, [m.oof.name for m in members], lines, limits, settings)
     weights = np.array(found[0].weights)
     used = np.flatnonzero(weights > 0).tolist()
     settings = tune(lines, weights, settings)
@@ -145,7 +147,7 @@ def hold(
         **judged,
     )
     write_recipe(out, recipe)
-    write_choices(choices_path(out), tried)
+    write_selection_table(selection_table_path(out), tried)
     total = (limits.bytes_of(weights) - RECIPE_BYTES + out.stat().st_size) / MEGABYTE
     speed = 1e3 * limits.seconds_of(weights)
     print(f"{out}: {len(used)} members, {settings.combination}, {total:.3f} of {budget_mb:g} MB, {speed:.0f} ms a line")
@@ -161,7 +163,7 @@ def _origin(oof: OutOfFold) -> dict[str, Any]:
 def mean_offset(members: Sequence[Member]) -> float:
     """How far apart the members' spikes stand, in frames, over all lines that they read alike; 0 when there is none."""
     offsets = [
-        spike_offset([m.oof.log_probs[i] for m in members], [places_of(m.oof, i) for m in members])
+        spike_offset([m.oof.log_probs[i] for m in members], [positions_of(m.oof, i) for m in members])
         for i in range(len(members[0].oof.ids))
     ]
     return float(np.mean([x for x in offsets if x is not None] or [0.0]))

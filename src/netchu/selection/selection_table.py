@@ -25,7 +25,7 @@ MOST = 200  # choices that are written besides the single members
 
 
 @dataclass(frozen=True, slots=True)
-class TriedChoice:
+class SelectionRow:
     """One row; `members` as `name weight + name weight`."""
 
     mb: float
@@ -43,14 +43,14 @@ class TriedChoice:
         return self.members.count(" + ") + 1
 
 
-def list_choices(
+def selection_rows(
     found: Sequence[Choice],
     alone: Sequence[Choice],
     names: Sequence[str],
     lines: Sequence[ScoredLine],
     limits: Limits,
     settings: Settings,
-) -> list[TriedChoice]:
+) -> list[SelectionRow]:
     """The best weighting of each set of members in `found` (best first, the first one is chosen), at most `MOST` of
     them, and every member `alone`. `names`: of the members, which `Choice.weights` are paired with."""
     best: dict[tuple[bool, ...], Choice] = {}
@@ -64,7 +64,7 @@ def list_choices(
         scores = evaluate(lines, np.array(choice.weights), settings)
         parts = [f"{name} {w:.2f}" for name, w in zip(names, choice.weights, strict=True) if w > 0]
         rows.append(
-            TriedChoice(
+            SelectionRow(
                 mb=round(limits.bytes_of(choice.weights) / MEGABYTE, 3),
                 ms_a_line=round(1e3 * limits.seconds_of(choice.weights), 1),
                 cer=round(scores.cer, 6),
@@ -78,7 +78,7 @@ def list_choices(
     return rows
 
 
-def write_choices(path: Path, rows: Iterable[TriedChoice]) -> None:
+def write_selection_table(path: Path, rows: Iterable[SelectionRow]) -> None:
     """Write the table as CSV, atomically."""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
@@ -86,12 +86,12 @@ def write_choices(path: Path, rows: Iterable[TriedChoice]) -> None:
         writer.writerows([getattr(row, column) for column in COLUMNS] for row in rows)
 
 
-def read_choices(path: Path) -> list[TriedChoice]:
+def read_selection_table(path: Path) -> list[SelectionRow]:
     """Read such a table; raises NetchuError when it is missing, empty or another file."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             rows = [
-                TriedChoice(
+                SelectionRow(
                     mb=float(row["mb"]),
                     ms_a_line=float(row["ms_a_line"]),
                     cer=float(row["cer"]),
@@ -106,12 +106,12 @@ def read_choices(path: Path) -> list[TriedChoice]:
     except FileNotFoundError:
         raise NetchuError(f"{path}: no such table; netchu select writes it") from None
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise NetchuError(f"{path}: is no table of choices ({error!r}); select again") from error
+        raise NetchuError(f"{path}: is no selection table ({error!r}); select again") from error
     if not rows:
-        raise NetchuError(f"{path}: holds no choice; select again")
+        raise NetchuError(f"{path}: holds no row; select again")
     return rows
 
 
-def choices_path(recipe: Path) -> Path:
+def selection_table_path(recipe: Path) -> Path:
     """Where the table of a recipe stands: beside it, `ensemble_choices.csv` for `ensemble.json`."""
     return recipe.with_name(f"{recipe.stem}_choices.csv")

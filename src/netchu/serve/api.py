@@ -1,4 +1,4 @@
-"""The service over HTTP: routes, their parameters, their JSON; and the page's files.
+"""The service over HTTP: routes, their parameters, their JSON; and the web page's files.
 
 Requests bring images as multipart files. Every error is {"error": "one sentence"} with a status of its own.
 """
@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 
 from netchu.core.preprocess import Image
-from netchu.serve.batching import Answer, OverloadError
+from netchu.serve.batching import OverloadError, VersionedReading
 from netchu.serve.replies import add_errors, add_page
 from netchu.serve.service import Service
 from netchu.serve.telemetry import CONTENT_TYPE
@@ -180,7 +180,7 @@ def _name(upload: UploadFile) -> str:
     return "".join(c for c in upload.filename or "image" if c.isprintable())[-60:] or "image"
 
 
-async def _settled(waiting: "Future[Answer]") -> Answer | None:
+async def _settled(waiting: "Future[VersionedReading]") -> VersionedReading | None:
     """A line's answer; None when reading it failed, which is logged and is nobody else's matter."""
     try:
         return await asyncio.wrap_future(waiting)
@@ -191,7 +191,7 @@ async def _settled(waiting: "Future[Answer]") -> Answer | None:
         return None
 
 
-def _line(answer: Answer | None, image: Image) -> dict[str, Any]:
+def _line(answer: VersionedReading | None, image: Image) -> dict[str, Any]:
     if answer is None:
         failed = {"text": "", "confidence": 0.0, "accept": False, "characters": [], "alternatives": []}
         return failed | {"error": "this line could not be read; the service's log says why", "size": _size(image)}

@@ -21,7 +21,7 @@ MAX_RETRY_AFTER = 60  # seconds
 FACTOR = 4  # batches have 1, 4, 16 ... lines: every other shape would cost the processor kernels of its own
 
 
-class Recogniser(Protocol):
+class ServedModel(Protocol):
     """What the service asks of a model version. Any ensemble that offers this can be served."""
 
     version: int
@@ -42,7 +42,7 @@ class OverloadError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class VersionedReading:
     """A reading, the version that made it, and the seconds from its arrival."""
 
     reading: DetailedReading
@@ -58,7 +58,7 @@ class Waiting:
     deadline: float
     width: int
     arrived: float = field(default_factory=time.monotonic)
-    future: "Future[Answer]" = field(default_factory=Future)
+    future: "Future[VersionedReading]" = field(default_factory=Future)
 
 
 class Batcher:
@@ -66,7 +66,7 @@ class Batcher:
 
     def __init__(
         self,
-        recogniser: Recogniser,
+        recogniser: ServedModel,
         *,
         batch_size: int = 16,
         capacity: int = 256,
@@ -89,8 +89,8 @@ class Batcher:
         """Lines that wait."""
         return len(self._queue)
 
-    def submit(self, images: Sequence[Image], timeout: float) -> "list[Future[Answer]]":
-        """Queue all images or none; a future gives its Answer, or OverloadError after `timeout` seconds of waiting.
+    def submit(self, images: Sequence[Image], timeout: float) -> "list[Future[VersionedReading]]":
+        """Queue all images or none; a future gives its reading, or OverloadError after `timeout` seconds of waiting.
 
         Raises RefusalError (413) for more images than could ever wait at once."""
         if len(images) > self.capacity:
@@ -114,7 +114,7 @@ class Batcher:
         """Seconds until the lines that wait now should have been read."""
         return min(MAX_RETRY_AFTER, max(1, math.ceil(len(self._queue) * self._seconds_per_line)))
 
-    def swap(self, recogniser: Recogniser) -> None:
+    def swap(self, recogniser: ServedModel) -> None:
         """Read with another recogniser from the next batch on."""
         self.recogniser = recogniser
 
@@ -167,4 +167,4 @@ class Batcher:
         self._seconds_per_line += 0.1 * ((now - began) / len(batch) - self._seconds_per_line)
         self.observe(len(batch), now - began)
         for line, reading in zip(batch, readings, strict=True):
-            line.future.set_result(Answer(reading, recogniser.version, now - line.arrived))
+            line.future.set_result(VersionedReading(reading, recogniser.version, now - line.arrived))

@@ -91,14 +91,14 @@ def read_token(host: str, token_file: Path | None) -> str:
 def open_service(args: argparse.Namespace) -> "Service":
     """The service of a command line, ready to read."""
     try:
-        from netchu.serve.service import Service, Settings
+        from netchu.serve.service import Service, ServiceSettings
     except ModuleNotFoundError as error:
         raise NetchuError(f"{error.name} is not installed; run pip install 'netchu[serve]'") from error
     token = read_token(args.host, args.token_file)
     if args.threads:
         torch.set_num_threads(args.threads)
     return Service(
-        Settings(
+        ServiceSettings(
             data=args.data,
             ensemble=args.ensemble,
             bundles=args.bundles,
@@ -119,9 +119,9 @@ def build(args: argparse.Namespace, service: "Service | None" = None) -> Any:
     """The ASGI application of a command line, over a service that is open or is opened here."""
     service = service or open_service(args)
     from netchu.serve.api import build_app
-    from netchu.serve.request_guard import Gate
+    from netchu.serve.request_guard import RequestGuard
 
-    return Gate(
+    return RequestGuard(
         build_app(service, cut_page=lambda photo: [line.image for line in find_lines(photo)]),
         token=service.settings.token,
         loopback=args.host in LOOPBACK_HOSTS,

@@ -1,9 +1,10 @@
 """A retraining job in its own process: `python -m netchu.serve.finetune FOLDER`.
 
-FOLDER/job.json says what to do (see `retraining.Plan`). The process fine-tunes the chosen members of the version with
-`engine.fit`, reads the held-out lines with the old and the new recipe, and writes FOLDER/ensemble.json, the new one,
-and FOLDER/report.json. Started again after any end, it goes on where it was. It stops, with its state saved, when its
-standard input closes: so it never outlives the service that started it. Exit status 3: stopped on request.
+FOLDER/job.json says what to do (see `retraining.RetrainingPlan`). The process fine-tunes the chosen members of
+the version with `engine.fit`, reads the held-out lines with the old and the new recipe, and writes
+FOLDER/ensemble.json, the new one, and FOLDER/report.json. Started again after any end, it goes on where it was.
+It stops, with its state saved, when its standard input closes: so it never outlives the service that started it.
+Exit status 3: stopped on request.
 """
 
 import argparse

@@ -18,7 +18,7 @@ from typing import Any
 from netchu.core.errors import NetchuError
 from netchu.reading.recipe import read_recipe
 from netchu.serve.finetune import STOPPED
-from netchu.serve.retraining import Plan, read_progress
+from netchu.serve.retraining import RetrainingPlan, read_progress
 from netchu.serve.store import CANCELLED, DONE, FAILED, INTERRUPTED, RUNNING, Job, Store
 from netchu.serve.uploads import RefusalError
 from netchu.serve.versions import Versions
@@ -54,7 +54,7 @@ class Jobs:
         """Id of the job at work, 0 without one."""
         return self._running
 
-    def start(self, base: int, plan: Plan) -> Job:
+    def start(self, base: int, plan: RetrainingPlan) -> Job:
         """Begin a job from version `base`; raises RefusalError (409) while another one is at work."""
         with self._lock:
             self._refuse_second()
@@ -110,7 +110,7 @@ class Jobs:
         if self._running:
             raise RefusalError(409, f"job {self._running}: is at work; one job runs at a time")
 
-    def _begin(self, job: Job, plan: Plan | None = None) -> None:
+    def _begin(self, job: Job, plan: RetrainingPlan | None = None) -> None:
         """Write the plan, if it is new, and start the process; else the job has failed and RefusalError is raised."""
         try:
             if plan is not None:

@@ -1,4 +1,4 @@
-"""What the service answers besides figures and texts: errors as JSON, and the files of the page."""
+"""What the service answers besides figures and texts: errors as JSON, and the files of the web page."""
 
 import logging
 from collections.abc import Callable
@@ -24,7 +24,7 @@ TYPES = {
 
 
 def add_page(app: FastAPI) -> None:
-    """Serve the page's files from memory, each on a route of its own: no request ever names a file to read."""
+    """Serve the web page's files from memory, each on a route of its own: no request ever names a file to read."""
 
     def handler(content: bytes, media_type: str) -> Callable[[Request], Response]:
         return lambda request: Response(content, media_type=media_type, headers={"cache-control": "no-cache"})

@@ -32,10 +32,10 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
 }
-GUARDS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+SECURITY_HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
-class Gate:
+class RequestGuard:
     """ASGI middleware around the whole application."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *GUARDS]
+                message["headers"] = [*message.get("headers", ()), *SECURITY_HEADERS]
                 if status >= 400:
                     await body.drain()
             await send(message)

@@ -37,7 +37,7 @@ EVERY_MEMBER = "all"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class RetrainingPlan:
     """What a job does. `recipe`: the version's ensemble.json; `members`: which of it are fine-tuned, from 0 on; `base`:
     a manifest that is mixed in against forgetting, or empty; `lr` 0: chosen here."""
 
@@ -50,9 +50,9 @@ class Plan:
     threads: int = 0
 
 
-def read_plan(folder: Path) -> Plan:
+def read_plan(folder: Path) -> RetrainingPlan:
     """The plan of a job's folder."""
-    return Plan(**json.loads((folder / "job.json").read_text(encoding="utf-8")))
+    return RetrainingPlan(**json.loads((folder / "job.json").read_text(encoding="utf-8")))
 
 
 def choose_members(recipe: Recipe, wanted: str) -> list[int]:
@@ -111,12 +111,12 @@ def put_corrections(base: Sequence[Line], corrected: Sequence[Line]) -> tuple[li
 
 
 def freeze_manifest(
-    folder: Path, plan: Plan, charset: Charset, fold: int, *, grows: bool, knows_all: bool = False
+    folder: Path, plan: RetrainingPlan, charset: Charset, fold: int, *, grows: bool, knows_all: bool = False
 ) -> None:
     """Write the job's manifest: base lines, and the corrections repeated up to a quarter of the training lines.
 
     A member that `knows_all` folds can be judged by corrections alone, so the base lines are then only trained on.
-    A made line that is neither trained on nor held out carries the version's charset, so that no character is
+    A synthetic line that is neither trained on nor held out carries the version's charset, so that no character is
     forgotten. Unless the charset `grows` with the corrections (members must share one), lines with other characters
     are left out, counted in `left_out.json`. Raises NetchuError when there is nothing to train on or nothing held out.
     """
@@ -142,7 +142,7 @@ def freeze_manifest(
     write_manifest(folder / "manifest.csv", [*base, *corrected, *(fresh * (copies - 1)), carrier])
 
 
-def member_config(folder: Path, plan: Plan, member: int, bundle: Path, fold: int) -> Config:
+def member_config(folder: Path, plan: RetrainingPlan, member: int, bundle: Path, fold: int) -> Config:
     """The fine-tuning run of one member, from the config in its bundle."""
     _, about = read_bundle(bundle)
     cfg = from_dict(about["config"], str(bundle))

@@ -19,10 +19,10 @@ from netchu.serve.batching import Batcher
 from netchu.serve.corrections import Corrections
 from netchu.serve.finetune import lock_file
 from netchu.serve.jobs import Jobs
-from netchu.serve.retraining import Plan, choose_members
+from netchu.serve.retraining import RetrainingPlan, choose_members
 from netchu.serve.store import Job, Store
 from netchu.serve.telemetry import Telemetry
-from netchu.serve.uploads import Limits, RefusalError
+from netchu.serve.uploads import RefusalError, UploadLimits
 from netchu.serve.versions import Versions, describe_parts, plain_recipe
 
 DATABASE = "service.sqlite"
@@ -32,7 +32,7 @@ LEAST_SEEN = 3  # times that a character must have occurred to count among the h
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class ServiceSettings:
     """What the command line decides. `ensemble` or `bundles` serve from the start on, whatever served before;
     `release`: the recipe to serve when none is named and none has served yet."""
 
@@ -48,13 +48,13 @@ class Settings:
     timeout: float = 20.0  # seconds that a line may wait
     retrain_threads: int = 0
     token: str = ""
-    limits: Limits = field(default_factory=Limits)
+    limits: UploadLimits = field(default_factory=UploadLimits)
 
 
 class Service:
     """Everything that lives as long as the process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServiceSettings) -> None:
         """Open the data folder; raises NetchuError when it is in use, broken, or no model is known."""
         self.settings = settings
         named = self._named()  # before anything is made
@@ -143,7 +143,7 @@ class Service:
             members = choose_members(recipe, self.settings.member)
         except NetchuError as error:  # the version of the start had more members
             raise RefusalError(409, f"version {base}: {error}") from error
-        plan = Plan(
+        plan = RetrainingPlan(
             recipe=str(recipe.files[-1].resolve()),
             members=members,
             samples=str(self.corrections.folder.resolve()),

@@ -26,7 +26,7 @@ ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"Rar!\x1a", b"7z\xbc\xaf\x27\x1c", b"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class UploadLimits:
     """What one request may bring."""
 
     file_bytes: int = 10_000_000
@@ -44,7 +44,7 @@ class RefusalError(Exception):
         self.status, self.message = status, message
 
 
-def decode_upload(data: bytes, limits: Limits, name: str = "image") -> Image:
+def decode_upload(data: bytes, limits: UploadLimits, name: str = "image") -> Image:
     """Grey image (h, w) of an uploaded file; raises RefusalError for anything but one sound image within the limits.
 
     The header is read before any pixel, so that a small file cannot unfold into gigabytes.

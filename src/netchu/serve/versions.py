@@ -25,7 +25,7 @@ from netchu.serve.store import Promotion, Store, Version
 
 
 class ServedEnsemble:
-    """An ensemble as the batching queue wants it (see `batching.Recogniser`)."""
+    """An ensemble as the batching queue wants it (see `batching.ServedModel`)."""
 
     def __init__(self, version: int, recipe: Recipe) -> None:
         self.version = version

@@ -9,7 +9,7 @@ import numpy as np
 from netchu.core.errors import NetchuError
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import packaged_gazetteer, read_gazetteer
-from netchu.synthesis.batches import LineMaker, MadeLine, produce
+from netchu.synthesis.batches import LineMaker, SyntheticLine, produce
 from netchu.synthesis.effects import PRESETS
 from netchu.synthesis.options import add_writing, make_parser, read_fonts, read_order
 from netchu.synthesis.renderer import Renderer
@@ -20,7 +20,7 @@ STYLES = {"kalapa": (KALAPA,), "cinnamon": (CINNAMON,), "both": (KALAPA, CINNAMO
 
 
 @dataclass(frozen=True, slots=True)
-class AddressRecipe:
+class AddressLines:
     """All that an address line depends on besides its number. Empty paths mean the packaged thing."""
 
     fonts: tuple[str, ...]
@@ -45,7 +45,7 @@ class AddressRecipe:
         renderer = Renderer([Path(path) for path in self.fonts], self.height, PRESETS[self.effects])
         names = name_writers(renderer.faces, self.writers)
 
-        def make(number: int) -> MadeLine:
+        def make(number: int) -> SyntheticLine:
             rng = np.random.default_rng([self.seed, number])
             writer = names[int(rng.integers(len(names)))]
             text = "" if rng.random() < self.blank else grammar.sample(rng)
@@ -66,10 +66,10 @@ def main() -> None:
     if not 0.0 <= arguments.blank <= 1.0:
         raise NetchuError(f"--blank {arguments.blank}: expected a share between 0 and 1")
     order = read_order(arguments)
-    recipe = AddressRecipe(
+    generator = AddressLines(
         fonts=read_fonts(arguments), writers=arguments.writers, height=arguments.height, effects=arguments.effects,
         seed=arguments.seed, gazetteer=arguments.gazetteer, style=arguments.style, style_from=arguments.style_from,
         blank=arguments.blank,
     )  # fmt: skip
-    recipe.build()  # a mistake shows here, before any process starts
-    produce(recipe, order)
+    generator.build()  # a mistake shows here, before any process starts
+    produce(generator, order)

@@ -1,6 +1,6 @@
 """Writes made-up addresses as text, one a line, and the places that they are made of: what language models learn from.
 
-python synthetic_data/gentext_address.py --count 200000 --out made/addresses.txt --places made/places.tsv
+python synthetic_data/gentext_address.py --count 200000 --out synthetic/addresses.txt --places synthetic/places.tsv
 """
 
 import argparse
@@ -13,7 +13,7 @@ from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.synthesis.address_lines import STYLES
 from netchu.synthesis.addresses import AddressGrammar
-from netchu.synthesis.admin_units import Gazetteer, packaged_gazetteer, read_gazetteer
+from netchu.synthesis.admin_units import AdminUnits, packaged_gazetteer, read_gazetteer
 from netchu.synthesis.text_style import measure_style, place_tones, read_texts
 
 
@@ -25,7 +25,7 @@ def write_texts(path: Path, grammar: AddressGrammar, count: int, seed: int) -> N
             stream.write(grammar.sample(rng) + "\n")
 
 
-def write_places(path: Path, gazetteer: Gazetteer) -> None:
+def write_places(path: Path, gazetteer: AdminUnits) -> None:
     """Write province, district (empty where there is none), ward, between tabs: every ward in both tone placements,
     and without the hyphens that handwritten labels leave out."""
     rows = {

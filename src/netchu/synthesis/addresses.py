@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from netchu.core.errors import NetchuError
-from netchu.synthesis.admin_units import District, Gazetteer, Unit
+from netchu.synthesis.admin_units import AdminUnits, District, Unit
 from netchu.synthesis.street_names import HAMLET_WORDS, ROAD_KINDS, STREETS
 from netchu.synthesis.text_style import BIG_CITIES, CINNAMON, KALAPA, TextStyle, place_tones
 
@@ -18,7 +18,7 @@ _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 class AddressGrammar:
     """Samples addresses from a gazetteer in one of several text styles (both packaged ones by default)."""
 
-    def __init__(self, gazetteer: Gazetteer, styles: Sequence[TextStyle] = (KALAPA, CINNAMON)) -> None:
+    def __init__(self, gazetteer: AdminUnits, styles: Sequence[TextStyle] = (KALAPA, CINNAMON)) -> None:
         if not styles:
             raise NetchuError("no text style: give at least one")
         self.styles = tuple(styles)

@@ -40,7 +40,7 @@ class District:
 
 
 @dataclass(frozen=True, slots=True)
-class Gazetteer:
+class AdminUnits:
     """Every district of every province, and the street names known anywhere."""
 
     districts: tuple[District, ...]
@@ -70,7 +70,7 @@ def _unit(kind: Any, name: Any) -> Unit | None:
     return Unit(kind, str(int(name)) if name.isdigit() else name) if name else None
 
 
-def packaged_gazetteer() -> Gazetteer:
+def packaged_gazetteer() -> AdminUnits:
     """The gazetteer of the `vietnamadminunits` package. Raises NetchuError when it is not installed or not readable."""
     spec = find_spec("vietnamadminunits")
     if spec is None or not spec.submodule_search_locations:
@@ -92,10 +92,10 @@ def packaged_gazetteer() -> Gazetteer:
         District(_province(_clean(province)), _unit(kind, name) if name else None, tuple(units))
         for (province, kind, name), units in wards.items()
     ]
-    return Gazetteer(tuple(districts))
+    return AdminUnits(tuple(districts))
 
 
-def read_gazetteer(folder: Path) -> Gazetteer:
+def read_gazetteer(folder: Path) -> AdminUnits:
     """The gazetteer in `folder`. Raises NetchuError that names the file which is missing or has another form."""
     index = _read_json(folder / "Index.json")
     if not isinstance(index, dict) or not index:
@@ -116,7 +116,7 @@ def read_gazetteer(folder: Path) -> Gazetteer:
             raise NetchuError(
                 f"{path}: not a province file (no {error}); expected name, district, ward, street"
             ) from error
-    return Gazetteer(tuple(districts))
+    return AdminUnits(tuple(districts))
 
 
 def _read_json(path: Path) -> Any:

@@ -26,11 +26,11 @@ QUALITY = 92
 LABELS = "labels.tsv"
 RUN = "run.json"
 
-MadeLine = tuple[np.ndarray, str, str]
-LineMaker = Callable[[int], MadeLine]
+SyntheticLine = tuple[np.ndarray, str, str]
+LineMaker = Callable[[int], SyntheticLine]
 
 
-class Recipe(Protocol):
+class LineGenerator(Protocol):
     """What a generator script hands over: small, picklable and hashable; builds its line maker in each process."""
 
     def build(self) -> LineMaker:
@@ -59,9 +59,9 @@ class Order:
 
 
 @lru_cache(maxsize=1)
-def _maker(recipe: Recipe) -> LineMaker:
+def _maker(generator: LineGenerator) -> LineMaker:
     """The line maker, built once a process."""
-    return recipe.build()
+    return generator.build()
 
 
 def _encode(image: np.ndarray) -> bytes:
@@ -71,10 +71,10 @@ def _encode(image: np.ndarray) -> bytes:
     return data.tobytes()
 
 
-def make_chunk(recipe: Recipe, numbers: range) -> list[tuple[str, bytes, str, str]]:
+def make_chunk(generator: LineGenerator, numbers: range) -> list[tuple[str, bytes, str, str]]:
     """The lines of one chunk: (path below the folder, JPEG bytes, text, writer) each."""
     cv2.setNumThreads(1)
-    make = _maker(recipe)  # type: ignore[arg-type]
+    make = _maker(generator)  # type: ignore[arg-type]
     lines = []
     for number in numbers:
         image, text, writer = make(number)
@@ -86,9 +86,9 @@ def _part(out: Path, numbers: range) -> Path:
     return out / "parts" / f"{numbers.start:08d}-{numbers.stop:08d}.tsv"
 
 
-def _save_chunk(recipe: Recipe, numbers: range, out: Path) -> int:
+def _save_chunk(generator: LineGenerator, numbers: range, out: Path) -> int:
     """Write the images of one chunk, then its part of the labels; returns how many lines."""
-    lines = make_chunk(recipe, numbers)
+    lines = make_chunk(generator, numbers)
     try:
         for path, data, _, _ in lines:
             (out / path).write_bytes(data)
@@ -122,9 +122,9 @@ def stream_results(order: Order, calls: list[Any]) -> Iterator[Any]:
         yield from Parallel(n_jobs=order.jobs, return_as="generator", pre_dispatch="2*n_jobs")(calls)
 
 
-def _check_run(order: Order, recipe: Recipe) -> bool:
+def _check_run(order: Order, generator: LineGenerator) -> bool:
     """Claim the folder for this run; True if it is complete already. Raises NetchuError for another run's folder."""
-    settings = {**recipe.record(), "count": order.count, "shard": list(order.shard), "lmdb": order.lmdb}
+    settings = {**generator.record(), "count": order.count, "shard": list(order.shard), "lmdb": order.lmdb}
     path = order.out / RUN
     if path.exists():
         try:
@@ -142,7 +142,7 @@ def _check_run(order: Order, recipe: Recipe) -> bool:
     return False
 
 
-def produce(recipe: Recipe, order: Order) -> None:
+def produce(generator: LineGenerator, order: Order) -> None:
     """Make the lines of `order`. Raises NetchuError for a folder that cannot be used or a full disk."""
     if order.count < 1:
         raise NetchuError(f"--count {order.count}: make at least one line")
@@ -151,13 +151,13 @@ def produce(recipe: Recipe, order: Order) -> None:
     if not total:
         part, parts = order.shard
         raise NetchuError(f"--shard {part}/{parts}: {order.count} lines leave it none; take fewer shards or more lines")
-    if _check_run(order, recipe):
+    if _check_run(order, generator):
         print(f"{order.out}: already complete")
         return
     if order.lmdb:
         from netchu.synthesis.line_store import fill_store
 
-        fill_store(recipe, order, chunks)
+        fill_store(generator, order, chunks)
     else:
         try:
             (order.out / "images").mkdir(exist_ok=True)
@@ -165,7 +165,9 @@ def produce(recipe: Recipe, order: Order) -> None:
             raise NetchuError(f"{order.out}: cannot be written ({error.strerror}); choose another folder") from error
         todo = [numbers for numbers in chunks if not _part(order.out, numbers).exists()]
         with tqdm(total=total, initial=total - sum(map(len, todo)), unit=" lines", disable=None) as bar:
-            for made in stream_results(order, [delayed(_save_chunk)(recipe, numbers, order.out) for numbers in todo]):
+            for made in stream_results(
+                order, [delayed(_save_chunk)(generator, numbers, order.out) for numbers in todo]
+            ):
                 bar.update(made)
         _join_parts(order.out, chunks)
     print(f"{order.out}: {total} lines")

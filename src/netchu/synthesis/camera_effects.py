@@ -11,7 +11,7 @@ Rng = np.random.Generator
 
 
 def tilt(image: np.ndarray, rng: Rng) -> np.ndarray:
-    """The page is turned a little and seen at an angle."""
+    """The sheet is turned a little and seen at an angle."""
     height, width = image.shape
     angle = np.clip(rng.normal(0.0, 0.006), -0.012, 0.012) * min(1.0, 12 * height / width)
     shear, grow = rng.normal(0.0, 0.06), 1.0 + rng.normal(0.0, 0.02)

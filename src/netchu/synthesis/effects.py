@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from netchu.core.errors import NetchuError
 from netchu.synthesis.camera_effects import CAMERA
 from netchu.synthesis.hand_effects import HAND, STROKES
-from netchu.synthesis.sheet_effects import FRAME, PAGE
+from netchu.synthesis.sheet_effects import FRAME, SHEET
 from netchu.synthesis.written_effects import WRITTEN
 
 EFFECTS: dict[str, float] = {
@@ -77,7 +77,7 @@ CLEAN_EFFECTS: dict[str, float] = {
 
 PRESETS: dict[str, dict[str, float]] = {"full": EFFECTS, "clean": CLEAN_EFFECTS}
 
-NAMES = frozenset({*HAND, *STROKES, *FRAME, *WRITTEN, *PAGE, *CAMERA})
+NAMES = frozenset({*HAND, *STROKES, *FRAME, *WRITTEN, *SHEET, *CAMERA})
 
 
 def check_effects(effects: Mapping[str, float]) -> dict[str, float]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from netchu.synthesis.camera_effects import CAMERA
 from netchu.synthesis.sheet import Frame, Scene
-from netchu.synthesis.sheet_effects import PAGE
+from netchu.synthesis.sheet_effects import SHEET
 
 
 def finish(
@@ -14,7 +14,7 @@ def finish(
 ) -> np.ndarray:
     """Lay ink, float32 (height, W) from 0 to 1, on paper and photograph it; returns uint8 (height, W).
 
-    paleness: 0 black ink .. 1 as pale as the paper. effects: a checked table, of which the page's and the camera's
+    paleness: 0 black ink .. 1 as pale as the paper. effects: a checked table, of which the sheet's and the camera's
     effects are used.
     """
     level = float(rng.uniform(224, 232))
@@ -27,7 +27,7 @@ def finish(
         ink_level=25 + shade * level * 0.85,
         rule_level=float(rng.uniform(20, 90)),
     )
-    for name, effect in PAGE.items():
+    for name, effect in SHEET.items():
         if rng.random() < effects[name]:
             effect(scene, rng)
     image = scene.image()

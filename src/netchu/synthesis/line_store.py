@@ -1,4 +1,4 @@
-"""Keeps made lines in one LMDB file instead of many image files.
+"""Keeps synthetic lines in one LMDB file instead of many image files.
 
 Keys: `image-00000042` (JPEG bytes), `label-00000042` (UTF-8 NFC text), `writer-00000042` (name), `num-lines`.
 A chunk is written in one transaction together with its mark `done-00000000`, so an interrupted run goes on.
@@ -17,12 +17,12 @@ from netchu.core.errors import NetchuError
 from netchu.data.lmdb_file import STORE, open_lmdb, read_records
 
 if TYPE_CHECKING:
-    from netchu.synthesis.batches import Order, Recipe
+    from netchu.synthesis.batches import LineGenerator, Order
 
 ROOM_PER_LINE = 256 * 1024  # bytes of address space, not of disk
 
 
-def fill_store(recipe: "Recipe", order: "Order", chunks: list[range]) -> None:
+def fill_store(generator: "LineGenerator", order: "Order", chunks: list[range]) -> None:
     """Make the lines of `chunks` that the store lacks, and put them in, chunk by chunk."""
     import lmdb
 
@@ -35,7 +35,7 @@ def fill_store(recipe: "Recipe", order: "Order", chunks: list[range]) -> None:
         todo = [numbers for numbers in chunks if reading.get(f"done-{numbers.start:08d}".encode()) is None]
     try:
         with store, tqdm(total=total, initial=total - sum(map(len, todo)), unit=" lines", disable=None) as bar:
-            results = stream_results(order, [delayed(make_chunk)(recipe, numbers) for numbers in todo])
+            results = stream_results(order, [delayed(make_chunk)(generator, numbers) for numbers in todo])
             for numbers, lines in zip(todo, results, strict=True):
                 with store.begin(write=True) as writing:
                     for number, (_, data, text, writer) in zip(numbers, lines, strict=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from netchu.synthesis.batches import LineMaker, MadeLine, produce
+from netchu.synthesis.batches import LineMaker, SyntheticLine, produce
 from netchu.synthesis.effects import PRESETS
 from netchu.synthesis.options import add_writing, make_parser, read_fonts, read_order
 from netchu.synthesis.renderer import Renderer
@@ -15,7 +15,7 @@ from netchu.synthesis.writers import name_writers
 
 
 @dataclass(frozen=True, slots=True)
-class PoemRecipe:
+class PoemLines:
     """All that a verse line depends on besides its number; no `poems` means made-up verse."""
 
     fonts: tuple[str, ...]
@@ -35,7 +35,7 @@ class PoemRecipe:
         renderer = Renderer([Path(path) for path in self.fonts], self.height, PRESETS[self.effects])
         names = name_writers(renderer.faces, self.writers)
 
-        def make(number: int) -> MadeLine:
+        def make(number: int) -> SyntheticLine:
             rng = np.random.default_rng([self.seed, number])
             writer = names[int(rng.integers(len(names)))]
             text = verses.sample(rng)
@@ -51,9 +51,9 @@ def main() -> None:
     parser.add_argument("--poems", default="", metavar="CSV", help="file with a content column; empty: made-up verse")
     arguments = parser.parse_args()
     order = read_order(arguments)
-    recipe = PoemRecipe(
+    generator = PoemLines(
         fonts=read_fonts(arguments), writers=arguments.writers, height=arguments.height, effects=arguments.effects,
         seed=arguments.seed, poems=arguments.poems,
     )  # fmt: skip
-    recipe.build()  # a mistake shows here, before any process starts
-    produce(recipe, order)
+    generator.build()  # a mistake shows here, before any process starts
+    produce(generator, order)

@@ -1,4 +1,4 @@
-"""A contact sheet of made lines, beside real ones if given: `netchu preview --out sheet.png`."""
+"""A contact sheet of synthetic lines, beside real ones if given: `netchu preview --out sheet.png`."""
 
 import argparse
 from pathlib import Path
@@ -52,7 +52,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="PNG to write")
     parser.add_argument("--real", type=Path, default=None, help="folder of real line images for the left column")
-    parser.add_argument("--made", type=Path, default=None, help="folder of made lines; without it, new ones are made")
+    parser.add_argument(
+        "--lines", type=Path, default=None, help="folder of synthetic lines; without it, new ones are made"
+    )
     parser.add_argument("--count", type=int, default=16, help="lines in a column")
     parser.add_argument("--height", type=int, default=64, help="height of a line in pixels")
     parser.add_argument("--width", type=int, default=1100, help="width of a column in pixels")
@@ -66,8 +68,8 @@ def main() -> None:
     columns = []
     if arguments.real is not None:
         columns.append(sample_images(arguments.real, arguments.count, arguments.height, rng))
-    if arguments.made is not None:
-        columns.append(sample_images(arguments.made, arguments.count, arguments.height, rng))
+    if arguments.lines is not None:
+        columns.append(sample_images(arguments.lines, arguments.count, arguments.height, rng))
     else:
         grammar = AddressGrammar(packaged_gazetteer())
         renderer = Renderer(find_fonts(arguments.fonts), arguments.height, PRESETS[arguments.effects])

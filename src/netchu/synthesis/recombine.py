@@ -14,7 +14,7 @@ from netchu.core.errors import NetchuError
 from netchu.data.manifest import Line, read_manifest
 from netchu.synthesis.finish import finish
 from netchu.synthesis.sheet import Frame, soft_field
-from netchu.synthesis.word_crops import CutLine, cut_line, join_cuttings
+from netchu.synthesis.word_crops import CutLine, cut_line, join_crops
 from netchu.synthesis.words import Words
 
 TRIES = 10  # lines of a writer that are tried for clear gaps
@@ -35,7 +35,7 @@ class LineReuser:
     """Makes lines `height` pixels high from real lines.
 
     recombine: how often words of several lines of one writer are put together, where the writer is known and the
-    gaps between words are clear; all other lines keep their text and get another page.
+    gaps between words are clear; all other lines keep their text and get another sheet.
     seen: words of each line by image path, as a bundle sees them; where it sees none, gaps of the ink count.
     """
 
@@ -113,7 +113,7 @@ class LineReuser:
         body = float(np.median([piece.body for piece in pieces])) * self.height / len(first.ink)
         body = float(np.clip(body, 0.14 * self.height, 0.34 * self.height))
         gaps = rng.uniform(0.2, 0.7, len(pieces) - 1).tolist()
-        ink = join_cuttings(pieces, gaps, self.height, body, rng.uniform(0.62, 0.72) * self.height)
+        ink = join_crops(pieces, gaps, self.height, body, rng.uniform(0.62, 0.72) * self.height)
         return ink, " ".join(word for piece in pieces for word in piece.words)
 
 

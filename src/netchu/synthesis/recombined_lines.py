@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from netchu.core.errors import NetchuError
-from netchu.synthesis.batches import LineMaker, MadeLine, produce
+from netchu.synthesis.batches import LineMaker, SyntheticLine, produce
 from netchu.synthesis.effects import PRESETS, check_effects
 from netchu.synthesis.options import make_parser, read_order
 from netchu.synthesis.recombine import LineReuser, read_lines
@@ -18,7 +18,7 @@ from netchu.synthesis.words import load_words, save_words
 
 
 @dataclass(frozen=True, slots=True)
-class ReuseRecipe:
+class RecombinedLines:
     """All that a reused line depends on besides its number."""
 
     manifest: str
@@ -42,7 +42,7 @@ class ReuseRecipe:
         seen = load_words(Path(self.words)) if self.words else None
         reuser = LineReuser(lines, self.height, check_effects(PRESETS[self.effects]), self.recombine, seen)
 
-        def make(number: int) -> MadeLine:
+        def make(number: int) -> SyntheticLine:
             return reuser.make(np.random.default_rng([self.seed, number]))
 
         return make
@@ -76,10 +76,10 @@ def main() -> None:
     words = order.out / "words.json"
     if arguments.bundle:
         save_words(words, read_lines(Path(arguments.manifest), set(folds)), arguments.bundle)
-    recipe = ReuseRecipe(
+    generator = RecombinedLines(
         manifest=arguments.manifest, folds=folds, height=arguments.height, effects=arguments.effects,
         seed=arguments.seed, recombine=arguments.recombine, bundle=arguments.bundle.name if arguments.bundle else "",
         words=str(words) if arguments.bundle else "",
     )  # fmt: skip
-    recipe.build()  # a mistake shows here, before any process starts
-    produce(recipe, order)
+    generator.build()  # a mistake shows here, before any process starts
+    produce(generator, order)

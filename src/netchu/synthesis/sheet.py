@@ -1,4 +1,4 @@
-"""The page under the ink: where the line stands on it, and how ink, rules and paper become one grey image."""
+"""The sheet under the ink: where the line stands on it, and how ink, rules and paper become one grey image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -120,7 +120,7 @@ def tint_paper(scene: Scene, rng: Rng) -> None:
 
 
 def shade(scene: Scene, rng: Rng) -> None:
-    """Light falls off across the page."""
+    """Light falls off across the sheet."""
     height, width = scene.paper.shape
     x = np.linspace(-1.0, 1.0, width, dtype=np.float32)
     y = np.linspace(-1.0, 1.0, height, dtype=np.float32)[:, None]
@@ -145,7 +145,7 @@ FRAME: dict[str, Callable[[Frame, Rng], None]] = {
     "cut_off": cut_off,
 }
 
-PAGE: dict[str, Callable[[Scene, Rng], None]] = {
+SHEET: dict[str, Callable[[Scene, Rng], None]] = {
     "press": press,
     "skip_ink": skip_ink,
     "bleed": bleed,

@@ -7,20 +7,20 @@ import numpy as np
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.synthesis.address_lines import AddressRecipe
-from netchu.synthesis.batches import LineMaker, Recipe
+from netchu.synthesis.address_lines import AddressLines
+from netchu.synthesis.batches import LineGenerator, LineMaker
 from netchu.synthesis.fonts import REQUIRED, find_fonts
-from netchu.synthesis.poem_lines import PoemRecipe
+from netchu.synthesis.poem_lines import PoemLines
 
 WRITERS = 10_000  # made-up writers that share the lines
-RECIPES = {"address": AddressRecipe, "poems": PoemRecipe}
+GENERATORS = {"address": AddressLines, "poems": PoemLines}
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratedLines:
     """Lines of several recipes in turn: line `i` comes from recipe `i % n`, as its line `i // n`."""
 
-    recipes: tuple[Recipe, ...]
+    generators: tuple[LineGenerator, ...]
 
     @property
     def characters(self) -> str:
@@ -29,15 +29,15 @@ class GeneratedLines:
 
     def make(self, number: int) -> tuple[np.ndarray, str]:
         """Line `number`: image uint8 (H, W), text."""
-        recipe = self.recipes[number % len(self.recipes)]
-        image, text, _ = _maker(recipe)(number // len(self.recipes))  # type: ignore[arg-type]
+        generator = self.generators[number % len(self.generators)]
+        image, text, _ = _maker(generator)(number // len(self.generators))  # type: ignore[arg-type]
         return image, text
 
 
-@lru_cache(maxsize=len(RECIPES))
-def _maker(recipe: Recipe) -> LineMaker:
+@lru_cache(maxsize=len(GENERATORS))
+def _maker(generator: LineGenerator) -> LineMaker:
     """The recipe's line maker, built once a process."""
-    return recipe.build()
+    return generator.build()
 
 
 def open_source(cfg: Config) -> GeneratedLines:
@@ -47,12 +47,13 @@ def open_source(cfg: Config) -> GeneratedLines:
     """
     names = cfg.synthetic_source.split("+")
     for name in names:
-        if name not in RECIPES:
+        if name not in GENERATORS:
             raise NetchuError(
-                f"synthetic_source={cfg.synthetic_source}: no generator {name!r}; use {'+'.join(RECIPES)} or one"
+                f"synthetic_source={cfg.synthetic_source}: no generator {name!r}; use {'+'.join(GENERATORS)} or one"
             )
     fonts = tuple(str(path) for path in find_fonts())
-    recipes = [
-        RECIPES[name](fonts=fonts, writers=WRITERS, height=cfg.height, effects="full", seed=cfg.seed) for name in names
+    generators = [
+        GENERATORS[name](fonts=fonts, writers=WRITERS, height=cfg.height, effects="full", seed=cfg.seed)
+        for name in names
     ]
-    return GeneratedLines(tuple(recipes))
+    return GeneratedLines(tuple(generators))

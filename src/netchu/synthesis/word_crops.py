@@ -15,7 +15,7 @@ LEAST_CONTRAST = 25.0  # grey levels between paper and ink
 
 
 @dataclass(frozen=True, slots=True)
-class Cutting:
+class WordCrop:
     """Words of one line that stand side by side.
 
     ink: (H, W) float32, cut out with a little room. words: what it says. baseline: row on which the letters stand.
@@ -48,7 +48,7 @@ class CutLine:
         ink: np.ndarray = self.stored.astype(np.float32) / np.float32(255)
         return ink
 
-    def take(self, first: int, last: int) -> Cutting:
+    def take(self, first: int, last: int) -> WordCrop:
         """The words from `first` up to, not including, `last`, with half the gap on each side."""
         left = 0 if first == 0 else (self.spans[first - 1][1] + self.spans[first][0]) // 2
         left = max(left, self.spans[first][0] - 6)
@@ -58,7 +58,7 @@ class CutLine:
             else (self.spans[last - 1][1] + self.spans[last][0] + 1) // 2
         )
         right = min(right, self.spans[last - 1][1] + 6)
-        return Cutting(self.ink[:, left:right], self.words[first:last], self.baseline, self.body)
+        return WordCrop(self.ink[:, left:right], self.words[first:last], self.baseline, self.body)
 
 
 def lift_ink(image: np.ndarray) -> np.ndarray:
@@ -134,18 +134,18 @@ def find_words(ink: np.ndarray, words: tuple[str, ...], baseline: float, body: f
     return list(zip(starts, stops, strict=True))
 
 
-def join_cuttings(cuttings: list[Cutting], gaps: list[float], height: int, body: float, baseline: float) -> np.ndarray:
+def join_crops(crops: list[WordCrop], gaps: list[float], height: int, body: float, baseline: float) -> np.ndarray:
     """Set cuttings of one writer side by side on one baseline: ink float32 (height, W).
 
     gaps: room between neighbours, in units of the letter body. body, baseline: of the new line, in pixels.
     """
     pieces = []
-    usual = float(np.median([cutting.body for cutting in cuttings]))
-    for cutting in cuttings:
-        scale = body / usual * float(np.clip(usual / cutting.body, 1 / EVENING, EVENING))
-        width = max(1, round(cutting.ink.shape[1] * scale))
-        matrix = np.array([[scale, 0.0, 0.0], [0.0, scale, baseline - cutting.baseline * scale]])
-        shrunk = cutting.ink if scale > 0.7 else cv2.GaussianBlur(cutting.ink, (0, 0), 0.4 / scale)
+    usual = float(np.median([crop.body for crop in crops]))
+    for crop in crops:
+        scale = body / usual * float(np.clip(usual / crop.body, 1 / EVENING, EVENING))
+        width = max(1, round(crop.ink.shape[1] * scale))
+        matrix = np.array([[scale, 0.0, 0.0], [0.0, scale, baseline - crop.baseline * scale]])
+        shrunk = crop.ink if scale > 0.7 else cv2.GaussianBlur(crop.ink, (0, 0), 0.4 / scale)
         pieces.append(cv2.warpAffine(shrunk, matrix, (width, height), flags=cv2.INTER_LINEAR))
     for index, gap in enumerate(gaps):
         room = np.zeros((height, max(1, round(gap * body))), np.float32)

@@ -91,14 +91,14 @@ class LineDataset(Dataset[tuple[Input, Line]]):
                 "use --set width_stride=4 or a larger height"
             )
 
-    def replace_rendered(self, rendered: Iterable[tuple[Image, str]]) -> None:
-        """Put an epoch's rendered lines, images uint8 (h, w) and texts, behind the lasting ones and drop the last
+    def replace_synthetic(self, lines: Iterable[tuple[Image, str]]) -> None:
+        """Put an epoch's synthetic lines, images uint8 (h, w) and texts, behind the lasting ones and drop the last
         epoch's; a line too narrow for its text is left out."""
         del self.lines[self._lasting :], self.widths[self._lasting :], self._cache[self._lasting :]
-        for number, (image, text) in enumerate(rendered):
+        for number, (image, text) in enumerate(lines):
             line = resize(image, self.geometry)
             if self._steps(line.shape[1]) >= required_steps(text):
-                self.lines.append(Line(Path(f"rendered/{number}"), text, source="rendered", aug="rendered"))
+                self.lines.append(Line(Path(f"synthetic/{number}"), text, source="synthetic", aug="synthetic"))
                 self.widths.append(line.shape[1])
                 self._cache.append(line)
 
@@ -149,7 +149,7 @@ class LineDataset(Dataset[tuple[Input, Line]]):
 class BucketSampler(Sampler[list[Key]]):
     """Batches of lines of like width, drawn anew each epoch; rank r of n takes every n-th batch.
 
-    An epoch draws `cfg.epoch_lines` lines (0: as many as there are real ones), a share of them made ones when the
+    An epoch draws `cfg.epoch_lines` lines (0: as many as there are real ones), a share of them synthetic ones when the
     data has both kinds. A batch has `cfg.batch_size` lines, or fewer when they would have over `cfg.batch_pixels`
     pixels. `epoch` and `start` (batches already done) place it; set them before iterating.
     """
@@ -159,22 +159,22 @@ class BucketSampler(Sampler[list[Key]]):
         self.batch_size, self.batch_pixels = cfg.batch_size, cfg.batch_pixels
         self.seed, self.rank, self.ranks = cfg.seed, rank, ranks
         real = sum(line.is_real for line in dataset.lines)
-        made = len(dataset.lines) - real
-        total = cfg.epoch_lines or real or made
+        synthetic = len(dataset.lines) - real
+        total = cfg.epoch_lines or real or synthetic
         if not total:
             raise NetchuError(
-                "epoch_lines=0: with rendered lines alone, say how many an epoch has (--set epoch_lines=N)"
+                "epoch_lines=0: with synthetic lines alone, say how many an epoch has (--set epoch_lines=N)"
             )
-        has_made = bool(made) or dataset.streams
-        self.made_count = round(total * (cfg.synthetic_share if real and has_made else float(has_made)))
-        self.real_count = total - self.made_count
+        has_synthetic = bool(synthetic) or dataset.streams
+        self.synthetic_count = round(total * (cfg.synthetic_share if real and has_synthetic else float(has_synthetic)))
+        self.real_count = total - self.synthetic_count
         self.epoch = 0
         self.start = 0
 
     @property
     def epoch_lines(self) -> int:
         """Lines that an epoch draws."""
-        return self.real_count + self.made_count
+        return self.real_count + self.synthetic_count
 
     def __iter__(self) -> Iterator[list[Key]]:
         yield from self.plan()[self.start :]
@@ -187,7 +187,7 @@ class BucketSampler(Sampler[list[Key]]):
         drawn = np.concatenate(
             [
                 _draw(np.flatnonzero(real), self.real_count, rng),
-                _draw(np.flatnonzero(~real), self.made_count, rng),
+                _draw(np.flatnonzero(~real), self.synthetic_count, rng),
             ]
         )
         rng.shuffle(drawn)

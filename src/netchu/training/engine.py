@@ -28,8 +28,8 @@ from netchu.training.resume import Stateful, forget_states, load_state, refuse_o
 from netchu.training.run_data import load_run_data
 from netchu.training.run_folder import Run
 from netchu.training.schedule import EpochAverage
-from netchu.training.train_step import Stepper
-from netchu.training.validation import Referee
+from netchu.training.train_step import TrainStep
+from netchu.training.validation import Validator
 
 LOG_EVERY = 20  # batches
 SAVE_EVERY = 600  # seconds between two resume states inside a long epoch
@@ -59,12 +59,12 @@ class Trainer:
         if cfg.load_weight and not resume:
             self.say(warm_start(model, cfg, self.charset, (line.text for line in self.train_set.lines)))
         self.sampler = BucketSampler(self.train_set, cfg, self.rank, self.ranks)
-        self.stepper = Stepper(cfg, CtcObjective(model, cfg.shortcut_weight), self.accelerator, self._note_bad)
+        self.train_step = TrainStep(cfg, CtcObjective(model, cfg.shortcut_weight), self.accelerator, self._note_bad)
         self.average = EpochAverage()
         self.epoch, self.done, self.step = 0, 0, 0  # done: batches of this epoch; step: batches of all
         self.seconds, self.saved = 0.0, time.perf_counter()
         self.losses: list[float] = []  # since the last record of the log
-        self.referee = Referee(
+        self.validator = Validator(
             cfg, self.charset, self.data.valid_set, self.precision, self.hashes, self.rank, self.ranks
         )
         if resume:
@@ -83,13 +83,13 @@ class Trainer:
         """Run all remaining epochs; returns the report that is also written to `report.json`."""
         ahead = None
         if self.source:
-            ahead = RenderAhead(self.source, self.sampler.made_count, self.cfg.epochs, max(1, self.cfg.workers))
+            ahead = RenderAhead(self.source, self.sampler.synthetic_count, self.cfg.epochs, max(1, self.cfg.workers))
         loader = DataLoader(
             self.train_set,
             batch_sampler=self.sampler,
             collate_fn=Collate(self.charset),
             num_workers=self.cfg.workers,
-            persistent_workers=self.cfg.workers > 0 and not ahead,  # rendered lines reach workers when they start
+            persistent_workers=self.cfg.workers > 0 and not ahead,  # synthetic lines reach workers when they start
             pin_memory=self.accelerator.device.type == "cuda",
             worker_init_fn=outlive_signals,
             generator=torch.Generator(),
@@ -106,10 +106,10 @@ class Trainer:
         )
         try:
             with interruption.watch(), bar:
-                while self.epoch < self.cfg.epochs and not self.referee.patience_is_over:
+                while self.epoch < self.cfg.epochs and not self.validator.patience_is_over:
                     self.sampler.epoch, self.sampler.start = self.epoch, self.done
                     if ahead:
-                        self.train_set.replace_rendered(ahead.take(self.epoch))
+                        self.train_set.replace_synthetic(ahead.take(self.epoch))
                     stop = self._epoch(loader, bar, interruption)
                     self._save()
                     if stop and self.epoch < self.cfg.epochs:
@@ -130,7 +130,7 @@ class Trainer:
 
         Returns whether the run was asked to stop; when that happens before the epoch's end, it stops right here.
         """
-        self.stepper.train_mode()
+        self.train_step.train_mode()
         batches = len(self.sampler.plan())
         stop, waited, window, lines = False, 0.0, time.perf_counter(), 0
         asked = time.perf_counter()
@@ -141,7 +141,7 @@ class Trainer:
             closes = last or (self.done + 1) % self.cfg.accumulate == 0
             progress = (self.epoch + (self.done + 1) / batches) / self.cfg.epochs
             torch.manual_seed((self.cfg.seed << 32) + self.step * self.ranks + self.rank)  # dropout, also when resumed
-            loss, stop = self.stepper.step(batch, progress=progress, closes=closes, stop=interruption.requested)
+            loss, stop = self.train_step.step(batch, progress=progress, closes=closes, stop=interruption.requested)
             self.losses.append(loss)
             self.step, self.done = self.step + 1, self.done + 1
             self.seconds += time.perf_counter() - began
@@ -154,7 +154,7 @@ class Trainer:
             if not last:
                 if self.cfg.validate_steps and self.step % self.cfg.validate_steps == 0:
                     self._validate()
-                    if self.referee.patience_is_over:
+                    if self.validator.patience_is_over:
                         return stop
                 if closes and (stop or time.perf_counter() - self.saved > SAVE_EVERY):
                     self._save()
@@ -163,7 +163,7 @@ class Trainer:
             asked = time.perf_counter()
         self.epoch, self.done = self.epoch + 1, 0
         if self.epoch > self.cfg.epochs - self.cfg.average_epochs:
-            self.average.add(self.stepper.ema.module)
+            self.average.add(self.train_step.ema.module)
         every = self.step % self.cfg.validate_steps if self.cfg.validate_steps else self.epoch % self.cfg.validate_every
         if every == 0 or self.epoch == self.cfg.epochs:
             self._validate()
@@ -173,9 +173,9 @@ class Trainer:
         """Record the batches since the last record: mean loss, lines a second, share of time waiting for data."""
         if self.accelerator.is_main_process:
             loss = float(np.mean(self.losses))
-            bar.set_postfix(loss=f"{loss:.3f}", best=f"{max(self.referee.best, 0):.4f}", refresh=False)
+            bar.set_postfix(loss=f"{loss:.3f}", best=f"{max(self.validator.best, 0):.4f}", refresh=False)
             place = {"step": self.step, "epoch": self.epoch}
-            learnt = {"loss": loss, "norm": self.stepper.norm, "lr": self.stepper.lr}
+            learnt = {"loss": loss, "norm": self.train_step.norm, "lr": self.train_step.lr}
             self.run.log({**place, **learnt, "lines_per_s": rate, "data_wait": data_wait})
         self.losses.clear()
 
@@ -195,7 +195,7 @@ class Trainer:
     def _validate(self) -> None:
         """Score the averaged weights; write `last`, and `best` when kalapa_score has grown."""
         figures = {"step": self.step, "epoch": self.epoch, "seconds": round(self.seconds, 1)}
-        record = self.referee.judge(self.stepper.ema.module, figures, self.say)
+        record = self.validator.judge(self.train_step.ema.module, figures, self.say)
         if self.accelerator.is_main_process:
             if record is not None:
                 self.run.log(record)
@@ -206,11 +206,11 @@ class Trainer:
         """At the end: the mean of the last epochs' weights becomes `best` if it is better than all before."""
         if self.average.count < 2:
             return
-        weights = {name: tensor.clone() for name, tensor in self.stepper.ema.module.state_dict().items()}
-        self.stepper.ema.module.load_state_dict(self.average.mean)
+        weights = {name: tensor.clone() for name, tensor in self.train_step.ema.module.state_dict().items()}
+        self.train_step.ema.module.load_state_dict(self.average.mean)
         self.say(f"mean of the last {self.average.count} epochs:")
         self._validate()
-        self.stepper.ema.module.load_state_dict(weights)
+        self.train_step.ema.module.load_state_dict(weights)
 
     def _report(self) -> dict[str, Any]:
         """Write and return `report.json`."""
@@ -220,7 +220,7 @@ class Trainer:
             "step": self.step,
             "epochs_done": self.epoch,
             "training_seconds": round(self.seconds, 1),
-            **self.referee.verdict(),
+            **self.validator.verdict(),
             "lines": self.data.counts(),
             "precision": self.precision,
             "torch": torch.__version__,
@@ -249,7 +249,7 @@ class Trainer:
 
     def _parts(self) -> dict[str, Stateful]:
         """Everything with a memory of its own."""
-        return {**self.stepper.parts(), "average": self.average, "referee": self.referee}
+        return {**self.train_step.parts(), "average": self.average, "referee": self.validator}
 
     def _restore(self) -> None:
         """Load the resume state; raises NetchuError when config or data are not those it was made with."""
@@ -264,7 +264,7 @@ class Trainer:
 
 
 def _open_source(cfg: Config, open_source: OpenSource | None) -> LineSource | None:
-    """The source of rendered lines that a config asks for, if it does."""
+    """The source of synthetic lines that a config asks for, if it does."""
     if not cfg.synthetic_source:
         if not cfg.manifest:
             raise NetchuError("manifest is empty: name one, or a synthetic_source such as address")
@@ -279,6 +279,6 @@ def _open_source(cfg: Config, open_source: OpenSource | None) -> LineSource | No
 def fit(cfg: Config, *, resume: bool = False, open_source: OpenSource | None = None) -> dict[str, Any]:
     """Train the run that `cfg` describes, into `cfg.run_dir`; `resume` goes on from its last saved step exactly.
 
-    `open_source` makes the source of rendered lines that `cfg.synthetic_source` names.
+    `open_source` makes the source of synthetic lines that `cfg.synthetic_source` names.
     """
     return Trainer(cfg, resume=resume, open_source=open_source).train()

@@ -11,7 +11,7 @@ from netchu.core.charset import Charset
 from netchu.core.files import atomic_path
 from netchu.core.metrics import Scores, score, score_by_source
 from netchu.ctc.decoders import greedy
-from netchu.reading.predict import predict, share
+from netchu.reading.predict import gather_rows, predict
 from netchu.training.dataset import LineDataset
 
 
@@ -50,7 +50,7 @@ def evaluate(
             rows.append((i, (str(line.path), line.source, line.text, reading.text, reading.confidence)))
     model.train(was_training)
     if ranks > 1:
-        rows = share(rows)
+        rows = gather_rows(rows)
     ordered = [row for _, row in sorted(rows)]
     sources, labels, answers = ([row[1] for row in ordered], [row[2] for row in ordered], [row[3] for row in ordered])
     return Evaluation(score(answers, labels), score_by_source(answers, labels, sources), ordered)

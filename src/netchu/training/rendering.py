@@ -1,4 +1,4 @@
-"""Made lines that are rendered while training runs, one epoch ahead, so that none is ever seen twice.
+"""Synthetic lines that are rendered while training runs, one epoch ahead, so that none is ever seen twice.
 
 `RenderAhead.take(epoch)` returns the epoch's lines and sets processes to work on those of the next. Line `number` of a
 source depends on its seed and the number alone, so a resumed run renders the same lines again.

@@ -45,7 +45,7 @@ class RunData:
 def load_run_data(cfg: Config, source: LineSource | None) -> RunData:
     """Read and check the lines of a run; raises NetchuError for leaks between folds or when none is left to train on.
 
-    The charset holds every character of the manifest and of the source of rendered lines.
+    The charset holds every character of the manifest and of the source of synthetic lines.
     """
     manifest = Path(cfg.manifest)
     lines = read_manifest(manifest) if cfg.manifest else []

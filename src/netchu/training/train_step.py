@@ -20,7 +20,7 @@ NoteBad = Callable[[float, float, Batch], None]  # gets loss, gradient norm, bat
 MAX_BAD_STEPS = 10  # batches in a row without a finite loss
 
 
-class Stepper:
+class TrainStep:
     """Owns what changes with every batch: objective, optimiser and moving average."""
 
     def __init__(

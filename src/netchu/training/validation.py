@@ -17,7 +17,7 @@ from netchu.training.dataset import LineDataset
 from netchu.training.evaluation import evaluate, write_answers
 
 
-class Referee:
+class Validator:
     """Keeps the best figures of one run and writes its bundles. Without held-out lines the newest count as best."""
 
     def __init__(
