@@ -38,14 +38,14 @@ lint: .venv/.installed
 	$(BIN)/ruff format --check .
 
 types: .venv/.installed
-	$(BIN)/mypy src
+	$(BIN)/mypy
 
 layers: .venv/.installed
 	$(BIN)/lint-imports
 
 # Rates of this machine beside those of a published trainer; installs it into a folder of its own.
 bench: .venv/.installed
-	$(BIN)/python benchmarks/train_step.py
+	$(BIN)/python -m benchmarks.train_step
 
 clean:
 	rm -rf .venv $(DEMO) outputs/demo

@@ -1,6 +1,6 @@
 """How much faster an exported model reads than PyTorch, line by line, on the same lines in the same run.
 
-`python benchmarks/export.py [--bundle FILE] [--images DIR] [--lines 24] [--rounds 5] [--threads 2]`. Without a bundle
+`python -m benchmarks.export [--bundle FILE] [--images DIR] [--lines 24] [--rounds 5] [--threads 2]`. Without a bundle
 it takes an untrained network of `configs/b0_192_f5.py`, since speed does not depend on what the weights learnt, and
 without a folder lines that are rendered here. Each contestant reads every line once a round, one line at a time, from
 grey image to text; the contestants take turns by line, and the median over rounds is compared, so that a busy machine
@@ -8,17 +8,11 @@ disturbs all of them alike.
 """
 
 import argparse
-import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "src")]
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 import torch
@@ -40,6 +34,7 @@ from netchu.synthesis.admin_units import packaged_gazetteer
 from netchu.synthesis.fonts import find_fonts
 from netchu.synthesis.renderer import Renderer
 
+ROOT = Path(__file__).resolve().parent.parent
 TARGET = 1.5
 Read = Callable[[Image], str]
 

@@ -1,6 +1,6 @@
 """Reading speed, memory, size and error beside other readers: same lines, same machine, one run.
 
-python benchmarks/inference.py --manifest data/train_folds.csv --fold 0 --ensemble ensemble.json [--count 100]
+python -m benchmarks.inference --manifest data/train_folds.csv --fold 0 --ensemble ensemble.json [--count 100]
 
 Every contestant reads the same images from memory in a process of its own, on `--threads` threads: one line at a time
 (ms/line, the median), then all at once, its own batches (lines/s). Contestants: the ensemble's weightiest
@@ -23,9 +23,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT)]
-
 import cv2
 import numpy as np
 
@@ -33,7 +30,9 @@ from benchmarks.peers import PEERS, install_peers
 from netchu.core.budget import MEGABYTE
 from netchu.core.budget import measure as sizes
 from netchu.core.errors import NetchuError, run_main
-from netchu.core.preprocess import read_image
+from netchu.core.preprocess import Image, read_image
+
+ROOT = Path(__file__).resolve().parent.parent
 
 PACKAGES = (
     "asterocr==1.0.2", "rapidocr==3.10.0", "onnxruntime==1.31.1", "flatbuffers", "protobuf", "pyclipper==1.4.0",
@@ -78,7 +77,11 @@ def build_netchu(path: Path, threads: int, *, alone: bool, greedy: bool) -> Cont
         settings = Settings(decoder="greedy", combination=recipe.settings.combination)
         recipe = replace(recipe, settings=settings, language=None, places=None)
     ensemble = Ensemble.from_recipe(recipe)
-    return Contestant(*[lambda images: [r.reading.text for r in ensemble.read(images)]] * 2, recipe.files)
+
+    def read(images: Sequence[Image]) -> list[str]:
+        return [timed.reading.text for timed in ensemble.read(images)]
+
+    return Contestant(read, read, recipe.files)
 
 
 def build_asterocr() -> Contestant:
@@ -86,7 +89,11 @@ def build_asterocr() -> Contestant:
     from asterocr import AsterOCR
 
     reader = AsterOCR(enable_telemetry=False)
-    return Contestant(*[lambda images: [reader.predict(i) for i in images]] * 2, [Path(reader.model_path)])
+
+    def read(images: Sequence[np.ndarray]) -> list[str]:
+        return [str(reader.predict(image)) for image in images]
+
+    return Contestant(read, read, [Path(reader.model_path)])
 
 
 def build_rapidocr(threads: int) -> Contestant:
@@ -95,7 +102,7 @@ def build_rapidocr(threads: int) -> Contestant:
     from rapidocr.ch_ppocr_rec.typings import TextRecInput
 
     names = {f"EngineConfig.onnxruntime.{kind}_op_num_threads": n for kind, n in (("intra", threads), ("inter", 1))}
-    reader = RapidOCR(params={"Global.log_level": "critical", **names})
+    reader: Any = RapidOCR(params={"Global.log_level": "critical", **names})
     reader(np.full((48, 200, 3), 255, np.uint8), use_det=False, use_cls=False, use_rec=True)  # loads the recogniser
 
     def read(images: Sequence[np.ndarray]) -> list[str]:
@@ -181,9 +188,13 @@ def measure(name: str, recipe: Path, paths: Sequence[Path], threads: int) -> dic
 def run(name: str, recipe: Path, paths: Sequence[Path], threads: int) -> dict[str, Any]:
     """The same in a new process; raises NetchuError when it fails."""
     job = json.dumps({"name": name, "recipe": str(recipe), "paths": [str(p) for p in paths], "threads": threads})
-    command = [sys.executable, str(Path(__file__).resolve()), "--contestant"]
+    command = [sys.executable, "-m", "benchmarks.inference", "--contestant"]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    done = subprocess.run(command, input=job, capture_output=True, text=True, check=False, env=environment)
+    if not name.startswith("netchu"):
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(PEERS), os.environ.get("PYTHONPATH", "")]
+        )  # their own pins first
+    done = subprocess.run(command, input=job, capture_output=True, text=True, check=False, env=environment, cwd=ROOT)
     if done.returncode:
         raise NetchuError((done.stderr.strip().splitlines() or ["no message"])[-1][:120])
     figures: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])

@@ -1,4 +1,4 @@
-"""The service under twice the load that it can bear: python benchmarks/service.py --ensemble FILE [--images DIR].
+"""The service under twice the load that it can bear: python -m benchmarks.service --ensemble FILE [--images DIR].
 
 Starts `netchu serve` on this machine, finds its capacity with a few patient clients, then sends requests at
 twice that rate for a minute whether answers come or not, with a hot swap to another version in the middle. Prints how
@@ -126,7 +126,8 @@ async def run(url: str, process: int, args: argparse.Namespace) -> None:
         print(
             f"capacity: {capacity * args.lines:.1f} lines/s ({PATIENT} clients that wait, {args.lines} lines a request)"
         )
-        load, memory = Load(client, files, args.lines), []
+        load = Load(client, files, args.lines)
+        memory: list[float] = []
         watching = asyncio.create_task(watch(process, memory))
         offering = asyncio.create_task(offer(load, 2 * capacity, args.seconds))
         await asyncio.sleep(args.seconds / 2)

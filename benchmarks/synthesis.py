@@ -1,18 +1,14 @@
 """How fast lines are made, what a line costs at each height, and whether memory stays flat.
 
-`python benchmarks/synthesis.py [--lines 2000] [--memory-lines 20000]`. Needs no data. All effects are on; the
+`python -m benchmarks.synthesis [--lines 2000] [--memory-lines 20000]`. Needs no data. All effects are on; the
 figure for files counts everything from the start of the script's processes to the finished labels.tsv.
 """
 
 import argparse
 import os
-import sys
 import tempfile
 import time
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 import cv2
 import numpy as np

@@ -1,6 +1,6 @@
 """What each measure for speed gives a training step: the small family with all of them, and without one or all.
 
-python benchmarks/train_parts.py [--rounds 4] [--seconds 6]
+python -m benchmarks.train_parts [--rounds 4] [--seconds 6]
 
 Whole steps (forward, loss, backward, optimiser) on random images of 48 x 800 in batches of 16, the variants in turns,
 back and forth, in one run. The unused last stage is what timm computes and stores even when its features are not asked
@@ -9,7 +9,6 @@ for.
 
 import argparse
 import statistics
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -17,14 +16,12 @@ from unittest.mock import patch
 
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT)]
-
 from benchmarks.rates import print_rates
 from netchu.core.config import Config, load_config
 from netchu.core.errors import NetchuError, run_main
 from netchu.experiments.trial import train_rate
 
+ROOT = Path(__file__).resolve().parent.parent
 BATCH = 16  # lines
 
 

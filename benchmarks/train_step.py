@@ -1,6 +1,6 @@
 """Lines a second of a training step: this project's small family beside VietOCR's, same images, same machine, same run.
 
-python benchmarks/train_step.py [--rounds 2] [--steps 60] [--peer-steps 2]
+python -m benchmarks.train_step [--rounds 2] [--steps 60] [--peer-steps 2]
 
 Ours is the whole trainer as `train.py` runs it, with decoding, augmentation and waiting for data. VietOCR's is the
 step of its own trainer (forward, label-smoothing loss, backward, clipping, AdamW) on batches that are ready in memory.
@@ -9,16 +9,12 @@ The package is installed without its dependencies into `benchmarks/.peers`, so t
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT)]
 
 import cv2
 import numpy as np
@@ -37,6 +33,7 @@ from netchu.synthesis.renderer import Renderer
 from netchu.training.engine import LOG_EVERY, fit
 from netchu.training.run_folder import read_log
 
+ROOT = Path(__file__).resolve().parent.parent
 HEIGHT, WIDTH, BATCH = 48, 768, 16  # pixels as the network sees them, padding included
 CLASSES = 233  # of VietOCR's charset
 VIETOCR = ("vietocr==0.3.13", "einops==0.8.1")

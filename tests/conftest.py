@@ -1,7 +1,6 @@
 """Lines that the tests read: rendered here from the fonts of the repository, a handful and small."""
 
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,23 +9,14 @@ import numpy as np
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT)]
 
-from netchu.core.charset import Charset  # noqa: E402
-from netchu.core.config import Config  # noqa: E402
-from netchu.data.manifest import assign_folds, write_manifest  # noqa: E402
-from netchu.data.table import read_labels_tsv  # noqa: E402
-from netchu.synthesis.effects import CLEAN_EFFECTS  # noqa: E402
-from netchu.synthesis.renderer import Renderer  # noqa: E402
-
-TEXTS = ("Hà Nội", "Số 12 Huế", "Tổ 5", "P49 Q5", "Đắk Lắk", "Mỹ Tho", "Ấp Bắc", "Thuỷ 0")
-WRITERS = 6
-TINY = Config(
-    name="tiny_f0", fold=0, augment="none", height=32, backbone="cnn3", pretrained=False, width_stride=4, neck="bilstm",
-    hidden=48, neck_layers=1, dropout=0.0, epochs=2, batch_size=8, lr=3e-3, ema_decay=0.9, precision="fp32", workers=0,
-    trackers="none",
-)  # fmt: skip
+from netchu.core.config import Config
+from netchu.data.manifest import assign_folds, write_manifest
+from netchu.data.table import read_labels_tsv
+from netchu.synthesis.effects import CLEAN_EFFECTS
+from netchu.synthesis.renderer import Renderer
+from tests.support.checkout import make_checkout
+from tests.support.tiny import CHARSET, ROOT, TEXTS, TINY, WRITERS
 
 
 @pytest.fixture(scope="session")
@@ -102,10 +92,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from netchu.model.recogniser import build_model
 
     torch.manual_seed(0)
-    charset = Charset.from_texts(TEXTS)
     path = tmp_path_factory.mktemp("bundle") / "a.safetensors"
-    save_bundle(path, build_model(TINY, len(charset)), TINY, charset, metrics={}, hashes={})
+    save_bundle(path, build_model(TINY, len(CHARSET)), TINY, CHARSET, metrics={}, hashes={})
     return path
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory, lines_folder: Path) -> Path:
+    """A fresh checkout as a user has it, with the challenge's folders in place."""
+    return make_checkout(tmp_path_factory.mktemp("checkout"), lines_folder)
 
 
 LONGEST = ("test_readme.py", "test_dvc.py", "test_processes.py", "test_faults.py")  # many processes, one after another

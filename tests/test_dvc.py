@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from netchu.experiments.registry import Registry
-from tests.conftest import ROOT
-from tests.test_readme import SHRUNK, checkout  # noqa: F401
+from tests.support.checkout import SHRUNK
+from tests.support.tiny import ROOT
 
 STAGES = ["synthetic", "prepare", "pretrain", "finetune", "language", "select", "infer"]
 
@@ -60,7 +60,7 @@ def test_every_input_is_there_or_made_by_an_earlier_stage(stages: dict[str, Any]
         made |= set(paths(stage["outs"]))
 
 
-def test_the_commands_run_in_order(stages: dict[str, Any], checkout: Path) -> None:  # noqa: F811
+def test_the_commands_run_in_order(stages: dict[str, Any], checkout: Path) -> None:
     for name, stage in stages.items():
         for command in [stage["cmd"]] if isinstance(stage["cmd"], str) else stage["cmd"]:
             extra = [word for script, words in SHRUNK.items() if script in command for word in words]

@@ -2,8 +2,6 @@
 
 import csv
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,25 +11,8 @@ from netchu.core.charset import Charset
 from netchu.model.bundle import load_bundle, save_bundle
 from netchu.model.recogniser import build_model
 from netchu.reading.submission import read_labels
-from tests.conftest import ROOT, TINY
-
-Result = subprocess.CompletedProcess[str]
-
-
-def run(script: str, *arguments: object) -> Result:
-    """A script of the repository's root, in its own process."""
-    command = [sys.executable, str(ROOT / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-
-
-def assert_refused(result: Result, *message: str) -> None:
-    """Exit status 2 and one line that says it, no traceback."""
-    assert result.returncode == 2, result.stderr
-    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert "Traceback" not in result.stderr
-    for text in message:
-        assert text in errors[0]
+from tests.support.commands import Result, assert_refused, run
+from tests.support.tiny import TINY
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from nbclient import NotebookClient
 
 from netchu.model.bundle import save_bundle
-from tests.conftest import ROOT
-from tests.export.test_export import CHARSET, sharp_bundle
+from tests.support.bundles import sharp_bundle
+from tests.support.tiny import CHARSET, ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
 

@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netchu.core.charset import Charset
 from netchu.core.preprocess import Geometry, is_blank
 from netchu.export.vectors import TOLERANCE, drawn_lines, write_vectors
-from tests.conftest import ROOT, TEXTS
+from tests.support.tiny import CHARSET, ROOT
 
-CHARSET = Charset.from_texts(TEXTS)
 GEOMETRIES = [
     Geometry(48, 2048, 8),
     Geometry(32, 2048, 8),

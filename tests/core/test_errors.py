@@ -1,24 +1,13 @@
 """How a command ends: its own status, one line for a mistake, silence when nobody reads its output any more."""
 
-import os
 import subprocess
 import sys
 
 import pytest
 
+from tests.support.commands import run_unread
+
 START = "from netchu.core.errors import run_main\nimport sys\n"
-
-
-def run_unread(*words: str, unbuffered: str = "") -> subprocess.CompletedProcess[str]:
-    """Python with an output that nobody reads."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    try:
-        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
-        command = [sys.executable, *words]
-        return subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, env=environment)
-    finally:
-        os.close(writer)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -1,6 +1,6 @@
 """Prefix beam search against brute force: every alignment of a small line summed up."""
 
-from collections import defaultdict
+from collections import abc, defaultdict
 from itertools import product
 
 import numpy as np
@@ -88,7 +88,7 @@ class Favourite:
         row[self.label] = self.bonus
         return row
 
-    def score(self, sequence: Sequence) -> float:
+    def score(self, sequence: abc.Sequence[int]) -> float:
         return self.bonus * sequence.count(self.label)
 
 

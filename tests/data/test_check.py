@@ -23,7 +23,7 @@ from netchu.data.image_facts import read_image_facts
 from netchu.data.manifest import Line, assign_folds, read_manifest, refuse_leaks, write_manifest
 from netchu.data.near_duplicates import ALIKE, find_near_duplicates, sign
 from netchu.data.table import read_labels_tsv
-from tests.conftest import ROOT
+from tests.support.tiny import ROOT
 
 GEOMETRY, STRIDE = Geometry(height=32, max_width=1024, pad=8), 4
 

@@ -13,9 +13,9 @@ from netchu.data.manifest import read_manifest
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.submission import read_folder, write_submission
 from netchu.training.engine import fit
-from tests.conftest import ROOT, TEXTS, TINY
+from tests.support.commands import run
 from tests.support.samples import MAKERS, Sample
-from tests.test_journey import run
+from tests.support.tiny import ROOT, TEXTS, TINY
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from netchu.experiments import registry
 from netchu.experiments.registry import Registry
 from netchu.model.bundle import hash_file, load_bundle, save_bundle
 from netchu.model.recogniser import build_model
-from tests.conftest import ROOT, TINY
+from tests.support.tiny import ROOT, TINY
 
 METRICS = {"kalapa_score": 0.9, "cer": 0.05}
 

@@ -4,6 +4,7 @@ import importlib.util
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,7 @@ def test_a_tracker_that_fails_is_left_out(tiny: Config, monkeypatch: pytest.Monk
 
     for at in ("start", "log"):
         broken = Broken(at)
-        monkeypatch.setitem(TRACKERS, "broken", (lambda run, broken=broken: broken, "json"))
+        monkeypatch.setitem(TRACKERS, "broken", (partial(lambda broken, run: broken, broken), "json"))
         with pytest.warns(UserWarning, match="tracker broken failed and is left out"):
             report = fit(replace(tiny, trackers="broken", epochs=1))
         assert report["held_out"] is not None

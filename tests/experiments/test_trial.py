@@ -11,7 +11,7 @@ import pytest
 from netchu.core.config import Config, parse_overrides
 from netchu.experiments import trial
 from netchu.experiments.trial import auto_configure, choose_batch, range_test, steepest
-from tests.conftest import ROOT
+from tests.support.tiny import ROOT
 
 
 def test_the_smallest_batch_that_none_beats_clearly() -> None:

@@ -11,17 +11,19 @@ from pathlib import Path
 
 import pytest
 
-optuna = pytest.importorskip("optuna")
+pytest.importorskip("optuna")
 
-from netchu.core.config import Config, load_config  # noqa: E402
-from netchu.core.errors import NetchuError  # noqa: E402
-from netchu.core.interruption import StoppedError  # noqa: E402
-from netchu.experiments import tune  # noqa: E402
-from netchu.experiments.tune_report import write_results  # noqa: E402
-from netchu.experiments.tuning import SharedStudy, StudyPlan, fit_or_resume, load_space, training_objective  # noqa: E402
-from netchu.training.train_step import TrainStep  # noqa: E402
-from tests.conftest import ROOT  # noqa: E402
-from tests.training.test_engine import stopping_after  # noqa: E402
+import optuna
+
+from netchu.core.config import Config, load_config
+from netchu.core.errors import NetchuError
+from netchu.core.interruption import StoppedError
+from netchu.experiments import tune
+from netchu.experiments.tune_report import write_results
+from netchu.experiments.tuning import SharedStudy, StudyPlan, fit_or_resume, load_space, training_objective
+from netchu.training.train_step import TrainStep
+from tests.support.stopping import stopping_after
+from tests.support.tiny import ROOT
 
 SPACE = """
 def space(trial):

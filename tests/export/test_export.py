@@ -1,5 +1,6 @@
 """Exports read like their bundles, for every neck; what does not is refused and leaves no file."""
 
+import argparse
 import base64
 import json
 import zipfile
@@ -10,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
 from netchu.core.preprocess import Geometry, preprocess
 from netchu.ctc.decoders import greedy
@@ -24,26 +24,11 @@ from netchu.export.targets import TARGETS, Material, choose_lines, export
 from netchu.export.vectors import drawn_lines
 from netchu.model.bundle import Bundle, load_bundle, save_bundle
 from netchu.model.necks import NECKS
-from netchu.model.recogniser import build_model
 from netchu.reading.lite import LiteRecogniser
-from tests.conftest import TEXTS, TINY
+from tests.support.bundles import sharp_bundle
+from tests.support.tiny import CHARSET
 
 onnx = pytest.importorskip("onnx")
-CHARSET = Charset.from_texts(TEXTS)
-
-
-def sharp_bundle(neck: str, path: Path = Path("sharp.safetensors")) -> Bundle:
-    """An untrained model whose head is scaled so that its answers hold many characters."""
-    torch.manual_seed(0)
-    cfg = replace(TINY, neck=neck, hidden=16)
-    model = build_model(cfg, len(CHARSET)).eval()
-    line = torch.from_numpy(preprocess(drawn_lines()[2], Geometry.of(cfg))[None])
-    with torch.no_grad():  # every class gets mean 0 and deviation 6 over the time steps of a line
-        logits = model(line)[0]
-        factor = 6 / logits.std(dim=0)
-        model.head.weight *= factor[:, None]
-        model.head.bias.copy_((model.head.bias - logits.mean(dim=0)) * factor)
-    return Bundle(path, model, cfg, CHARSET, {"by_source": {"rendered": {"lines": 8, "cer": 0.5, "exact": 0.25}}})
 
 
 def plain(bundle: Bundle, to: str, out: Path, material: Material | None = None, package: Path | None = None) -> None:
@@ -169,7 +154,7 @@ def test_lines_are_never_both_calibrated_on_and_scored(manifest: Path, lines_fol
         args = dict.fromkeys(names) | {"to": "int8", "scheme": "static"} | given
         bundle = sharp_bundle("none")
         held_out = replace(bundle, cfg=replace(bundle.cfg, fold=fold))
-        return choose_lines(module.argparse.Namespace(**args), held_out)
+        return choose_lines(argparse.Namespace(**args), held_out)
 
     for material in (
         chosen(manifest=manifest),

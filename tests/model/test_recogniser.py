@@ -15,7 +15,7 @@ from netchu.model.losses import CtcObjective
 from netchu.model.necks import NECKS
 from netchu.model.recogniser import build_model
 from netchu.reading.predict import predict
-from tests.conftest import TINY
+from tests.support.tiny import TINY
 
 B0 = Config(backbone="tf_efficientnetv2_b0", pretrained=False, hidden=32, neck_layers=1)
 

@@ -1,5 +1,7 @@
 """From members' outputs to a reading: exact votes, language, places, blank lines, the choice and its certainty."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -158,7 +160,8 @@ def test_one_greedy_member_is_plain_greedy() -> None:
 
 
 def test_settings_are_checked() -> None:
-    for key, value in {"decoder": "beem", "combination": "x", "average": "y", "width": 0, "temperature": 0.0}.items():
+    wrong: dict[str, Any] = {"decoder": "beem", "combination": "x", "average": "y", "width": 0, "temperature": 0.0}
+    for key, value in wrong.items():
         with pytest.raises(NetchuError, match=f"settings: {key}="):
             Settings(**{key: value})
     settings = Settings(decoder="beam", risk=True)

@@ -12,9 +12,9 @@ from netchu.core.preprocess import read_image
 from netchu.export.onnx_file import write_onnx
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.lite import KEY, LiteRecogniser
-from tests.conftest import ROOT
-from tests.core.test_errors import run_unread
-from tests.export.test_export import sharp_bundle
+from tests.support.bundles import sharp_bundle
+from tests.support.commands import run_unread
+from tests.support.tiny import ROOT
 
 onnx = pytest.importorskip("onnx")
 BLOCKED = """

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from netchu.core.preprocess import read_image
 from netchu.reading.page_lines import PageLine, find_lines, reading_order
 from netchu.reading.page_photo import find_angle, find_ink, find_sheet, straighten
 from tests.support.forms import KINDS, Form, make_form
@@ -73,7 +74,7 @@ def test_the_angle_is_measured_to_a_tenth_of_a_degree() -> None:
 def test_large_photographs_are_cut_by_their_reduction() -> None:
     form = make_form("ruled", 2, rows=4)
     large = cv2.resize(form.photo, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
-    assert_found(Form(large, form.texts, form.corners * 2), find_lines(large))
+    assert_found(Form(large, form.texts, form.corners * 2), find_lines(np.asarray(large, np.uint8)))
 
 
 def test_pages_without_writing_give_no_line() -> None:
@@ -104,7 +105,7 @@ def test_the_command_writes_the_lines_or_says_why_not(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [p.name for p in sorted((tmp_path / "page_lines").iterdir())] == ["000.png", "001.png", "002.png"]
-    assert cv2.imread(str(tmp_path / "drawn.png")).shape[:2] == form.photo.shape
+    assert read_image(tmp_path / "drawn.png").shape == form.photo.shape
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "000.png: is a line of an earlier page" in done.stderr
     cv2.imwrite(str(tmp_path / "empty.png"), np.full((300, 300), 230, np.uint8))

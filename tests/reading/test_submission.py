@@ -14,7 +14,7 @@ from netchu.ctc.decoders import Reading
 from netchu.model.bundle import load_bundle
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.submission import Answer, read_folder, write_details
-from tests.conftest import ROOT
+from tests.support.tiny import ROOT
 
 
 def command(images: Path, bundle: Path, out: Path) -> list[str]:

@@ -23,8 +23,8 @@ from netchu.reading.line_reader import Settings
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.release.folder import CARD, FOLDER, LARGEST_MB, RECIPE, VECTORS, default_recipe, portable, release
 from netchu.release.vectors import COUNT, Vector, differences, load_vectors, make_vectors, open_exact
-from tests.conftest import ROOT, TEXTS
-from tests.test_journey import assert_refused
+from tests.support.commands import assert_refused
+from tests.support.tiny import ROOT, TEXTS
 
 RELEASED = ROOT / FOLDER
 needs_release = pytest.mark.skipif(not RELEASED.is_dir(), reason=f"{FOLDER} is not in this checkout")

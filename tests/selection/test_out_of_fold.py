@@ -10,7 +10,7 @@ from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
 from netchu.data.manifest import Line
 from netchu.selection.out_of_fold import load_oof, merge_oof, save_oof
-from tests.conftest import TINY
+from tests.support.tiny import TINY
 
 CHARSET = Charset("abc ")
 LINES = [Line(Path(f"x/images/7/{i}.jpg"), f"ab c{i}"[:4], "7", 0, "kalapa") for i in range(3)]

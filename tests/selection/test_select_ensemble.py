@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.data.manifest import read_manifest
@@ -17,10 +16,8 @@ from netchu.model.bundle import save_bundle
 from netchu.model.recogniser import build_model
 from netchu.reading.recipe import read_recipe
 from netchu.selection.selection_table import read_selection_table
-from tests.conftest import ROOT, TEXTS
-from tests.test_journey import assert_refused, run
-
-CHARSET = Charset.from_texts(TEXTS)
+from tests.support.commands import assert_refused, run
+from tests.support.tiny import CHARSET, ROOT, TEXTS
 
 
 def netchu(*words: object) -> subprocess.CompletedProcess[str]:
@@ -32,7 +29,7 @@ def netchu(*words: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Path:
     """Two untrained runs with their out-of-fold files, a language model and places."""
-    from tests.conftest import TINY
+    from tests.support.tiny import TINY
 
     folder = tmp_path_factory.mktemp("runs")
     for seed, cfg in enumerate((TINY, replace(TINY, name="other_f0", width_stride=8, height=48))):

@@ -16,7 +16,7 @@ from netchu.selection.selection_table import (
     selection_table_path,
     write_selection_table,
 )
-from tests.selection.test_search import SETTINGS, make_lines
+from tests.support.selecting import SETTINGS, make_lines
 
 
 def row(members: str, mb: float, ms: float, cer: float, *, fits: bool = True, chosen: bool = False) -> SelectionRow:

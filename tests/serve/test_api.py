@@ -27,8 +27,8 @@ from netchu.serve.service import Service, ServiceSettings
 from netchu.serve.uploads import UploadLimits
 from netchu.serve.versions import plain_recipe
 from netchu.synthesis.renderer import Renderer
-from tests.conftest import ROOT
-from tests.serve.test_uploads import FILES
+from tests.support.tiny import ROOT
+from tests.support.uploads import FILES, decode
 
 TOKEN = "a token of many letters"
 HOST = "http://127.0.0.1:8000"
@@ -84,7 +84,7 @@ def test_lines_are_read_in_order_as_the_ensemble_reads_them(client: TestClient, 
     answer = recognise(client, *images)
     assert answer.status_code == 200
     body = answer.json()
-    decoded = [cv2.imdecode(np.frombuffer(i, np.uint8), cv2.IMREAD_GRAYSCALE) for i in images]
+    decoded = [decode(i) for i in images]
     expected = service.versions.load(1).ensemble.read(decoded)
     assert [line["text"] for line in body["lines"]] == [e.reading.text for e in expected]
     assert [line["size"][0] for line in body["lines"]] == [200, 90, 200, 410]
@@ -109,7 +109,7 @@ def test_a_correction_is_kept_once_by_content(client: TestClient, service: Servi
     assert files == [f"{first.json()['id']}.json", f"{first.json()['id']}.png"]
     sidecar = json.loads(next((settings.data / "samples").glob("*/*.json")).read_text(encoding="utf-8"))
     assert sidecar["text"] == "Hà Nội 2"
-    kept = cv2.imread(str(next((settings.data / "samples").glob("*/*.png"))), cv2.IMREAD_GRAYSCALE)
+    kept = read_image(next((settings.data / "samples").glob("*/*.png")))
     assert np.array_equal(kept, image)
     assert service.store.count_samples() == (1, 0, 0)
 
@@ -399,7 +399,7 @@ def test_a_page_is_cut_into_its_lines(service: Service) -> None:
     blank = TestClient(build_app(service, cut_page=lambda image: []), base_url=HOST)
     assert "no line of writing" in recognise(blank, png(page), query="?page=true").json()["error"]
     sent = base64.b64decode(lines[1]["image"].removeprefix("data:image/png;base64,"))
-    assert np.array_equal(cv2.imdecode(np.frombuffer(sent, np.uint8), cv2.IMREAD_GRAYSCALE), page[40:])
+    assert np.array_equal(decode(sent), page[40:])
 
 
 def test_too_much_is_refused_by_numbers(client: TestClient) -> None:
@@ -435,7 +435,7 @@ class TestToken:
     )
     def test_without_it_nothing_changes(self, service: Service, given: str | None) -> None:
         client = TestClient(guarded(service, loopback=False), base_url="http://reader.example")
-        headers = {} if given is None else {"authorization": given.encode("latin-1")}
+        headers = {} if given is None else {b"authorization": given.encode("latin-1")}
         for path in (
             "/api/corrections",
             "/api/retrain",

@@ -134,7 +134,7 @@ def test_swaps_under_load_lose_nothing() -> None:
     batcher = Batcher(Reader(0), capacity=10_000, patience=999)
     futures: list[Future[VersionedReading]] = []
     sending = threading.Thread(
-        target=lambda: [futures.extend(batcher.submit([line(w % 7 + 1)], 9)) for w in range(2000)]
+        target=lambda: futures.extend(batcher.submit([line(w % 7 + 1)], 9)[0] for w in range(2000))
     )
     sending.start()
     for version in range(1, 20):

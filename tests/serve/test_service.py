@@ -1,17 +1,13 @@
-"""The service as a process: a retraining from start to promotion, kill -9 at any moment, swaps under load.
-
-Services are forked from a server process that has imported everything once, so that a restart takes no time.
-"""
+"""The service as a process: a retraining from start to promotion, kill -9 at any moment, swaps under load."""
 
 import json
 import math
-import multiprocessing
 import os
 import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,7 +18,6 @@ import cv2
 import httpx2
 import numpy as np
 import pytest
-import uvicorn
 from starlette.testclient import TestClient
 
 from netchu.core.errors import NetchuError
@@ -53,79 +48,13 @@ from netchu.serve.store import Job, Store
 from netchu.serve.uploads import RefusalError, encode_png
 from netchu.serve.versions import Versions, digest_of
 from netchu.training.run_folder import write_json
-from tests.conftest import ROOT, TEXTS
 from tests.support.forms import make_form
+from tests.support.services import Running, wait_for
+from tests.support.tiny import ROOT, TEXTS
 
 KILLS = int(os.environ.get("NETCHU_KILLS", "2"))  # of a retraining; each costs a start of Python
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["netchu.serve.api", "netchu.serve.request_guard", "netchu.serve.service", "tests.serve.test_service"]
-)
 EPOCHS, RATE = 8, 3e-3
 BUNDLE = "a bundle"  # in arguments, stands for one
-
-
-def run_service(socket_: socket.socket, arguments: list[str]) -> None:
-    """Serve on a listening socket until a signal comes."""
-    server = uvicorn.Server(uvicorn.Config(build(parse(arguments)), log_level="error", loop="asyncio", http="h11"))
-    server.run(sockets=[socket_])
-
-
-class Running:
-    """A service in a process of its own, on a free port of this machine."""
-
-    def __init__(self, data: Path, *arguments: str) -> None:
-        self.data, self.arguments = data, ["--data", str(data), "--threads", "1", "--retrain-threads", "1", *arguments]
-        self.start()
-
-    def start(self) -> None:
-        """Start the service and wait until it reads."""
-        listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        self.process = CONTEXT.Process(target=run_service, args=(listening, self.arguments))
-        self.process.start()
-        listening.close()
-        self.client = httpx2.Client(base_url=self.url, timeout=60)
-        wait_for(lambda: self.is_up(), 60)
-
-    def is_up(self) -> bool:
-        assert self.process.is_alive(), "the service did not start"
-        try:
-            return bool(self.client.get("/healthz").status_code == 200)
-        except httpx2.TransportError:
-            return False
-
-    def kill(self) -> None:
-        """kill -9."""
-        self.process.kill()
-        self.process.join()
-        self.client.close()
-
-    def stop(self) -> None:
-        """The way a service manager ends it."""
-        self.process.terminate()
-        self.process.join(60)
-        assert self.process.exitcode is not None
-        self.client.close()
-
-    def job(self, key: int = 1) -> dict[str, Any]:
-        return dict(self.client.get(f"/api/retrain/{key}").json())
-
-    def recipe(self, version: dict[str, Any]) -> Recipe:
-        """What a version, as /api/models tells of it, reads with."""
-        return read_recipe(self.data / "versions" / f"{version['digest'][:16]}.json")
-
-    def correct(self, image: bytes, text: str, read_text: str = "") -> httpx2.Response:
-        return self.client.post(
-            "/api/corrections", files={"image": ("a.png", image)}, data={"text": text, "read_text": read_text}
-        )
-
-
-def wait_for(ready: Callable[[], Any], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
 
 
 def noise(seed: int) -> bytes:

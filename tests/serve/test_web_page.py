@@ -14,10 +14,10 @@ import pytest
 from netchu.core.metrics import distance
 from netchu.core.preprocess import read_image
 from netchu.serve.uploads import encode_png
-from tests.conftest import ROOT, TEXTS
-from tests.serve.test_service import Running
 from tests.support.browser import CHROMIUM, DRIVER, Browser, wait_until
 from tests.support.forms import make_form
+from tests.support.services import Running
+from tests.support.tiny import ROOT, TEXTS
 
 PAGE = ROOT / "src" / "netchu" / "serve" / "web"
 SHOTS = os.environ.get("NETCHU_SHOTS")  # folder for pictures of the page

@@ -7,7 +7,7 @@ import numpy as np
 
 from netchu.synthesis.effects import CLEAN_EFFECTS
 from netchu.synthesis.renderer import Renderer
-from tests.conftest import ROOT
+from tests.support.tiny import ROOT
 
 FONTS = sorted((ROOT / "synthetic_data" / "fonts").glob("*.ttf"))[:6]
 WORDS = (
@@ -74,6 +74,5 @@ def _photographed(page: np.ndarray, angle: float, shade: float, rng: np.random.G
     size = page.shape[::-1]
     photo = cv2.warpAffine(page, _turn(page, angle), size, flags=cv2.INTER_LINEAR, borderValue=226.0)
     across, down = np.meshgrid(np.linspace(0, 1, size[0]), np.linspace(0, 1, size[1]))
-    photo *= 1 - shade * (0.6 * across + 0.4 * down)
-    photo += rng.normal(0, 3, photo.shape)
+    photo = np.asarray(photo) * (1 - shade * (0.6 * across + 0.4 * down)) + rng.normal(0, 3, photo.shape)
     return np.clip(photo, 0, 255).astype(np.uint8)

@@ -21,7 +21,8 @@ def copy(image: Path, target: Path) -> None:
     if image.suffix == target.suffix:
         target.write_bytes(image.read_bytes())
     else:
-        assert cv2.imwrite(str(target), cv2.imread(str(image)))
+        pixels = cv2.imread(str(image))
+        assert pixels is not None and cv2.imwrite(str(target), pixels)
 
 
 def make_kalapa(folder: Path, lines: Sequence[Sample]) -> Path:

@@ -12,6 +12,7 @@ import pytest
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
+from netchu.core.preprocess import read_image
 from netchu.model.bundle import save_bundle
 from netchu.model.recogniser import build_model
 from netchu.reading.predict import Prediction
@@ -21,7 +22,7 @@ from netchu.synthesis.recombine import LineReuser, read_lines, warp_ink
 from netchu.synthesis.renderer import Renderer
 from netchu.synthesis.word_crops import cut_line, lift_ink
 from netchu.synthesis.words import cut_at, find_words, load_words, pull_ends, save_words
-from tests.conftest import ROOT
+from tests.support.tiny import ROOT
 
 PLAIN = {"fibre": 1.0}
 TEXTS = ["Thôn Hạ Mỹ Tho", "Phố Huế Hà Nội", "Ấp Ba Long An", "Tổ Tư Gia Lai"]
@@ -150,7 +151,7 @@ def test_a_bundle_shows_where_words_stand(manifest: Path, bundle: Path, monkeypa
     found = find_words(lines, bundle)
     assert [Path(path).name for path in found] == ["an0.png"]
     (words,) = found.values()
-    width = cv2.imread(str(lines[0].path), cv2.IMREAD_GRAYSCALE).shape[1]
+    width = read_image(lines[0].path).shape[1]
     columns = np.array(words) * width
     expected = [[3, 12], [18, 21], [27, 30], [36, 42]]  # steps of first and last letters; 4 pixels a step, 8 of padding
     assert np.allclose(columns, (np.array(expected) + 0.5) * 4 - 8, atol=0.01)

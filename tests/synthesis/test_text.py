@@ -16,7 +16,7 @@ from netchu.synthesis.admin_units import AdminUnits, District, Unit, packaged_ga
 from netchu.synthesis.fonts import REQUIRED
 from netchu.synthesis.text_style import CINNAMON, KALAPA, TextStyle, measure_style, place_tones, read_texts
 from netchu.synthesis.verses import PseudoVerse, read_poems
-from tests.conftest import ROOT
+from tests.support.tiny import ROOT
 
 
 @pytest.fixture(scope="module")

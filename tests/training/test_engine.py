@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,12 @@ from netchu.core.errors import NetchuError
 from netchu.data.manifest import read_manifest, write_manifest
 from netchu.model.bundle import load_bundle, read_bundle
 from netchu.model.losses import CtcObjective
-from netchu.training.dataset import Batch
 from netchu.training.engine import Trainer, fit
 from netchu.training.resume import load_state, refuse_other_run, run_hashes, save_state
 from netchu.training.run_folder import read_log
 from netchu.training.train_step import TrainStep
-from tests.conftest import ROOT
+from tests.support.stopping import stopping_after
+from tests.support.tiny import ROOT
 
 TIMES = ("lines_per_s", "data_wait", "seconds")
 
@@ -34,19 +33,6 @@ TIMES = ("lines_per_s", "data_wait", "seconds")
 def log_without_times(cfg: Config) -> list[dict[str, Any]]:
     """A run's log, less what depends on the clock."""
     return [{k: v for k, v in r.items() if k not in TIMES} for r in read_log(cfg.run_dir / "log.jsonl")]
-
-
-def stopping_after(count: int) -> Callable[..., tuple[float, bool]]:
-    """A `TrainStep.step` during whose `count`th call the process is asked to stop."""
-    step, calls = TrainStep.step, iter(range(1, 1000))
-
-    def stopping(self: TrainStep, batch: Batch, *, progress: float, closes: bool, stop: bool) -> tuple[float, bool]:
-        if next(calls) == count:
-            os.kill(os.getpid(), signal.SIGTERM)
-            stop = True
-        return step(self, batch, progress=progress, closes=closes, stop=stop)
-
-    return stopping
 
 
 def test_overfits_one_batch(tiny: Config, manifest: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def run(settings: dict[str, Any], resume: bool, largest_file: int = 0) -> None:
 def context() -> Any:
     """Processes that start quickly: the imports are done once, in a server from which they are forked."""
     forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["netchu.training.engine", "tests.test_faults"])
+    forks.set_forkserver_preload(["netchu.training.engine", "tests.training.test_faults"])
     return forks
 
 

@@ -15,7 +15,7 @@ import pytest
 from netchu.core.config import Config
 from netchu.training.engine import fit
 from netchu.training.resume import load_state, save_state
-from tests.conftest import ROOT
+from tests.support.tiny import ROOT
 
 TRAIN = """
 import json, sys

@@ -19,8 +19,8 @@ from netchu.training.engine import fit
 from netchu.training.rendering import RenderAhead
 from netchu.training.resume import load_state
 from netchu.training.train_step import TrainStep
-from tests.conftest import ROOT
-from tests.training.test_engine import stopping_after
+from tests.support.stopping import stopping_after
+from tests.support.tiny import ROOT
 
 
 @dataclass(frozen=True, slots=True)

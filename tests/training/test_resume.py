@@ -31,7 +31,7 @@ def test_a_damaged_state_gives_way_to_the_one_before(damage: str, tmp_path: Path
     if damage == "flipped":
         middle = data.index(torch.full((8,), 2.0).numpy().tobytes()) + 40
         data[middle] ^= 255
-    path.write_bytes({"cut": data[:700], "flipped": data, "empty": b"", "missing": data}[damage])
+    path.write_bytes({"cut": bytes(data[:700]), "empty": b""}.get(damage, bytes(data)))
     if damage == "missing":
         path.unlink()
     loaded, warning = load_state(tmp_path)

@@ -109,7 +109,7 @@ def test_checkpointed_gradients_are_the_same() -> None:
         model = build_model(replace(cfg, grad_checkpointing=checkpointing), 5).train()
         model(images).sum().backward()
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
-    assert torch.allclose(*gradients, rtol=1e-3, atol=1e-3)
+    assert torch.allclose(gradients[0], gradients[1], rtol=1e-3, atol=1e-3)
 
 
 def test_mean_of_epochs() -> None:
