@@ -21,7 +21,7 @@ class Verb(NamedTuple):
 GROUPS: dict[str, dict[str, Verb]] = {
     "read": {
         "infer": Verb("read a folder of lines into a submission file", "netchu.commands.infer"),
-        "cut-page": Verb("cut a photographed page into line images", "netchu.reading.page_lines"),
+        "cut-page": Verb("cut a photographed page into line images", "netchu.commands.cut_page"),
         "serve": Verb("the service with its web page, corrections and retraining", "netchu.serve.command"),
     },
     "data": {

@@ -28,7 +28,7 @@ from netchu.data.manifest import Line, read_manifest, split
 from netchu.experiments.registry import Registry
 from netchu.model.bundle import read_bundle, read_stored, write_bundle
 from netchu.reading.line_reader import Settings
-from netchu.reading.page_lines import find_lines
+from netchu.reading.pages import find_lines
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.serve.command import build, listen, parse
 from netchu.serve.corrections import Corrections

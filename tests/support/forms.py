@@ -26,23 +26,31 @@ class Form:
     corners: np.ndarray
 
 
-def make_form(kind: str, seed: int, *, angle: float = 0.0, shade: float = 0.0, rows: int = 7) -> Form:
-    """Write lines of one hand into a form. `angle` in degrees, `shade` 0 to 1: how dark its darkest corner is."""
-    rng = np.random.default_rng([seed, KINDS.index(kind)])
+def make_form(
+    kind: str, seed: int, *, angle: float = 0.0, shade: float = 0.0, rows: int = 7, margin: int = 14, full: bool = False
+) -> Form:
+    """Write lines of one hand into a form. `angle` in degrees, `shade` 0 to 1: how dark its darkest corner is.
+
+    Kinds: KINDS, and "columns", two columns of running text, whose lines are in order column by column.
+    `margin`: pixels between a cell's rule and its writing; `full`: long texts, each as wide as its cell allows.
+    """
+    rng = np.random.default_rng([seed, (*KINDS, "columns").index(kind)])
     height = 64
     renderer = Renderer([FONTS[seed % len(FONTS)]], height=height, effects=CLEAN_EFFECTS)
     writer = f"{renderer.faces[0]}-{seed:04d}"
     pitch, top, left, middle, right = 92, 110, 90, 820, 1560
     page = np.full((top + rows * pitch + 140, 1650), 226.0)
-    columns = [(left, middle), (middle, right)] if kind == "table" else [(left, right)]
+    columns = [(left, middle), (middle, right)] if kind in ("table", "columns") else [(left, right)]
+    words = [text for text in WORDS if len(text) > 20] if full else WORDS
     texts, boxes = [], []
     for row in range(rows):
         for start, end in columns:
-            text = WORDS[int(rng.integers(len(WORDS)))]
+            text = words[int(rng.integers(len(words)))]
             line = renderer.render(text, rng, writer).astype(float)
-            if line.shape[1] > end - start - 40:
-                line = cv2.resize(line, (end - start - 40, height), interpolation=cv2.INTER_AREA)
-            x = start + 14 + int(rng.integers(0, max(1, end - start - 28 - line.shape[1])))
+            room = end - start - 2 * margin
+            if full or line.shape[1] > room:
+                line = cv2.resize(line, (room, height), interpolation=cv2.INTER_AREA)
+            x = start + margin + int(rng.integers(0, max(1, room - line.shape[1])))
             y = top + row * pitch + (16 if kind != "ruled" else 26)
             depth = np.clip(1 - line / np.percentile(line, 90), 0, 1)
             depth *= max(1.0, 0.3 / depth.max())  # no ink so pale that nobody could read it
@@ -50,7 +58,9 @@ def make_form(kind: str, seed: int, *, angle: float = 0.0, shade: float = 0.0, r
             page[y : y + height, x : x + line.shape[1]] *= darkness
             texts.append(text)
             boxes.append((x, y, x + line.shape[1], y + height))
-    if kind != "blank":
+    if kind == "columns":
+        texts, boxes = texts[::2] + texts[1::2], boxes[::2] + boxes[1::2]
+    if kind in ("table", "ruled"):
         for row in range(rows + 1):
             cv2.line(page, (left, top + row * pitch), (right, top + row * pitch), (120.0,), 2)
     if kind == "table":

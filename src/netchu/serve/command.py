@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from netchu.core.errors import NetchuError
-from netchu.reading.page_lines import find_lines
+from netchu.reading.pages import find_lines
 from netchu.release.folder import FOLDER, RECIPE, ROOT
 
 if TYPE_CHECKING:

@@ -1,0 +1,40 @@
+"""Cut a photographed page into line images: netchu cut-page PAGE.jpg [--out DIR] [--draw FILE.png]."""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from netchu.core.errors import NetchuError
+from netchu.core.files import atomic_path
+from netchu.core.preprocess import read_image
+from netchu.reading.pages import draw_lines, find_lines
+
+
+def main() -> None:
+    """Cut a page; write the lines and, when asked for, the page with its lines drawn in."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("page", type=Path, metavar="PAGE.jpg")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: a folder beside the page, PAGE_lines")
+    parser.add_argument("--draw", type=Path, metavar="FILE.png", help="the page with the lines found")
+    args = parser.parse_args()
+    folder = args.out or args.page.with_name(f"{args.page.stem}_lines")
+    if folder.is_dir() and (older := sorted(folder.glob("[0-9][0-9][0-9].png"))):
+        raise NetchuError(f"{older[0]}: is a line of an earlier page; remove it and its like, or choose another --out")
+    photo = read_image(args.page)
+    lines = find_lines(photo)
+    if not lines:
+        raise NetchuError(f"{args.page}: no writing was found; photograph the page closer, or in better light")
+    for number, line in enumerate(lines):
+        save_picture(folder / f"{number:03d}.png", line.image)
+    if args.draw:
+        save_picture(args.draw, draw_lines(photo, lines))
+    print(f"{folder}: {len(lines)} lines")
+
+
+def save_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write a PNG atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(cv2.imencode(".png", picture)[1].tobytes())

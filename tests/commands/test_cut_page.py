@@ -1,0 +1,27 @@
+"""netchu cut-page writes the lines of a page, or says why not."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tests.support.forms import make_form
+
+
+def test_the_command_writes_the_lines_or_says_why_not(tmp_path: Path) -> None:
+    form = make_form("blank", 3, rows=3)
+    cv2.imwrite(str(tmp_path / "page.jpg"), form.photo)
+    program = [sys.executable, "-m", "netchu", "cut-page"]
+    command = [*program, str(tmp_path / "page.jpg"), "--draw", str(tmp_path / "drawn.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [p.name for p in sorted((tmp_path / "page_lines").iterdir())] == ["000.png", "001.png", "002.png"]
+    assert cv2.imread(str(tmp_path / "drawn.png")).shape[:2] == form.photo.shape
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "000.png: is a line of an earlier page" in done.stderr
+    cv2.imwrite(str(tmp_path / "empty.png"), np.full((300, 300), 230, np.uint8))
+    done = subprocess.run([*program, str(tmp_path / "empty.png")], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "no writing was found" in done.stderr
+    assert not (tmp_path / "empty_lines").exists()
