@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from netchu.core.preprocess import read_image
 from tests.support.forms import make_form
 
 
@@ -18,7 +19,7 @@ def test_the_command_writes_the_lines_or_says_why_not(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [p.name for p in sorted((tmp_path / "page_lines").iterdir())] == ["000.png", "001.png", "002.png"]
-    assert cv2.imread(str(tmp_path / "drawn.png")).shape[:2] == form.photo.shape
+    assert read_image(tmp_path / "drawn.png").shape == form.photo.shape
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "000.png: is a line of an earlier page" in done.stderr
     cv2.imwrite(str(tmp_path / "empty.png"), np.full((300, 300), 230, np.uint8))

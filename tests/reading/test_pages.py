@@ -63,7 +63,7 @@ def test_a_sheet_on_a_desk(kind: str) -> None:
 
 def test_large_photographs_are_cut_at_their_own_size() -> None:
     form = make_form("ruled", 2, rows=4)
-    large = cv2.resize(form.photo, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
+    large = np.asarray(cv2.resize(form.photo, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR), np.uint8)
     lines = find_lines(large)
     assert_found(Form(large, form.texts, form.corners * 2), lines)
     assert min(line.image.shape[0] for line in lines) > 100
