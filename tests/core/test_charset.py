@@ -30,7 +30,7 @@ def test_unknown_characters_are_counted_and_named() -> None:
         charset.encode("az")
 
 
-@pytest.mark.parametrize(("characters", "says"), [("aab", "repeats 'a'"), ("e\u0301", "NFC")])
+@pytest.mark.parametrize(("characters", "message"), [("aab", "repeats 'a'"), ("e\u0301", "NFC")])
 def test_bad_charset_is_refused(characters: str, message: str) -> None:
     with pytest.raises(NetchuError, match=message):
         Charset(characters)

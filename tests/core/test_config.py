@@ -57,7 +57,7 @@ def test_overrides_take_the_fields_type() -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "says"),
+    ("override", "message"),
     [
         ("batchsize=4", "did you mean 'batch_size'"),
         ("epochs=many", "epochs takes int, not str 'many'"),

@@ -67,7 +67,7 @@ def test_blank_paper_is_not_stretched_to_noise() -> None:
     assert to_input(noise, GEOMETRY).max() < 0.35
 
 
-@pytest.mark.parametrize(("content", "says"), [(b"", "is empty"), (b"not an image", "can be decoded")])
+@pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"not an image", "can be decoded")])
 def test_unreadable_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "x.jpg"
     path.write_bytes(content)

@@ -140,7 +140,7 @@ def test_competition_file_without_source_and_aug_is_read(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("img_path,text\na,b\n", "no column 'writer_id'"),
         (HEADER, "has no rows"),

@@ -94,7 +94,7 @@ def test_folder_of_another_layout(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "says"),
+    ("row", "message"),
     [
         ("Huế", "row 1 is no answer"),
         ('{"id": 5, "text": "Huế", "accept": true}', "row 1 is no answer"),
@@ -282,7 +282,7 @@ def test_no_image_stands_for_a_missing_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "says"),
+    ("rows", "message"),
     [
         ("0.jpg,12 Lê Lợi, Phường 3, Quận 1", r"set\.csv:2: has more columns than the header; quote"),
         ('0.jpg,"12 Lê Lợi\n1.jpg,Huế', "is not CSV"),

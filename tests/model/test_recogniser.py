@@ -57,7 +57,7 @@ def test_stages_that_are_not_used_are_not_stored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"backbone": "tf_efficientnetv9"}, "timm has no such network"),
         ({"backbone": "vit_tiny_patch16_224", "stages": 5}, "backbone=vit_tiny_patch16_224"),
