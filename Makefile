@@ -10,10 +10,12 @@ export NO_ALBUMENTATIONS_UPDATE = 1
 
 .PHONY: demo test lint types layers bench clean
 
+# rapidocr is there for its PP-OCRv6 weights alone; what it requires holds a second OpenCV.
 .venv/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps rapidocr==3.10.0
 	touch $@
 
 # Renders lines, trains on them for a few minutes, reads held-out ones and scores the answers, with the release's beside.

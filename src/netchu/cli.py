@@ -32,6 +32,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
     },
     "train": {
         "train": Verb("train a run of configs/, or the runs of all folds", "netchu.commands.train"),
+        "import-weights": Verb("weights of PP-OCRv6 as a bundle to start from", "netchu.commands.import_weights"),
         "trial": Verb("find the fastest settings, or the learning rate", "netchu.experiments.trial"),
         "tune": Verb("search over the fields of a config", "netchu.experiments.tune"),
         "runs": Verb("list runs, the best first", "netchu.experiments.runs"),
@@ -59,7 +60,7 @@ def help_text() -> str:
     rows = ["usage: netchu VERB [options]; `netchu VERB --help` tells more", ""]
     for group, verbs in GROUPS.items():
         for i, (name, verb) in enumerate(verbs.items()):
-            rows.append(f"{group if not i else '':10}{name:10}{verb.about}")
+            rows.append(f"{group if not i else '':10}{name:15}{verb.about}")
     return "\n".join(rows)
 
 

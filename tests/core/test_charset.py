@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from netchu.core.charset import BLANK, Charset, required_steps
+from netchu.core.charset import BLANK, Charset, nearest_letter, required_steps
 from netchu.core.errors import NetchuError
 
 
@@ -34,6 +34,26 @@ def test_unknown_characters_are_counted_and_named() -> None:
 def test_bad_charset_is_refused(characters: str, message: str) -> None:
     with pytest.raises(NetchuError, match=message):
         Charset(characters)
+
+
+@pytest.mark.parametrize(
+    ("letter", "known", "nearest"),
+    [
+        ("ấ", "âa", "â"),  # the tone first
+        ("ấ", "a", "a"),  # then the hat
+        ("ự", "ưu", "ư"),
+        ("đ", "d", "d"),
+        ("Đ", "dD", "D"),
+        ("Ộ", "ôO", "O"),  # the case last
+        ("Ộ", "ô", "ô"),
+        ("ç", "c", "c"),
+        ("a", "a", "a"),
+        ("1", "abc", ""),
+        ("ж", "abc", ""),
+    ],
+)
+def test_nearest_letter(letter: str, known: str, nearest: str) -> None:
+    assert nearest_letter(letter, known) == nearest
 
 
 @pytest.mark.parametrize(("text", "steps"), [("", 0), ("abc", 3), ("aab", 4), ("aaaa", 7), ("11/11", 7)])

@@ -10,6 +10,7 @@ from netchu.core.errors import NetchuError
 from netchu.data.importing import read_sources, write_manifests
 from netchu.data.layouts import READERS
 from netchu.data.manifest import read_manifest
+from netchu.model.bundle import load_bundle
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.submission import read_folder, write_submission
 from netchu.training.engine import fit
@@ -77,6 +78,31 @@ def test_made_lines_in_one_lmdb_file_are_read(tmp_path: Path) -> None:
     assert len(lines) == 4
     assert {(line.source, line.aug) for line in lines} == {("made", "made")}
     assert all(line.path.is_file() and line.text and line.writer_id for line in lines)
+
+
+def test_helping_lines_are_trained_on_and_never_validated_on(lines: list[Sample], tmp_path: Path) -> None:
+    target, open_set, data = tmp_path / "target", tmp_path / "open", tmp_path / "data"
+    target.mkdir()
+    MAKERS["labels-tsv"](target, lines[:20])
+    open_set.mkdir()
+    MAKERS["labels-tsv"](open_set, [(image, f"ß{text}", writer) for image, text, writer in lines[20:]])
+    labels = open_set / "labels.tsv"  # its names may also start at `images/`, as open data sets have them
+    labels.write_text(labels.read_text(encoding="utf-8").replace("images/", ""), encoding="utf-8")
+    result = run("prepare_ext_data.py", "--labels-tsv", target, "--helping", open_set, "--out", data)
+    assert result.returncode == 0, result.stderr
+    assert "20 real, 0 synthetic and 4 helping lines" in result.stdout
+    assert len(read_manifest(data / "train_folds.csv")) == 20
+    helping = [line for line in read_manifest(data / "train_ext.csv") if line.is_helping]
+    assert len(helping) == 4 and {line.fold for line in helping} == {-1} and not any(line.is_real for line in helping)
+    options = {"epochs": 1, "hidden": 16, "neck": "none", "output_dir": str(tmp_path), "helping_share": 0.5}
+    mixed = replace(TINY, **options, name="mixed", manifest=str(data / "train_ext.csv"))
+    report = fit(mixed)
+    assert report["lines"]["held_out"] == sum(line.fold == 0 for line in read_manifest(data / "train_folds.csv"))
+    start = str(mixed.run_dir / "last.safetensors")
+    tuned = replace(TINY, **options, name="tuned", manifest=str(data / "train_folds.csv"), load_weight=start)
+    fit(tuned)
+    assert "ß" in load_bundle(Path(start)).charset.characters
+    assert "ß" not in load_bundle(tuned.run_dir / "last.safetensors").charset.characters
 
 
 def test_nothing_given(tmp_path: Path) -> None:

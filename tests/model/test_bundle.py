@@ -118,6 +118,22 @@ def test_warm_start_moves_rows_by_character(bundle: Path, tiny: Config) -> None:
     assert torch.equal(model.head.weight[1], fresh[1])
 
 
+def test_new_letters_start_from_the_nearest_known_one(bundle: Path, tiny: Config) -> None:
+    charset = Charset("aấ1")
+    model = build_model(tiny, len(charset))
+    said = warm_start(model, replace(tiny, load_weight=str(bundle)), charset, [])
+    assert "new letters start from the nearest known ones: ấ from a" in said and "1 from" not in said
+    known, new = charset.encode("aấ")
+    assert torch.equal(model.head.weight[new], model.head.weight[known])
+    assert torch.isclose(model.head.bias[new], model.head.bias[known] - 1)
+
+
+def test_warm_start_for_another_script_is_refused(bundle: Path, tiny: Config) -> None:
+    charset = Charset("жщ")
+    with pytest.raises(NetchuError, match="its charset shares no letter with these lines"):
+        warm_start(build_model(tiny, len(charset)), replace(tiny, load_weight=str(bundle)), charset, [])
+
+
 def test_warm_start_from_another_geometry_names_the_field(bundle: Path, tiny: Config) -> None:
     other = replace(tiny, hidden=64, load_weight=str(bundle))
     with pytest.raises(NetchuError, match="hidden is 48 in it, 64 here"):

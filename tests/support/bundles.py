@@ -18,7 +18,13 @@ def sharp_bundle(neck: str, path: Path = Path("sharp.safetensors")) -> Bundle:
     cfg = replace(TINY, neck=neck, hidden=16)
     model = build_model(cfg, len(CHARSET)).eval()
     line = torch.from_numpy(preprocess(drawn_lines()[2], Geometry.of(cfg))[None])
-    with torch.no_grad():  # every class gets mean 0 and deviation 6 over the time steps of a line
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+                module.momentum = 1.0  # its statistics become those of this line
+        model.train()(line)
+        model.eval()
+        # every class gets mean 0 and deviation 6 over the time steps of a line
         logits = model(line)[0]
         factor = 6 / logits.std(dim=0)
         model.head.weight *= factor[:, None]

@@ -124,6 +124,21 @@ def test_share_of_made_lines(share: float, lines: list[Line], tiny: Config, char
     assert drawn.count(False) == round(200 * share)
 
 
+def test_helping_lines_have_a_share_of_their_own(lines: list[Line], tiny: Config, charset: Charset) -> None:
+    made = [replace(line, aug="address", writer_id="", fold=-1) for line in lines]
+    helping = [replace(line, aug="helping", writer_id="", fold=-1) for line in lines]
+
+    def drawn(*kinds: list[Line]) -> Counter[str]:
+        cfg = replace(tiny, synthetic_share=0.3, helping_share=0.2, epoch_lines=200)
+        dataset = LineDataset([line for kind in kinds for line in kind], cfg, charset, train=True)
+        return Counter(dataset.lines[i].aug for batch in BucketSampler(dataset, cfg) for _, i in batch)
+
+    assert drawn(lines, made, helping) == {"": 100, "address": 60, "helping": 40}
+    assert drawn(lines, helping) == {"": 160, "helping": 40}
+    assert drawn(made, helping) == {"address": 120, "helping": 80}
+    assert drawn(helping) == {"helping": 200}
+
+
 def test_blank_line_goes_through(lines: list[Line], tiny: Config, charset: Charset) -> None:
     dataset = LineDataset([replace(lines[0], text=""), lines[1]], tiny, charset, train=True)
     batch = Collate(charset)([dataset[(0, 0)], dataset[(0, 1)]])

@@ -1,15 +1,15 @@
 """Turn data sets into manifests: python prepare_ext_data.py PATH ... [--kalapa DIR] [--synthetic DIR ...] --out data/.
 
 Writes `train_folds.csv` (real lines in 5 writer-disjoint folds, which stay as they are once written) and
-`train_ext.csv` (the same and all synthetic lines, which are only trained on). The layout of a bare PATH is detected.
-Lines that are cut or unpacked from a data set become image files in `images/` of the output folder.
+`train_ext.csv` (the same and all synthetic and helping lines, which are only trained on). The layout of a bare PATH
+is detected. Lines that are cut or unpacked from a data set become image files in `images/` of the output folder.
 """
 
 import argparse
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
-from netchu.data.importing import parse_columns, read_sources, write_manifests
+from netchu.data.importing import parse_columns, read_helping, read_sources, write_manifests
 from netchu.data.layouts import READERS
 from netchu.data.lmdb_file import write_lmdb
 
@@ -25,6 +25,15 @@ def main() -> None:
     parser.add_argument(
         "--columns", nargs="+", default=[], metavar="KEY=NAME", help="of --csv and --parquet: image=, text=, writer="
     )
+    parser.add_argument(
+        "--helping",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="PATH",
+        help="data sets of other handwriting, such as another language's: only trained on (config field helping_share)",
+    )
     parser.add_argument("--out", type=Path, default=Path("data"), metavar="DIR", help="folder of the manifests")
     parser.add_argument(
         "--write-lmdb", type=Path, metavar="DIR", help="also write all lines as LMDB for deep-text-recognition tools"
@@ -39,7 +48,9 @@ def main() -> None:
         raise NetchuError(f"--seed {args.seed}: expected 0 to {(1 << 32) - 1}")
     sources = [(name, path) for name in READERS for path in getattr(args, name.replace("-", "_"))]
     sources += [("", path) for path in args.paths]
-    lines = read_sources(sources, args.out / "images", parse_columns(args.columns))
+    columns = parse_columns(args.columns)
+    lines = read_sources(sources, args.out / "images", columns)
+    lines += read_helping(args.helping, args.out / "images", columns)
     lines = write_manifests(lines, args.out, seed=args.seed, new_folds=args.new_folds)
     if args.write_lmdb:
         write_lmdb(args.write_lmdb, lines)

@@ -5,12 +5,14 @@ Labels are never stripped of diacritics and never changed in tone placement: nor
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
 from netchu.core.errors import NetchuError
 
 BLANK = 0
+TONES = "\u0300\u0301\u0303\u0309\u0323"  # grave, acute, tilde, hook above, dot below
+STROKES = str.maketrans("đĐ", "dD")  # letters that Unicode does not take apart
 
 
 def normalise(text: str) -> str:
@@ -67,6 +69,22 @@ class Charset:
 def describe_counts(counts: Counter[str]) -> str:
     """Characters and how often each occurs, the most frequent first: `'é' 3, '#' 1`."""
     return ", ".join(f"{character!r} {count}" for character, count in counts.most_common())
+
+
+def nearest_letter(character: str, known: Collection[str]) -> str:
+    """The letter of `known` that looks most like `character`, "" when none does.
+
+    Tried in this order: the tone taken off, every mark taken off (hat, horn, breve, stroke, cedilla), then the same in
+    the other case.
+    """
+    for letter in (character, character.swapcase()):
+        parts = unicodedata.normalize("NFD", letter)
+        toneless = normalise("".join(part for part in parts if part not in TONES))
+        bare = "".join(part for part in parts if not unicodedata.combining(part)).translate(STROKES)
+        for near in (letter, toneless, bare):
+            if near and near in known:
+                return near
+    return ""
 
 
 def required_steps(text: str) -> int:

@@ -35,6 +35,7 @@ class Config:
     augment: str = "ink"  # a key of augment.AUGMENTS
     augment_ramp: float = 0.0  # share of the epochs over which augmentation grows to its full strength
     synthetic_share: float = 0.5  # share of synthetic lines in an epoch, when the manifest has both kinds
+    helping_share: float = 0.0  # share of helping lines in an epoch: real handwriting of another kind
     synthetic_source: str = ""  # synthetic lines rendered while training: address, poems or address+poems
     epoch_lines: int = 0  # lines an epoch draws; 0: as many as there are real ones (or synthetic ones, without real)
     cache_mb: int = 4096  # decoded lines kept in memory, 10^6 bytes
@@ -49,6 +50,7 @@ class Config:
     pretrained: bool = True  # ImageNet weights from the hub
     stages: int = 4  # feature levels kept; 4 ends at stride 16, 5 at stride 32
     width_stride: int = 8  # pixels a time step: 4, 8 or 16
+    pool: str = "max"  # a key of model.POOLS: how the rows of a feature map become one column
     neck: str = "bilstm"  # a key of neck.NECKS
     hidden: int = 192
     neck_layers: int = 2
@@ -102,6 +104,12 @@ class Config:
             ("augment_ramp", 0 <= self.augment_ramp <= 1, "0 to 1"),
             ("layer_decay", 0 < self.layer_decay <= 1, "above 0 and at most 1"),
             ("synthetic_share", 0 <= self.synthetic_share <= 1, "0 to 1"),
+            ("helping_share", 0 <= self.helping_share <= 1, "0 to 1"),
+            (
+                "helping_share",
+                self.helping_share + self.synthetic_share <= 1 or not self.helping_share,
+                "at most 1 together with synthetic_share",
+            ),
             ("dropout", 0 <= self.dropout < 1, "at least 0 and under 1"),
             ("ema_decay", 0 <= self.ema_decay < 1, "at least 0 and under 1"),
             ("warmup", 0 <= self.warmup < 1, "at least 0 and under 1"),

@@ -1,16 +1,18 @@
 """From data sets to the two manifests: read every source, record the folds, refuse leaks, write.
 
 `train_folds.csv` holds the real lines in 5 writer-disjoint folds, which stay as they are once written;
-`train_ext.csv` the same and all synthetic lines, which are only trained on.
+`train_ext.csv` the same and all synthetic and helping lines, which are only trained on.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
 from netchu.data.layouts import COLUMNS, READERS, find_sets
 from netchu.data.manifest import (
+    HELPING,
     Line,
     assign_folds,
     inherit_folds,
@@ -50,6 +52,12 @@ def read_sources(sources: Iterable[tuple[str, Path]], images: Path, columns: Map
     return lines
 
 
+def read_helping(paths: Iterable[Path], images: Path, columns: Mapping[str, str]) -> list[Line]:
+    """Lines of every data set at or below the paths as helping lines: only trained on, in no fold."""
+    sources = [found for path in paths for found in find_sets(path)]
+    return [replace(line, aug=HELPING) for line in read_sources(sources, images, columns)] if sources else []
+
+
 def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: bool) -> list[Line]:
     """Write both manifests into `out`, print what is in them, and return the lines with their folds.
 
@@ -57,7 +65,8 @@ def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: b
     """
     lines = list(lines)
     real = [line for line in lines if line.is_real]
-    synthetic = [line for line in lines if not line.is_real]
+    synthetic = [line for line in lines if not line.is_real and not line.is_helping]
+    helping = [line for line in lines if line.is_helping]
     folds_path, ext_path = out / "train_folds.csv", out / "train_ext.csv"
     if real:
         recorded = read_manifest(folds_path) if folds_path.is_file() and not new_folds else []
@@ -73,8 +82,10 @@ def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: b
             f"  {leaks.shared_texts} texts stand in several folds; {leaks.unknown_writers} lines have no writer, "
             "so the same hand may be on both sides of a fold"
         )
-    write_manifest(ext_path, real + synthetic)
-    print(f"{ext_path}: {len(real)} real and {len(synthetic)} synthetic lines\n{summary(real + synthetic)}")
+    written = real + synthetic + helping
+    write_manifest(ext_path, written)
+    kinds = f"{len(real)} real, {len(synthetic)} synthetic and {len(helping)} helping lines"
+    print(f"{ext_path}: {kinds}\n{summary(written)}")
     charset = Charset.from_texts(line.text for line in lines)
     print(f"charset: {len(charset) - 1} characters: {charset.characters}")
-    return real + synthetic
+    return written

@@ -1,8 +1,9 @@
 """The manifest: a CSV with one line image a row, and the folds that are recorded in it.
 
 Columns `img_path,text,writer_id,fold` as in the competition's `train_folds.csv`, then `source` (which data set) and
-`aug` (empty for a real line, else the generator that made it). Paths are relative to the manifest's own folder or
-absolute. Folds 0-4 keep all lines of a writer together; fold -1 is a line that is only ever trained on.
+`aug` (empty for a real line, `helping` for handwriting of another kind, else the generator that made it). Paths are
+relative to the manifest's own folder or absolute. Folds 0-4 keep all lines of a writer together; fold -1 is a line
+that is only ever trained on.
 """
 
 import csv
@@ -19,6 +20,7 @@ from netchu.core.files import atomic_path
 
 FOLDS = 5
 TRAIN_ONLY = -1
+HELPING = "helping"  # in `aug`: real handwriting that only helps to train, such as that of another language
 COLUMNS = ("img_path", "text", "writer_id", "fold", "source", "aug")
 
 
@@ -35,8 +37,13 @@ class Line:
 
     @property
     def is_real(self) -> bool:
-        """Whether a person wrote it; synthetic lines are never validated on."""
+        """Whether it is one of the lines that a model is for; synthetic and helping lines are never validated on."""
         return not self.aug
+
+    @property
+    def is_helping(self) -> bool:
+        """Whether it is handwriting of another kind, which is only trained on."""
+        return self.aug == HELPING
 
     @property
     def origin(self) -> str:

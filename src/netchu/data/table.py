@@ -28,12 +28,12 @@ def is_labels_tsv(path: Path) -> bool:
 
 
 def read_labels_tsv(folder: Path) -> list[Line]:
-    """A folder with `labels.tsv`: image path, tab, text, and perhaps a tab and the writer."""
+    """A folder with `labels.tsv`: image path (from here or from `images/`), tab, text, perhaps a tab and the writer."""
     source = folder.resolve().name
-    return [
-        Line(folder / image, text, writer[0] if writer else "", source=source)
-        for image, text, *writer in read_cells(folder / "labels.tsv")
-    ]
+    rows = read_cells(folder / "labels.tsv")
+    below = folder / "images"
+    root = below if not (folder / rows[0][0]).is_file() and (below / rows[0][0]).is_file() else folder
+    return [Line(root / image, text, writer[0] if writer else "", source=source) for image, text, *writer in rows]
 
 
 def read_synthetic(folder: Path, *, images: Path) -> list[Line]:

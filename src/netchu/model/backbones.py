@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
+from netchu.model.pplcnet import PPLCNetV4
 
 
 class TimmBackbone(nn.Module):
@@ -199,6 +200,11 @@ def build_cnn3(cfg: Config) -> nn.Module:
     return ConvStack([(32, True), (64, True), (128, False), (128, True)], cfg.width_stride)
 
 
+def build_pplcnet_v4(cfg: Config) -> nn.Module:
+    """The backbone of PP-OCRv6's recognition network, for weights that `netchu import-weights` brings in."""
+    return PPLCNetV4(cfg.width_stride)
+
+
 def build_backbone(cfg: Config) -> nn.Module:
     """The backbone that `cfg.backbone` names: a key of BACKBONES, else a timm name."""
     if cfg.backbone in BACKBONES:
@@ -212,4 +218,8 @@ def build_backbone(cfg: Config) -> nn.Module:
     )
 
 
-BACKBONES: dict[str, Callable[[Config], nn.Module]] = {"vgg_crnn": build_vgg_crnn, "cnn3": build_cnn3}
+BACKBONES: dict[str, Callable[[Config], nn.Module]] = {
+    "vgg_crnn": build_vgg_crnn,
+    "cnn3": build_cnn3,
+    "pplcnet_v4": build_pplcnet_v4,
+}

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from netchu.core.charset import Charset, describe_counts
+from netchu.core.charset import Charset, describe_counts, nearest_letter
 from netchu.core.config import Config, from_dict
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
@@ -25,6 +25,7 @@ from netchu.model.int8 import dequantise
 from netchu.model.recogniser import Recogniser, build_model
 
 FORMAT = 1
+NEW_LETTER_PENALTY = 1.0  # taken off the bias of a letter that starts from another one
 KEY = "netchu"
 
 
@@ -124,22 +125,28 @@ def read_stored(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def warm_start(model: nn.Module, cfg: Config, charset: Charset, texts: Iterable[str]) -> str:
     """Load `cfg.load_weight` into the model; the head's rows move by character, so the charset may differ.
 
-    Returns a sentence on what was matched. Characters that the bundle did not know start fresh and are named, with how
-    often they stand in `texts`.
-    Raises NetchuError when any other tensor has another shape.
+    A character that the bundle did not know starts from the letter that looks most like it, with a lower bias so that
+    the known one stays the likelier answer at first; without such a letter it starts fresh.
+    Returns a sentence on what was matched, which names the new characters, with how often they stand in `texts`.
+    Raises NetchuError when any other tensor has another shape, or when no letter is known.
     """
     path = Path(cfg.load_weight)
     tensors, about = read_bundle(path)
     old, new = Charset(about["charset"]), charset
     target = model.state_dict()
+    sources = {character: nearest_letter(character, set(old.characters)) for character in new.characters}
+    if not any(source.isalnum() for source in sources.values()):
+        raise NetchuError(f"{path}: its charset shares no letter with these lines; start from another bundle")
     for name in ("head.weight", "head.bias"):
         if name not in tensors or tensors[name].shape[1:] != target[name].shape[1:]:
             raise NetchuError(f"{path}: {_difference(cfg, about['config'])}")
         rows = target[name].clone()
         rows[0] = tensors[name][0]
         for i, character in enumerate(new.characters, 1):
-            if character in old.characters:
-                rows[i] = tensors[name][old.characters.index(character) + 1]
+            if sources[character]:
+                rows[i] = tensors[name][old.characters.index(sources[character]) + 1]
+            if sources[character] not in ("", character) and name == "head.bias":
+                rows[i] -= NEW_LETTER_PENALTY
         tensors[name] = rows
     wrong = [name for name in target if name not in tensors or tensors[name].shape != target[name].shape]
     if wrong or len(tensors) != len(target):
@@ -147,6 +154,9 @@ def warm_start(model: nn.Module, cfg: Config, charset: Charset, texts: Iterable[
     model.load_state_dict({name: tensor.to(target[name].dtype) for name, tensor in tensors.items()})
     unknown, fold = old.count_unknown(texts), about["config"].get("fold")
     message = f"started from {path}" + (f"; characters new to it: {describe_counts(unknown)}" if unknown else "")
+    derived = [f"{new} from {source}" for new, source in sources.items() if source not in ("", new)]
+    if derived:
+        message += f"\nnew letters start from the nearest known ones: {', '.join(derived)}"
     if cfg.holds_out and fold != cfg.fold:
         message += f"\nwarning: it did not hold out fold {cfg.fold}; if it learnt from lines there, the figures flatter"
     return message
@@ -154,7 +164,7 @@ def warm_start(model: nn.Module, cfg: Config, charset: Charset, texts: Iterable[
 
 def _difference(cfg: Config, theirs: dict[str, Any]) -> str:
     """Which model fields of a config differ from a bundle's."""
-    keys = ("backbone", "stages", "width_stride", "neck", "hidden", "neck_layers")
+    keys = ("backbone", "stages", "width_stride", "pool", "neck", "hidden", "neck_layers")
     differing = [
         f"{key} is {theirs.get(key)!r} in it, {getattr(cfg, key)!r} here"
         for key in keys

@@ -35,7 +35,7 @@ class CtcObjective(nn.Module):
         self.model = model
         self.shortcut_weight = shortcut_weight
         classes = model.head.out_features
-        inputs = model.pool.mix.out_channels
+        inputs = int(model.pool.channels)  # type: ignore[arg-type]
         self.shortcut = nn.Linear(inputs, classes) if shortcut_weight > 0 else None
 
     def forward(self, images: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 
 HEADS = 4
+LIGHT_HEADS = 8  # of lightsvtr
 
 
 class Recurrent(nn.Module):
@@ -80,6 +82,70 @@ class Mixing(nn.Module):
         return output
 
 
+class LightSVTR(nn.Module):
+    """The neck of PP-OCRv6 (arXiv:2606.13108): `cfg.neck_layers` transformer layers at width `cfg.hidden` over columns
+    with a local convolution added, and past all of them a second projection of the columns, added at the end."""
+
+    def __init__(self, inputs: int, cfg: Config) -> None:
+        super().__init__()
+        if cfg.hidden % LIGHT_HEADS:
+            raise NetchuError(
+                f"hidden={cfg.hidden}: neck=lightsvtr wants a multiple of {LIGHT_HEADS}, the heads of its attention"
+            )
+        self.channels = cfg.hidden
+        self.shortcut = _ColumnConvolution(inputs, cfg.hidden, 1)
+        self.enter = _ColumnConvolution(inputs, cfg.hidden, 1)
+        self.local = _ColumnConvolution(cfg.hidden, cfg.hidden, 7, groups=cfg.hidden)
+        self.layers = nn.Sequential(*(TransformerLayer(cfg.hidden, cfg.dropout) for _ in range(cfg.neck_layers)))
+        self.norm = nn.LayerNorm(cfg.hidden, eps=1e-6)
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """(N, T, C) -> (N, T, hidden)."""
+        channels_first = columns.transpose(1, 2)
+        entered = self.enter(channels_first)
+        mixed = self.norm(self.layers((entered + self.local(entered)).transpose(1, 2)))
+        output: Tensor = mixed + self.shortcut(channels_first).transpose(1, 2)
+        return output
+
+
+class TransformerLayer(nn.Module):
+    """Self-attention and an MLP of twice the width with SiLU, each after a layer norm and added to its input."""
+
+    def __init__(self, channels: int, dropout: float, heads: int = LIGHT_HEADS) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(channels)
+        self.attention_in = nn.Linear(channels, 3 * channels)
+        self.attention_out = nn.Linear(channels, channels)
+        self.mlp_norm = nn.LayerNorm(channels)
+        self.mlp_in = nn.Linear(channels, 2 * channels)
+        self.mlp_out = nn.Linear(2 * channels, channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """(N, T, C) -> (N, T, C)."""
+        lines, steps, channels = columns.shape
+        packed = self.attention_in(self.attention_norm(columns))
+        query, key, value = packed.view(lines, steps, 3, self.heads, channels // self.heads).permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        joined = attended.transpose(1, 2).reshape(lines, steps, channels)
+        columns = columns + self.dropout(self.attention_out(joined))
+        widened = functional.silu(self.mlp_in(self.mlp_norm(columns)))
+        output: Tensor = columns + self.dropout(self.mlp_out(self.dropout(widened)))
+        return output
+
+
+class _ColumnConvolution(nn.Sequential):
+    """Convolution over columns (N, C, T), batch norm, SiLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, groups: int = 1) -> None:
+        super().__init__(
+            nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False),
+            nn.BatchNorm1d(outputs),
+            nn.SiLU(),
+        )
+
+
 class NoNeck(nn.Module):
     """The features as they are: each column is read on its own."""
 
@@ -97,4 +163,5 @@ NECKS: dict[str, Callable[[int, Config], nn.Module]] = {
     "bigru": lambda inputs, cfg: Recurrent(nn.GRU, inputs, cfg),
     "bilstm": lambda inputs, cfg: Recurrent(nn.LSTM, inputs, cfg),
     "mixing": Mixing,
+    "lightsvtr": LightSVTR,
 }

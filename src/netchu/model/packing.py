@@ -14,7 +14,7 @@ from netchu.core.errors import NetchuError
 from netchu.model.bundle import hash_file, read_bundle, write_bundle
 from netchu.model.int8 import quantise
 
-GEOMETRY = ("height", "max_width", "pad", "backbone", "stages", "width_stride", "neck", "hidden", "neck_layers")
+GEOMETRY = ("height", "max_width", "pad", "backbone", "stages", "width_stride", "pool", "neck", "hidden", "neck_layers")
 
 
 def pack_int8(bundle: Path, out: Path) -> None:

@@ -12,7 +12,7 @@ from netchu.core.budget import MEGABYTE
 from netchu.core.config import ALL_DATA_FOLD
 from netchu.core.files import atomic_path
 from netchu.core.metrics import score
-from netchu.data.manifest import Line, read_manifest
+from netchu.data.manifest import HELPING, Line, read_manifest
 from netchu.language.ngram import load_ngram
 from netchu.model.bundle import hash_file
 from netchu.reading.recipe import Recipe
@@ -22,6 +22,9 @@ from netchu.release.vectors import Vector
 TERMS = {
     "kalapa": "Kalapa 2023 handwriting challenge: public challenge data without an open licence.",
     "cinnamon": "Cinnamon AI 2018 address challenge: public challenge data without an open licence.",
+    "copiste_un_jour": "Copiste d'un jour (banq-dcn/Copiste-d-un-jour): handwriting in French, CC BY 4.0.",
+    "dhsd": "DHSD (nauman-riaz/DHSD): handwritten German place names, CC BY 4.0.",
+    "testaments_poilus": "Testaments de poilus (HTR-United/CREMMA-AN-TestamentsDePoilus): French wills, CC BY 4.0.",
 }
 UNKNOWN = "terms not stated here; ask its owner."
 CARD = """# The released ensemble of netchu
@@ -152,15 +155,16 @@ def _data_rows(name: str, lines: Sequence[Line]) -> list[str]:
     writers: dict[tuple[str, str], set[str]] = {key: set() for key in counts}
     for line in lines:
         writers[line.source, line.aug] |= {line.writer_id} - {""}
+    kinds = {"": "real", HELPING: HELPING}
     return [
-        f"| {name} | {source or '-'} | {'synthetic' if aug else 'real'} | {count} "
+        f"| {name} | {source or '-'} | {kinds.get(aug, 'synthetic')} | {count} "
         f"| {len(writers[source, aug]) or 'unknown'} |"
         for (source, aug), count in sorted(counts.items())
     ]
 
 
 def _terms(lines: Iterable[Line]) -> list[str]:
-    sources = sorted({line.source for line in lines if line.is_real})
+    sources = sorted({line.source for line in lines if line.is_real or line.is_helping})
     return [f"- {source or 'No source'}: {TERMS.get(source, UNKNOWN)}" for source in sources]
 
 

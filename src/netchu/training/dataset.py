@@ -149,9 +149,10 @@ class LineDataset(Dataset[tuple[Input, Line]]):
 class BucketSampler(Sampler[list[Key]]):
     """Batches of lines of like width, drawn anew each epoch; rank r of n takes every n-th batch.
 
-    An epoch draws `cfg.epoch_lines` lines (0: as many as there are real ones), a share of them synthetic ones when the
-    data has both kinds. A batch has `cfg.batch_size` lines, or fewer when they would have over `cfg.batch_pixels`
-    pixels. `epoch` and `start` (batches already done) place it; set them before iterating.
+    An epoch draws `cfg.epoch_lines` lines (0: as many as there are real ones), of them `cfg.synthetic_share`
+    synthetic and `cfg.helping_share` helping ones where the data has these kinds beside others. A batch has
+    `cfg.batch_size` lines, or fewer when they would have over `cfg.batch_pixels` pixels. `epoch` and `start` (batches
+    already done) place it; set them before iterating.
     """
 
     def __init__(self, dataset: LineDataset, cfg: Config, rank: int = 0, ranks: int = 1) -> None:
@@ -159,22 +160,30 @@ class BucketSampler(Sampler[list[Key]]):
         self.batch_size, self.batch_pixels = cfg.batch_size, cfg.batch_pixels
         self.seed, self.rank, self.ranks = cfg.seed, rank, ranks
         real = sum(line.is_real for line in dataset.lines)
-        synthetic = len(dataset.lines) - real
-        total = cfg.epoch_lines or real or synthetic
+        helping = sum(line.is_helping for line in dataset.lines)
+        synthetic = len(dataset.lines) - real - helping
+        total = cfg.epoch_lines or real or synthetic or helping
         if not total:
             raise NetchuError(
                 "epoch_lines=0: with synthetic lines alone, say how many an epoch has (--set epoch_lines=N)"
             )
         has_synthetic = bool(synthetic) or dataset.streams
-        self.synthetic_count = round(total * (cfg.synthetic_share if real and has_synthetic else float(has_synthetic)))
-        self.real_count = total - self.synthetic_count
+        synthetic_share = cfg.synthetic_share if has_synthetic else 0.0
+        helping_share = cfg.helping_share if helping else 0.0
+        if not real:  # what is there makes up the epoch
+            whole = synthetic_share + helping_share
+            synthetic_share = synthetic_share / whole if whole else float(has_synthetic)
+            helping_share = 1 - synthetic_share
+        self.synthetic_count = round(total * synthetic_share)
+        self.helping_count = round(total * helping_share)
+        self.real_count = total - self.synthetic_count - self.helping_count
         self.epoch = 0
         self.start = 0
 
     @property
     def epoch_lines(self) -> int:
         """Lines that an epoch draws."""
-        return self.real_count + self.synthetic_count
+        return self.real_count + self.synthetic_count + self.helping_count
 
     def __iter__(self) -> Iterator[list[Key]]:
         yield from self.plan()[self.start :]
@@ -184,10 +193,12 @@ class BucketSampler(Sampler[list[Key]]):
         rng = np.random.default_rng((self.seed, self.epoch))
         widths = np.array(self.dataset.widths)
         real = np.array([line.is_real for line in self.dataset.lines])
+        helping = np.array([line.is_helping for line in self.dataset.lines])
         drawn = np.concatenate(
             [
                 _draw(np.flatnonzero(real), self.real_count, rng),
-                _draw(np.flatnonzero(~real), self.synthetic_count, rng),
+                _draw(np.flatnonzero(~real & ~helping), self.synthetic_count, rng),
+                _draw(np.flatnonzero(helping), self.helping_count, rng),
             ]
         )
         rng.shuffle(drawn)

@@ -1,0 +1,18 @@
+"""Weights of another project as a bundle to start from: netchu import-weights PP-OCRv6_rec_small.onnx --out BUNDLE."""
+
+import argparse
+from pathlib import Path
+
+from netchu.model.bundle import hash_file, save_bundle
+from netchu.model.ppocr import NETWORK, import_ppocr
+
+
+def main() -> None:
+    """Read the command line, write the bundle, say what is in it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path, metavar="FILE", help=f"ONNX file of {NETWORK}")
+    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="the .safetensors file to write")
+    args = parser.parse_args()
+    model, cfg, charset, count = import_ppocr(args.file)
+    save_bundle(args.out, model, cfg, charset, metrics={}, hashes={"imported_from": hash_file(args.file)})
+    print(f"{args.out}: {NETWORK}, {len(charset) - 1} of its {count} characters: {charset.characters}")
