@@ -94,12 +94,12 @@ def test_helping_lines_are_trained_on_and_never_validated_on(lines: list[Sample]
     assert len(read_manifest(data / "train_folds.csv")) == 20
     helping = [line for line in read_manifest(data / "train_ext.csv") if line.is_helping]
     assert len(helping) == 4 and {line.fold for line in helping} == {-1} and not any(line.is_real for line in helping)
-    options = {"epochs": 1, "hidden": 16, "neck": "none", "output_dir": str(tmp_path), "helping_share": 0.5}
-    mixed = replace(TINY, **options, name="mixed", manifest=str(data / "train_ext.csv"))
+    cfg = replace(TINY, epochs=1, hidden=16, neck="none", output_dir=str(tmp_path), helping_share=0.5)
+    mixed = replace(cfg, name="mixed", manifest=str(data / "train_ext.csv"))
     report = fit(mixed)
     assert report["lines"]["held_out"] == sum(line.fold == 0 for line in read_manifest(data / "train_folds.csv"))
     start = str(mixed.run_dir / "last.safetensors")
-    tuned = replace(TINY, **options, name="tuned", manifest=str(data / "train_folds.csv"), load_weight=start)
+    tuned = replace(cfg, name="tuned", manifest=str(data / "train_folds.csv"), load_weight=start)
     fit(tuned)
     assert "ß" in load_bundle(Path(start)).charset.characters
     assert "ß" not in load_bundle(tuned.run_dir / "last.safetensors").charset.characters
