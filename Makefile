@@ -8,7 +8,7 @@ DEMO_STYLE := --height 32 --style kalapa --effects clean \
 export PYTHONWARNINGS = ignore
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: demo test lint types layers bench clean
+.PHONY: demo test test-gpu lint types layers bench clean
 
 # rapidocr is there for its PP-OCRv6 weights alone; what it requires holds a second OpenCV.
 .venv/.installed: requirements.txt pyproject.toml
@@ -34,6 +34,10 @@ demo: .venv/.installed
 # so that what a file prepares is mostly prepared once, and takes from the other when it is done.
 test: lint types layers
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+# What only a GPU can show: fp16 with its scaler, CTC and resume on the device, compile, two processes.
+test-gpu: .venv/.installed
+	$(BIN)/python -m pytest -m gpu --numprocesses 0 -rs
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -66,6 +66,8 @@ def test_the_optimiser_steps_once_in_an_accumulation(tiny: Config) -> None:
 def test_depths_and_rates() -> None:
     assert depth_of("model.backbone.network.conv_stem.weight") == 0
     assert depth_of("model.backbone.network.blocks.3.0.conv_pw.weight") == 4
+    assert depth_of("model.backbone.stages.1.0.expand.weight") == 2
+    assert depth_of("model.backbone.stem.enter.weight") == 0
     assert depth_of("model.head.weight") == -1
     cfg = Config(backbone="tf_efficientnetv2_b0", pretrained=False, hidden=16)
     objective = CtcObjective(build_model(cfg, 5), 0.1)

@@ -46,7 +46,7 @@ def train_rate(cfg: Config, batch_size: int, *, channels_last: bool, precision: 
         optimizer = build_optimizer(objective, lr=1e-4, weight_decay=0.01, layer_decay=1.0)
         images = torch.rand(batch_size, 1, cfg.height, WIDTH, device=device).to(memory_format=memory_format)
         targets = torch.randint(1, CLASSES, (batch_size, LETTERS), device=device)
-        lengths = torch.full((batch_size,), LETTERS, device=device)
+        lengths = torch.full((batch_size,), LETTERS)
 
         def step() -> None:
             with autocast(device, precision):

@@ -15,12 +15,13 @@ def ctc(logits: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
     """Mean over lines of -log p(label | image) / length, in float32 outside autocast.
 
     logits (N, T, C), targets (N, L) padded int64, target_lengths (N,). Every line has T time steps: padding is paper,
-    and the model learns to answer blank there.
+    and the model learns to answer blank there. PyTorch reads lengths on the processor, so they are best kept there:
+    from a GPU they would be fetched, and the processor would wait for it in every step.
     """
     with torch.autocast(logits.device.type, enabled=False):
         log_probs = logits.float().log_softmax(dim=-1).transpose(0, 1)
-        steps = torch.full((logits.shape[0],), logits.shape[1], dtype=torch.int64, device=logits.device)
-        return functional.ctc_loss(log_probs, targets, steps, target_lengths, blank=BLANK)
+        steps = torch.full((logits.shape[0],), logits.shape[1], dtype=torch.int64)
+        return functional.ctc_loss(log_probs, targets, steps, target_lengths.cpu(), blank=BLANK)
 
 
 class CtcObjective(nn.Module):

@@ -46,7 +46,7 @@ class Batch:
             self.images.pin_memory(),
             self.widths,
             self.targets.pin_memory(),
-            self.target_lengths.pin_memory(),
+            self.target_lengths,  # stay on the processor
             self.texts,
             self.names,
         )

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-_STAGE = re.compile(r"\bbackbone\.network\.(?:blocks|stages|layer|stages_)[._]?(\d+)")
+_STAGE = re.compile(r"\bbackbone\.(?:network\.)?(?:blocks|stages|layer|stages_)[._]?(\d+)")
 
 
 def depth_of(name: str) -> int:

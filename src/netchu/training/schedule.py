@@ -26,15 +26,17 @@ def learning_rate(schedule: str, warmup: float) -> Callable[[float], float]:
 def build_ema(model: nn.Module, decay: float) -> AveragedModel:
     """Moving average of weights and batch statistics; the decay grows to its value over the first steps."""
 
-    def average(averages: Sequence[Tensor], currents: Sequence[Tensor], updates: Tensor | int) -> None:
-        weight = 1 - min(decay, (1 + int(updates)) / (10 + int(updates)))
+    def average(averages: Sequence[Tensor], currents: Sequence[Tensor], _: Tensor | int) -> None:
+        updates = int(averaged.n_averaged)  # of what is passed here, a GPU would have to be asked
+        weight = 1 - min(decay, (1 + updates) / (10 + updates))
         if averages[0].is_floating_point():
             torch._foreach_lerp_(list(averages), list(currents), weight)
         else:  # counters of batch norm
             for mean, current in zip(averages, currents, strict=True):
                 mean.copy_(current)
 
-    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    return averaged
 
 
 class EpochAverage:

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
@@ -40,7 +41,7 @@ class TrainStep:
         self.ema = build_ema(objective.model, cfg.ema_decay)
         self.factor = learning_rate(cfg.schedule, cfg.warmup)
         self._may_overflow = accelerator.mixed_precision == "fp16"  # its scaler skips such steps and lowers the scale
-        self.norm = 0.0  # of the last gradient, before clipping
+        self._norm: Tensor | float = 0.0
         self._bad_steps = 0
         self._counted = 0  # batches whose gradients wait for a step
 
@@ -48,6 +49,11 @@ class TrainStep:
     def lr(self) -> float:
         """Learning rate of the head."""
         return float(self.optimizer.param_groups[0]["lr"])
+
+    @property
+    def norm(self) -> float:
+        """Norm of the last gradient, before clipping."""
+        return float(self._norm)
 
     def parts(self) -> dict[str, Stateful]:
         """Everything with a memory of its own, for the resume state."""
@@ -71,7 +77,7 @@ class TrainStep:
         images = batch.images.to(device, memory_format=self.memory_format, non_blocking=True)
         with nullcontext() if closes else self.accelerator.no_sync(self._run):
             with self.accelerator.autocast():
-                loss = self._run(images, batch.targets.to(device), batch.target_lengths.to(device))
+                loss = self._run(images, batch.targets.to(device, non_blocking=True), batch.target_lengths)
             value = float(loss.detach())
             bad, stop = self._agree(not math.isfinite(value), stop)
             if not bad:
@@ -82,8 +88,8 @@ class TrainStep:
         if closes and self._counted:
             for group in self.optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * self.factor(progress)
-            self.norm = float(self.accelerator.clip_grad_norm_(self._run.parameters(), self.cfg.clip_norm))
-            if math.isfinite(self.norm) or self._may_overflow:
+            self._norm = self.accelerator.clip_grad_norm_(self._run.parameters(), self.cfg.clip_norm)
+            if self._may_overflow or math.isfinite(self.norm):  # the scaler looks by itself
                 self.optimizer.step()
                 self.ema.update_parameters(self.objective.model)
             else:

@@ -1,0 +1,29 @@
+"""Stage 3 of the PP member: the real lines alone, some of them misplaced in their cells.
+
+python train.py -C release/pp_3_f0
+"""
+
+from netchu.core.config import Config
+
+cfg = Config(
+    manifest="data/train_folds.csv",
+    fold=0,
+    augment="cells",
+    epoch_lines=4_000,
+    height=48,
+    backbone="pplcnet_v4",
+    pool="mean",
+    neck="lightsvtr",
+    hidden=120,
+    neck_layers=2,
+    dropout=0.1,
+    load_weight="outputs/release/pp_2_f0/last.safetensors",
+    epochs=1,
+    batch_size=8,
+    lr=3e-4,
+    warmup=0.05,
+    ema_decay=0.995,
+    shortcut_weight=0.0,
+    workers=1,
+    threads=1,
+)
