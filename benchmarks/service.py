@@ -109,7 +109,7 @@ async def watch(process: int, memory: list[float]) -> None:
 
 def register_two(data: Path, recipe: Recipe) -> None:
     """Versions 1 and 2 of a service's folder, of the same cost; 1 is to serve first."""
-    store = Store(data / "service.sqlite")
+    store = Store(f"sqlite:///{data}/service.sqlite")
     versions = Versions(data / "versions", store)
     versions.note_promotion(versions.register(recipe).id)
     versions.register(replace(recipe, settings=replace(recipe.settings, shortest=recipe.settings.shortest + 1)))

@@ -1,21 +1,30 @@
 """The service over HTTP, in this process: answers, corrections, versions, limits, the token, what is refused."""
 
 import base64
+import csv
+import io
 import json
 import os
 import re
+import sqlite3
+import sys
+import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import openpyxl
 import pytest
+from PIL import Image as Pillow
 from starlette.testclient import TestClient
 
 from netchu.core.errors import NetchuError
 from netchu.core.preprocess import read_image
+from netchu.data.table import read_labels_tsv
 from netchu.experiments.registry import Registry
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.line_reader import Settings
@@ -23,7 +32,7 @@ from netchu.reading.recipe import read_recipe, write_recipe
 from netchu.reading.submission import read_folder
 from netchu.serve.api import build_app
 from netchu.serve.request_guard import RequestGuard
-from netchu.serve.service import Service, ServiceSettings
+from netchu.serve.service import DATABASE, Service, ServiceSettings
 from netchu.serve.uploads import UploadLimits
 from netchu.serve.versions import plain_recipe
 from netchu.synthesis.renderer import Renderer
@@ -111,7 +120,7 @@ def test_a_correction_is_kept_once_by_content(client: TestClient, service: Servi
     assert sidecar["text"] == "Hà Nội 2"
     kept = read_image(next((settings.data / "samples").glob("*/*.png")))
     assert np.array_equal(kept, image)
-    assert service.store.count_samples() == (1, 0, 0)
+    assert service.store.count_samples() == (1, 0, 1)
 
 
 def test_a_lost_database_is_made_again_from_the_folder(settings: ServiceSettings) -> None:
@@ -388,18 +397,258 @@ def test_errors_are_one_sentence_of_json(client: TestClient) -> None:
     assert recognise(client, png(), query="?page=true").status_code == 422
 
 
-def test_a_page_is_cut_into_its_lines(service: Service) -> None:
-    app = build_app(service, cut_page=lambda image: [image[:40], image[40:]])
-    client = TestClient(app, base_url=HOST)
+class Halves:
+    """A line found on a picture, between two of its rows; `find` finds the upper and the lower half."""
+
+    def __init__(self, image: Any, top: int, bottom: int) -> None:
+        width = image.shape[1]
+        self.image = image[top:bottom]
+        self.corners = np.array([(0, top), (width, top), (width, bottom), (0, bottom)], float)
+
+    @classmethod
+    def find(cls, image: Any) -> list["Halves"]:
+        middle = image.shape[0] // 2
+        return [cls(image, 0, middle), cls(image, middle, image.shape[0])]
+
+
+@pytest.fixture
+def halving(service: Service) -> TestClient:
+    return TestClient(build_app(service, find_lines=Halves.find), base_url=HOST)
+
+
+def decoded(url: str) -> Any:
+    """The image of a data URL."""
+    return decode(base64.b64decode(url.partition("base64,")[2]))
+
+
+def test_a_page_is_cut_into_its_lines(service: Service, halving: TestClient) -> None:
     page = np.random.default_rng(0).integers(0, 255, (80, 200), dtype=np.uint8)
-    lines = recognise(client, png(page), query="?page=true").json()["lines"]
+    answer = recognise(halving, png(page), query="?page=true").json()
+    lines = answer["lines"]
     assert [line["text"] for line in lines] == [
-        recognise(client, png(part)).json()["lines"][0]["text"] for part in (page[:40], page[40:])
+        recognise(halving, png(part)).json()["lines"][0]["text"] for part in (page[:40], page[40:])
     ]
-    blank = TestClient(build_app(service, cut_page=lambda image: []), base_url=HOST)
+    assert answer["pages"] == [{"name": "0.png", "number": 1, "size": [200, 80]}]
+    assert [line["page"] for line in lines] == [0, 0]
+    assert lines[1]["corners"] == [[0, 40], [200, 40], [200, 80], [0, 80]]
+    assert np.array_equal(decoded(lines[1]["image"]), page[40:])
+    blank = TestClient(build_app(service, find_lines=lambda image: []), base_url=HOST)
     assert "no line of writing" in recognise(blank, png(page), query="?page=true").json()["error"]
-    sent = base64.b64decode(lines[1]["image"].removeprefix("data:image/png;base64,"))
-    assert np.array_equal(decode(sent), page[40:])
+    assert recognise(blank, png(page), query="?page=perhaps").status_code == 422
+
+
+def test_the_layout_is_found(halving: TestClient) -> None:
+    """A strip and a low picture are lines by themselves, a sheet is cut, in one request."""
+    rng = np.random.default_rng(0)
+    strip, low, sheet = (rng.integers(0, 255, shape, dtype=np.uint8) for shape in ((64, 995), (60, 90), (300, 400)))
+    answer = recognise(halving, png(strip), png(sheet), png(low), query="?page=auto").json()
+    assert [line.get("page") for line in answer["lines"]] == [None, 0, 0, None]
+    assert [line["size"] for line in answer["lines"]] == [[995, 64], [400, 150], [400, 150], [90, 60]]
+    assert [page["name"] for page in answer["pages"]] == ["1.png"]
+
+
+def test_a_line_that_fills_the_picture_and_a_sheet_without_lines(service: Service) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (200, 300), dtype=np.uint8)
+    lone = TestClient(build_app(service, find_lines=lambda image: [Halves(image, 20, 180)]), base_url=HOST)
+    answer = recognise(lone, png(picture), query="?page=auto").json()
+    assert (answer["pages"], answer["lines"][0]["size"]) == ([], [300, 200])
+    none = TestClient(build_app(service, find_lines=lambda image: []), base_url=HOST)
+    answer = recognise(none, png(picture), query="?page=auto").json()
+    assert (len(answer["pages"]), answer["lines"]) == (1, []), "so that a person can draw the boxes"
+
+
+def test_boxes_that_a_person_drew_are_read(halving: TestClient) -> None:
+    page = np.random.default_rng(0).integers(0, 255, (120, 300), dtype=np.uint8)
+    boxes = [[[0, 0], [200, 0], [200, 40], [0, 40]], [[-5, 60], [300, 60], [300, 120], [-5, 120]]]
+
+    def send(content: Any) -> Any:
+        text = content if isinstance(content, str) else json.dumps(content)
+        return halving.post("/api/recognise", files={"images": ("a.png", png(page))}, data={"boxes": text})
+
+    lines = send(boxes).json()["lines"]
+    assert [line["size"] for line in lines] == [[200, 40], [300, 60]]
+    alone = recognise(halving, png(page[:40, :200])).json()["lines"][0]
+    assert lines[0]["text"] == alone["text"]
+    for bad in ("x", "[]", "[[1, 2]]", [[[0, 0], [1, 0], [1, 1], [0, 1]]], "[[[0,0],[9,0],[9,NaN],[0,9]]]", '{"a": 1}'):
+        answer = send(bad)
+        assert (answer.status_code, answer.json()["error"][:6]) == (422, "boxes:"), bad
+
+
+def test_documents_become_their_pages(halving: TestClient) -> None:
+    """A PDF and a TIFF of two pages."""
+    for kind, name in (("PDF", "a.pdf"), ("TIFF", "a.tif")):
+        sheets = [Pillow.fromarray(np.full((300, 400), 200 + 10 * i, np.uint8)) for i in range(2)]
+        stream = io.BytesIO()
+        sheets[0].save(stream, kind, save_all=True, append_images=sheets[1:])
+        answer = halving.post("/api/recognise?page=auto", files={"images": (name, stream.getvalue())})
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        assert [(page["name"], page["number"]) for page in body["pages"]] == [(name, 1), (name, 2)]
+        assert [line["page"] for line in body["lines"]] == [0, 0, 1, 1]
+        assert decoded(body["pages"][1]["image"]).shape == tuple(body["pages"][1]["size"][::-1])
+        once = correct(halving, stream.getvalue(), "a")
+        assert (once.status_code, once.json()["code"]) == (422, "many_pages")
+    broken = halving.post("/api/recognise?page=auto", files={"images": ("b.pdf", b"%PDF-1.7 nothing")})
+    assert (broken.status_code, broken.json()["code"]) == (422, "damaged")
+
+
+@pytest.mark.parametrize(
+    ("module", "data", "code"),
+    [("pypdfium2", b"%PDF-1.7", "no_pdf"), ("pillow_heif", b"\0\0\0\x18ftypheic" + bytes(40), "no_heic")],
+)
+def test_a_missing_decoder_is_one_line(
+    halving: TestClient, module: str, data: bytes, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr("netchu.serve.uploads.find_spec", lambda name: None)
+    answer = recognise(halving, data)
+    assert (answer.status_code, answer.json()["code"]) == (415, code)
+
+
+class TestBatch:
+    """Lines kept as they were read, checked one by one, taken away, deleted and brought back."""
+
+    @pytest.fixture
+    def kept(self, client: TestClient) -> list[dict[str, Any]]:
+        files = [("images", (f"{i}.png", png(seed=i, width=500))) for i in range(4)]
+        answer = client.post("/api/samples?page=false", files=files, data={"batch": "Hộp 1"})
+        assert answer.status_code == 201, answer.text
+        return list(answer.json()["lines"])
+
+    def test_it_is_kept_and_checked(self, client: TestClient, kept: list[dict[str, Any]]) -> None:
+        assert client.get("/api/batches").json()[0] | {"changed": 0} == {
+            "name": "Hộp 1", "lines": 4, "checked": 0, "doubtful": 4, "changed": 0,
+        }  # fmt: skip
+        assert client.get("/api/statistics").json()["corrections"] == 0, "nobody has checked them"
+        assert correct(client, png(seed=1, width=500), "Hà Nội").json()["new"] is False
+        put = client.put(f"/api/samples/{kept[2]['id']}", json={"text": "Huế"})
+        assert (put.status_code, put.json()["checked"], put.json()["read_text"]) == (200, True, kept[2]["text"])
+        assert client.get("/api/batches").json()[0]["checked"] == 2
+        assert client.get("/api/statistics").json()["corrections"] == 2
+        again = client.post(
+            "/api/samples?page=false", files=[("images", ("1.png", png(seed=1, width=500)))], data={"batch": "Hộp 1"}
+        ).json()["lines"][0]
+        assert (again["checked"], again["kept_text"]) == (True, "Hà Nội"), "what was checked stays so"
+
+    def test_it_is_found(self, client: TestClient, kept: list[dict[str, Any]]) -> None:
+        client.put(f"/api/samples/{kept[0]['id']}", json={"text": "Đường Lê Lợi 100%"})
+
+        def find(**asked: Any) -> list[str]:
+            answer = client.get("/api/samples", params=asked)
+            assert answer.status_code == 200, answer.text
+            return [sample["id"] for sample in answer.json()["samples"]]
+
+        ids = [line["id"] for line in kept]
+        assert find() == ids[::-1]
+        assert find(search="đường lê") == find(search="100%") == find(state="checked") == ids[:1]
+        assert find(search="0_%") == find(batch="no") == []
+        assert find(batch="Hộp 1", state="unchecked", most=2, start=1) == ids[2:0:-1]
+        doubtful = find(order="doubtful")
+        assert doubtful[-1] == ids[0], "what is checked comes last"
+        sure = {line["id"]: line["confidence"] for line in kept}
+        assert [sure[key] for key in doubtful[:3]] == sorted(sure[key] for key in doubtful[:3])
+        for bad in ({"order": "x"}, {"most": 0}, {"start": -1}, {"search": "x" * 400}):
+            assert client.get("/api/samples", params=bad).status_code == 422
+
+    def test_it_is_taken_away(self, client: TestClient, kept: list[dict[str, Any]], tmp_path: Path) -> None:
+        client.put(f"/api/samples/{kept[0]['id']}", json={"text": '=HYPERLINK("x")'})
+        client.put(f"/api/samples/{kept[1]['id']}", json={"text": 'Ấp 5, "Mỹ"'})
+
+        def take(format: str) -> bytes:
+            answer = client.get("/api/samples/export", params={"format": format, "batch": "Hộp 1"})
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''H%E1%BB%99p%201.")
+            return bytes(answer.content)
+
+        rows = list(csv.DictReader(io.StringIO(take("csv").decode("utf-8-sig"))))
+        assert [row["text"] for row in rows[:2]] == ['\'=HYPERLINK("x")', 'Ấp 5, "Mỹ"']
+        assert [row["checked"] for row in rows] == ["True", "True", "False", "False"]
+        cells = list(openpyxl.load_workbook(io.BytesIO(take("xlsx"))).active.iter_rows())
+        assert (cells[1][4].value, cells[1][4].data_type) == ('=HYPERLINK("x")', "s"), "a text, no formula"
+        objects = [json.loads(line) for line in take("jsonl").decode().splitlines()]
+        assert [o["id"] for o in objects] == [line["id"] for line in kept]
+        with zipfile.ZipFile(io.BytesIO(take("training"))) as archive:
+            archive.extractall(tmp_path / "training")
+        lines = read_labels_tsv(tmp_path / "training")
+        assert [line.text for line in lines] == ['=HYPERLINK("x")', 'Ấp 5, "Mỹ"'], "what nobody checked teaches nothing"
+        assert read_image(lines[0].path).shape == (40, 500)
+        assert client.get("/api/samples/export?format=doc").status_code == 422
+
+    def test_it_is_deleted_and_comes_back(
+        self, client: TestClient, service: Service, kept: list[dict[str, Any]]
+    ) -> None:
+        key = kept[3]["id"]
+        client.put(f"/api/samples/{key}", json={"text": "Huế"})
+        before = client.get("/api/statistics").json()
+        assert client.get(f"/api/samples/{key}/image").headers["content-type"] == "image/png"
+        assert client.delete(f"/api/samples/{key}").status_code == 200
+        assert not service.samples.picture(key).exists()
+        assert client.get(f"/api/samples/{key}/image").status_code == 404
+        assert client.delete(f"/api/samples/{key}").status_code == 404
+        assert client.get("/api/statistics").json()["corrections"] == 0
+        assert service.samples.recover() == 0
+        assert client.post(f"/api/samples/{key}/restore").json()["text"] == "Huế"
+        assert client.get("/api/statistics").json() == before
+        assert client.get(f"/api/samples/{key}/image").status_code == 200
+        assert client.post(f"/api/samples/{key}/restore").json()["text"] == "Huế"
+        assert client.post(f"/api/samples/{'0' * 64}/restore").status_code == 404
+
+    def test_a_lost_database_knows_the_batch(self, settings: ServiceSettings, service: Service, kept: Any) -> None:
+        before = [sample.to_dict() for sample in service.store.samples()]
+        service.close()
+        for path in settings.data.glob("service.sqlite*"):
+            path.unlink()
+        other = Service(settings)
+        assert [sample.to_dict() for sample in other.store.samples()] == before
+        other.close()
+
+
+def test_fields_are_bounded_and_checked(client: TestClient, service: Service) -> None:
+    assert correct(client, png(), "Hà\u00a0Nội", read_text="Ha\u202fNoi", version=1).json()["text"] == "Hà Nội"
+    assert service.store.samples()[0].read_text == "Ha Noi"
+    for fields, said in (
+        ({"read_text": "x" * 400}, "read_text: 400 characters"),
+        ({"read_text": "a\x1b"}, "read_text: holds control characters"),
+        ({"version": "7"}, "version: there is no version 7"),
+        ({"version": "x"}, "version: expected a number"),
+        ({"batch": "a\nb"}, "batch: expected up to 80 characters"),
+    ):
+        answer = correct(client, png(seed=3), "a", **fields)
+        assert answer.status_code == 422 and said in answer.json()["error"], fields
+    body = b'--x\r\ncontent-disposition: form-data; name="text"\r\n\r\n\xff\xfe\r\n--x\r\n'
+    body += b'content-disposition: form-data; name="image"; filename="a"\r\n\r\n' + png() + b"\r\n--x--\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=x; charset=latin-1"}
+    broken = client.post("/api/corrections", content=body, headers=headers)
+    assert (broken.status_code, broken.json()["error"]) == (400, "text: is no sound UTF-8 (invalid start byte)")
+    assert len(service.store.samples()) == 1
+
+
+def test_malformed_json_says_what_is_wrong_in_words(client: TestClient) -> None:
+    answer = client.post("/api/retrain", content=b'{"epochs": }', headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["error"] == "the body of the request is no JSON: Expecting value (at character 11)"
+
+
+def test_an_older_database_is_taken_over(settings: ServiceSettings) -> None:
+    """Its tables lack the newer columns and have no sums."""
+    service = Service(settings)
+    client = TestClient(guarded(service), base_url=HOST)
+    for seed in range(3):
+        correct(client, png(seed=seed), "Huế", read_text="Huê", version=1)
+    expected = client.get("/api/statistics").json()
+    service.close()
+    with closing(sqlite3.connect(settings.data / DATABASE)) as database:
+        database.execute("DROP INDEX ix_samples_batch")
+        for column in ("checked", "confidence", "accept", "batch", "name", "page", "folded"):
+            database.execute(f"ALTER TABLE samples DROP COLUMN {column}")
+        database.execute("ALTER TABLE jobs DROP COLUMN wanted")
+        database.execute("DELETE FROM sums")
+        database.commit()
+    service = Service(settings)
+    client = TestClient(guarded(service), base_url=HOST)
+    assert client.get("/api/statistics").json() == expected
+    assert [s["checked"] for s in client.get("/api/samples").json()["samples"]] == [True] * 3
+    service.close()
 
 
 def test_too_much_is_refused_by_numbers(client: TestClient) -> None:
@@ -435,8 +684,11 @@ class TestToken:
     )
     def test_without_it_nothing_changes(self, service: Service, given: str | None) -> None:
         client = TestClient(guarded(service, loopback=False), base_url="http://reader.example")
-        headers = {} if given is None else {b"authorization": given.encode("latin-1")}
+        headers: Any = {} if given is None else {"authorization": given.encode("latin-1")}
+        for path in ("/api/samples", "/api/samples/export", "/api/batches", f"/api/samples/{'0' * 64}/image"):
+            assert client.get(path, headers=headers).status_code == 401, path
         for path in (
+            "/api/samples",
             "/api/corrections",
             "/api/retrain",
             "/api/retrain/1/cancel",

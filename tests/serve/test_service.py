@@ -16,7 +16,6 @@ from typing import Any
 
 import cv2
 import httpx2
-import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -31,44 +30,32 @@ from netchu.reading.line_reader import Settings
 from netchu.reading.pages import find_lines
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.serve.command import build, listen, parse
-from netchu.serve.corrections import Corrections
-from netchu.serve.decision import keep_threshold
-from netchu.serve.finetune import keep_fold, lock_file, run_job
 from netchu.serve.jobs import Jobs
 from netchu.serve.retraining import (
     RetrainingPlan,
     choose_members,
     follow_corrections,
+    keep_fold,
+    lock_file,
+    new_threshold,
     put_corrections,
     read_progress,
     read_samples,
     replace_members,
+    run_job,
 )
+from netchu.serve.samples import Samples
 from netchu.serve.store import Job, Store
-from netchu.serve.uploads import RefusalError, encode_png
+from netchu.serve.uploads import RefusalError
 from netchu.serve.versions import Versions, digest_of
 from netchu.training.run_folder import write_json
 from tests.support.forms import make_form
-from tests.support.services import Running, wait_for
+from tests.support.services import RATE, Running, noise, send_corrections, wait_for
 from tests.support.tiny import ROOT, TEXTS
 
 KILLS = int(os.environ.get("NETCHU_KILLS", "2"))  # of a retraining; each costs a start of Python
-EPOCHS, RATE = 8, 3e-3
+EPOCHS = 8
 BUNDLE = "a bundle"  # in arguments, stands for one
-
-
-def noise(seed: int) -> bytes:
-    return encode_png(np.random.default_rng(seed).integers(0, 255, (32, 64), dtype=np.uint8))
-
-
-def send_corrections(service: Running, lines_folder: Path) -> int:
-    """Correct four lines, in six pictures each that differ by a point; returns how many pictures."""
-    for copy in range(6):
-        for number, text in enumerate(TEXTS[:4]):
-            image = read_image(lines_folder / "images" / "0" / f"{number}.jpg").copy()
-            image[copy, 0] ^= 1
-            assert service.correct(encode_png(image), text).status_code == 201
-    return 24
 
 
 @pytest.fixture
@@ -147,10 +134,10 @@ def test_one_member_of_a_recipe_learns(tmp_path: Path, lines_folder: Path, tiny_
 
 
 def test_all_members_learn_a_new_character_together(tmp_path: Path, lines_folder: Path, tiny_recipe: Path) -> None:
-    store = Store(tmp_path / "a.sqlite")
-    corrections = Corrections(tmp_path / "samples", store)
+    store = Store(f"sqlite:///{tmp_path}/a.sqlite")
+    samples = Samples(tmp_path / "samples", store)
     for number in range(6):
-        corrections.add(read_image(lines_folder / "images" / "2" / f"{number}.jpg"), f"{TEXTS[number]} €")
+        samples.correct(read_image(lines_folder / "images" / "2" / f"{number}.jpg"), f"{TEXTS[number]} €")
     recipe = read_recipe(tiny_recipe)
     plan = RetrainingPlan(
         recipe=str(tiny_recipe), members=choose_members(recipe, "all"), samples=str(tmp_path / "samples")
@@ -174,15 +161,15 @@ def test_all_members_learn_a_new_character_together(tmp_path: Path, lines_folder
 @pytest.fixture
 def jobs(tmp_path: Path) -> Iterator[Jobs]:
     """A table of jobs over version 1, which serves; what is promoted goes to `promoted`."""
-    store = Store(tmp_path / "a.sqlite")
+    store = Store(f"sqlite:///{tmp_path}/a.sqlite")
     jobs = Jobs(tmp_path / "jobs", store, Versions(tmp_path / "versions", store), lambda version: None, lambda: 1)
     yield jobs
     store.close()
 
 
-@pytest.mark.parametrize(("serving", "promoted"), [(1, [7]), (2, [])])
+@pytest.mark.parametrize(("serving", "enough", "promoted"), [(1, True, [7]), (2, True, []), (1, False, [])])
 def test_a_version_is_promoted_over_the_one_that_it_was_compared_with(
-    jobs: Jobs, serving: int, promoted: list[int], monkeypatch: pytest.MonkeyPatch, tiny_recipe: Path
+    jobs: Jobs, serving: int, enough: bool, promoted: list[int], monkeypatch: pytest.MonkeyPatch, tiny_recipe: Path
 ) -> None:
     """A person may have put another version to service while the job was at work or interrupted."""
     done: list[int] = []
@@ -192,10 +179,11 @@ def test_a_version_is_promoted_over_the_one_that_it_was_compared_with(
     jobs.store.insert(job)
     write_recipe(jobs.folder / str(job.id) / "ensemble.json", read_recipe(tiny_recipe))
     scores = {"all": {"cer": 0.1}}
-    jobs._finish(job, {"before": scores, "after": scores, "better": True})
+    jobs._finish(job, {"before": scores, "after": scores, "better": True, "enough": enough, "least": 30})
     row = jobs.get(job.id)
     assert (done, row.state, row.version) == (promoted, "done", 7)
-    assert row.message.startswith("promoted" if promoted else "not promoted: version 2 serves meanwhile")
+    reason = "version 2 serves meanwhile" if enough else "under 30 held-out lines say too little, so a person decides"
+    assert row.message.startswith("promoted" if promoted else f"not promoted: {reason}")
     assert row.report is not None and row.report["promoted"] == bool(promoted), "what the page tells"
 
 
@@ -222,13 +210,13 @@ def test_every_job_that_was_running_is_marked(jobs: Jobs) -> None:
 
 
 def test_a_correction_takes_the_place_of_the_base_line_that_it_is_of(tmp_path: Path, lines_folder: Path) -> None:
-    store = Store(tmp_path / "a.sqlite")
-    corrections = Corrections(tmp_path / "samples", store)
+    store = Store(f"sqlite:///{tmp_path}/a.sqlite")
+    samples = Samples(tmp_path / "samples", store)
     paths = [lines_folder / "images" / "1" / f"{number}.jpg" for number in range(4)]
     base = [Line(path, "old", "w", fold=fold, source="base") for fold, path in enumerate(paths)]
     for path in paths[1:3]:
-        corrections.add(read_image(path), "new")
-    kept, corrected = put_corrections(base, read_samples(corrections.folder, 0))
+        samples.correct(read_image(path), "new")
+    kept, corrected = put_corrections(base, read_samples(samples.folder, 0))
     assert [line.path for line in kept] == [paths[0], paths[3]]
     assert [(line.text, line.fold) for line in corrected] == [("new", 1), ("new", 2)]
     store.close()
@@ -286,8 +274,16 @@ def test_a_threshold_survives_retraining_only_as_far_as_held_out_lines_bear_it(
 ) -> None:
     readings = [Reading("a", confidence) for confidence in confidences]
     labels = ["a" if good else "b" for good in right]
-    assert keep_threshold(0.9, readings, labels) == kept
-    assert keep_threshold(None, readings, labels) is None
+    assert new_threshold(0.9, readings, labels, 2) == kept
+    assert new_threshold(0.9, readings, labels, 30) == 0.9, "so few lines say nothing"
+    assert new_threshold(None, readings, labels, 2) is None
+
+
+def test_a_lost_threshold_is_found_again_when_there_are_lines_enough() -> None:
+    readings = [Reading("a", 1 - number / 1000) for number in range(120)]
+    labels = ["a"] * 110 + ["b"] * 10
+    found = new_threshold(None, readings, labels, 30)
+    assert found == pytest.approx(0.89), "110 lines are right and 1 of 111 wrong, which is 99 %"
 
 
 def test_a_worse_version_is_not_promoted(service: Running, lines_folder: Path) -> None:

@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 import uvicorn
 
+from netchu.core.preprocess import read_image
 from netchu.reading.recipe import Recipe, read_recipe
 from netchu.serve.command import build, parse
+from netchu.serve.connections import server_options
+from netchu.serve.uploads import encode_png
+from tests.support.tiny import TEXTS
 
+RATE = 3e-3  # learning rate of a retraining that has no time for gentle ones
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     ["netchu.serve.api", "netchu.serve.request_guard", "netchu.serve.service", "tests.support.services"]
@@ -24,7 +30,7 @@ CONTEXT.set_forkserver_preload(
 
 def run_service(socket_: socket.socket, arguments: list[str]) -> None:
     """Serve on a listening socket until a signal comes."""
-    server = uvicorn.Server(uvicorn.Config(build(parse(arguments)), log_level="error", loop="asyncio", http="h11"))
+    server = uvicorn.Server(uvicorn.Config(build(parse(arguments)), **server_options()))
     server.run(sockets=[socket_])
 
 
@@ -32,7 +38,9 @@ class Running:
     """A service in a process of its own, on a free port of this machine."""
 
     def __init__(self, data: Path, *arguments: str) -> None:
-        self.data, self.arguments = data, ["--data", str(data), "--threads", "1", "--retrain-threads", "1", *arguments]
+        self.data = data
+        self.arguments = ["--data", str(data), "--threads", "1", "--retrain-threads", "1"]
+        self.arguments += ["--least-held-out", "1", *arguments]
         self.start()
 
     def start(self) -> None:
@@ -83,3 +91,17 @@ def wait_for(ready: Callable[[], Any], seconds: float = 120) -> None:
     while not ready():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.05)
+
+
+def noise(seed: int) -> bytes:
+    return encode_png(np.random.default_rng(seed).integers(0, 255, (32, 64), dtype=np.uint8))
+
+
+def send_corrections(service: Running, lines_folder: Path) -> int:
+    """Correct four lines, in six pictures each that differ by a point; returns how many pictures."""
+    for copy in range(6):
+        for number, text in enumerate(TEXTS[:4]):
+            image = read_image(lines_folder / "images" / "0" / f"{number}.jpg").copy()
+            image[copy, 0] ^= 1
+            assert service.correct(encode_png(image), text).status_code == 201
+    return 24

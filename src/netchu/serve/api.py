@@ -1,34 +1,47 @@
 """The service over HTTP: routes, their parameters, their JSON; and the web page's files.
 
-Requests bring images as multipart files. Every error is {"error": "one sentence"} with a status of its own.
+Requests bring images as multipart files. Every error is {"error": "one sentence", "code": "a word"} with a status of
+its own.
 """
 
 import asyncio
 import base64
 import logging
-from collections.abc import AsyncIterator, Callable
+import tempfile
+from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
+import cv2
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
-from starlette.datastructures import UploadFile
+from starlette.background import BackgroundTask
 
 from netchu.core.preprocess import Image
 from netchu.serve.batching import OverloadError, VersionedReading
+from netchu.serve.exports import FORMATS
+from netchu.serve.forms import Form, read_form
+from netchu.serve.layout import SPLITS, FindLines, Piece, Sheet, parse_boxes, take_apart
 from netchu.serve.replies import add_errors, add_page
+from netchu.serve.samples import MAX_CHARACTERS, Origin, check_name
 from netchu.serve.service import Service
+from netchu.serve.store import Wanted
 from netchu.serve.telemetry import CONTENT_TYPE
-from netchu.serve.uploads import RefusalError, decode_upload, encode_png
+from netchu.serve.uploads import RefusalError, decode_pages, decode_upload, encode_png
 
-FIELDS = 8  # form fields of a request
-FIELD_BYTES = 10_000
+AT_ONCE = 64  # lines of a request that are in the queue together
+MOST_LISTED = 200  # samples of one answer
 Key = Annotated[int, Field(ge=1, le=2**31)]
-
-CutPage = Callable[[Image], list[Image]]
+SampleKey = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+State = Literal["", "checked", "unchecked"]
+Order = Literal["newest", "oldest", "doubtful"]
+Search = Annotated[str, Field(max_length=MAX_CHARACTERS)]
 
 
 class Retrain(BaseModel, extra="forbid"):
@@ -38,8 +51,14 @@ class Retrain(BaseModel, extra="forbid"):
     lr: Annotated[float, Field(ge=0, le=0.1)] = 0.0
 
 
-def build_app(service: Service, *, cut_page: CutPage | None = None) -> FastAPI:
-    """The application of a service. `cut_page` turns the image of a whole form into its lines (`?page=true`)."""
+class Text(BaseModel, extra="forbid"):
+    """Body of PUT /api/samples/ID."""
+
+    text: str
+
+
+def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastAPI:
+    """The application of a service. `find_lines` finds the lines on a picture of a page."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -51,60 +70,166 @@ def build_app(service: Service, *, cut_page: CutPage | None = None) -> FastAPI:
     add_page(app)
     limits = service.settings.limits
 
-    @app.post("/api/recognise")
-    async def recognise(request: Request, page: bool = False) -> dict[str, Any]:
-        """Text, confidence and alternatives of every line: in order of the files."""
+    async def unpack(form: Form, split: str) -> tuple[list[Sheet], list[Piece]]:
+        """The sheets and lines of a request's files, in their order."""
+        if not form.files:
+            raise RefusalError(400, "no file in the request; send the images as multipart files named images")
+        if find_lines is None and split != "false":
+            raise RefusalError(422, f"page={split}: this service reads single lines only")
+        if "boxes" in form.words and len(form.files) != 1:
+            raise RefusalError(422, "boxes: send one picture with them")
+        sheets: list[Sheet] = []
+        pieces: list[Piece] = []
+        left = limits.pixels
+        for name, file in form.files:
+            upload = await run_in_threadpool(decode_pages, await file.read(), limits, name)
+            left -= sum(image.size for image in upload.pages)
+            if left < 0:
+                said = f"{name}: with it the images have over {limits.pixels:,} pixels; send fewer"
+                raise RefusalError(413, said, "pixels_many")
+            boxes = parse_boxes(form.words["boxes"], upload) if "boxes" in form.words else None
+            made = await run_in_threadpool(take_apart, upload, name, split, boxes, find_lines or (lambda image: []))
+            sheets += made[0]
+            pieces += made[1]
+        if split == "true" and not pieces:
+            said = "no line of writing was found on the page; send its lines one by one"
+            raise RefusalError(422, said, "no_line")
+        return sheets, pieces
+
+    async def read(pieces: list[Piece]) -> list[VersionedReading | None]:
+        """The answers of all lines; None for one that could not be read. Raises OverloadError."""
+        answers: list[VersionedReading | None] = []
+        if len(pieces) > service.batcher.capacity and not any(piece.sheet for piece in pieces):
+            said = f"{len(pieces)} lines in one request; at most {service.batcher.capacity} are taken"
+            raise RefusalError(413, said)
+        size = min(AT_ONCE, max(1, service.batcher.capacity))
+        for start in range(0, len(pieces), size):
+            images = [piece.image for piece in pieces[start : start + size]]
+            waiting = service.batcher.submit(images, service.settings.timeout)
+            try:
+                answers += await asyncio.gather(*map(_settled, waiting))
+            except OverloadError:
+                for future in waiting:  # the request is lost, so its other lines need not be read
+                    future.cancel()
+                raise
+        return answers
+
+    async def recognise_form(request: Request, split: str, batch: str | None) -> dict[str, Any]:
+        if split not in SPLITS:
+            raise RefusalError(422, f"page={split}: expected {', '.join(SPLITS)}")
         service.batcher.refuse_overload()  # before the work of unpacking images that nobody has time to read
-        if page and cut_page is None:
-            raise RefusalError(422, "page=true: this service reads single lines only; cut the page into lines first")
-        async with request.form(max_files=limits.files, max_fields=FIELDS, max_part_size=FIELD_BYTES) as form:
-            uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-            if not uploads:
-                raise RefusalError(400, "no file in the request; send the images as multipart files named images")
-            images, left = [], limits.pixels
-            for upload in uploads:
-                image = await run_in_threadpool(decode_upload, await upload.read(), limits, _name(upload))
-                left -= image.size
-                if left < 0:
-                    raise RefusalError(
-                        413, f"{_name(upload)}: with it the images have over {limits.pixels:,} pixels; send fewer"
+        async with read_form(request, limits) as form:
+            if batch is not None:
+                batch = check_name(form.words.get("batch", ""), "batch")
+                if not batch:
+                    raise RefusalError(422, "batch: expected the name of the batch")
+            sheets, pieces = await unpack(form, split)
+        answers = await read(pieces)
+        lines = [
+            _line(answer, piece, sheets, whole=split != "false") for answer, piece in zip(answers, pieces, strict=True)
+        ]
+        if batch is not None:
+            for line, answer, piece in zip(lines, answers, pieces, strict=True):
+                if answer is not None:
+                    origin = Origin(batch=batch, name=check_name(piece.name, "file"), page=piece.place())
+                    saved = await run_in_threadpool(
+                        service.samples.keep, piece.image, answer.reading, answer.version, origin
                     )
-                images.append(image)
-        if page and cut_page is not None:
-            images = [line for image in images for line in await run_in_threadpool(cut_page, image)]
-            if not images:
-                raise RefusalError(422, "no line of writing was found on the page; send its lines one by one")
-        waiting = service.batcher.submit(images, service.settings.timeout)
+                    kept = saved.sample
+                    line |= {"id": kept.id, "checked": kept.checked, "kept_text": kept.text}
+        made = await run_in_threadpool(lambda: [_sheet(sheet) for sheet in sheets])
+        return {"version": service.active, "lines": lines, "pages": made}
+
+    @app.post("/api/recognise")
+    async def recognise(request: Request, page: str = "false") -> dict[str, Any]:
+        """Text, confidence and alternatives of every line: in order of the files."""
+        return await recognise_form(request, page, None)
+
+    @app.post("/api/samples", status_code=201)
+    async def keep(request: Request, page: str = "auto") -> dict[str, Any]:
+        """The same, and every line is kept in a batch for a person to check."""
+        return await recognise_form(request, page, "")
+
+    @app.get("/api/samples")
+    def samples(
+        search: Search = "",
+        batch: Search | None = None,
+        state: State = "",
+        order: Order = "newest",
+        start: Annotated[int, Field(ge=0, le=2**31)] = 0,
+        most: Annotated[int, Field(ge=1, le=MOST_LISTED)] = 50,
+    ) -> dict[str, Any]:
+        """Kept samples."""
+        wanted = Wanted(search=search, batch=batch, state=state, order=order)
+        count, found = service.store.find_samples(wanted, start, most)
+        return {"count": count, "samples": [sample.facts() for sample in found]}
+
+    @app.get("/api/samples/export")
+    def export(
+        format: str = "csv", search: Search = "", batch: Search | None = None, state: State = ""
+    ) -> FileResponse:
+        """Kept samples as a file, the oldest first."""
+        if format not in FORMATS:
+            raise RefusalError(422, f"format={format}: expected {', '.join(FORMATS)}")
+        suffix, media_type, write = FORMATS[format]
+        wanted = Wanted(search=search, batch=batch, state=state, order="oldest")
+        with tempfile.NamedTemporaryFile(suffix=f".{suffix}", delete=False) as stream:
+            path = Path(stream.name)
         try:
-            answers = await asyncio.gather(*map(_settled, waiting))
-        except OverloadError:
-            for future in waiting:  # the request is lost, so its other lines need not be read
-                future.cancel()
+            write(path, service.store.each_sample(wanted), service.samples)
+        except BaseException:
+            path.unlink()
             raise
-        lines = [_line(answer, image) for answer, image in zip(answers, images, strict=True)]
-        if page:
-            for line, image in zip(lines, images, strict=True):
-                line["image"] = _data_url(image)
-        return {"version": service.active, "lines": lines}
+        name = quote(f"{batch or 'netchu'}.{suffix}")
+        headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}"}
+        return FileResponse(path, media_type=media_type, headers=headers, background=BackgroundTask(path.unlink))
+
+    @app.get("/api/samples/{key}/image")
+    def image(key: SampleKey) -> FileResponse:
+        """The picture of a sample."""
+        return FileResponse(service.samples.picture(service.samples.get(key).id), media_type="image/png")
+
+    @app.put("/api/samples/{key}")
+    def retype(key: SampleKey, body: Text) -> dict[str, Any]:
+        """Another text for a kept sample."""
+        return service.samples.retype(key, body.text).facts()
+
+    @app.delete("/api/samples/{key}")
+    def forget(key: SampleKey) -> dict[str, Any]:
+        """Delete a sample with its picture."""
+        service.samples.delete(key)
+        return {"id": key, "deleted": True}
+
+    @app.post("/api/samples/{key}/restore")
+    def restore(key: SampleKey) -> dict[str, Any]:
+        """Undo a deletion, for a day."""
+        return service.samples.restore(key).facts()
+
+    @app.get("/api/batches")
+    def batches() -> list[dict[str, Any]]:
+        """Every batch and how far it is."""
+        return service.store.batches()
 
     @app.post("/api/corrections", status_code=201)
     async def correct(request: Request, response: Response) -> dict[str, Any]:
-        """Keep one corrected line: a file, `text`, and what was read (`read_text`, `version`) if it was."""
-        async with request.form(max_files=1, max_fields=FIELDS, max_part_size=FIELD_BYTES) as form:
-            uploads = [value for value in form.values() if isinstance(value, UploadFile)]
-            words = {key: value for key, value in form.items() if isinstance(value, str)}
-            if len(uploads) != 1 or "text" not in words:
+        """Keep one corrected line: a file, `text`, and what was read (`read_text`, `version`) if it was; perhaps
+        its `batch`."""
+        async with read_form(request, limits) as form:
+            words = form.words
+            if len(form.files) != 1 or "text" not in words:
                 raise RefusalError(400, "a correction is one file named image and a field named text")
-            image = await run_in_threadpool(decode_upload, await uploads[0].read(), limits, _name(uploads[0]))
+            name, file = form.files[0]
+            image = await run_in_threadpool(decode_upload, await file.read(), limits, name)
         version = words.get("version", "")
         if version and not (version.isdecimal() and len(version) < 10):
             raise RefusalError(422, "version: expected a number")
         saved = await run_in_threadpool(
-            service.corrections.add,
+            service.samples.correct,
             image,
             words["text"],
             read_text=words.get("read_text"),
             version=int(version) if version else None,
+            origin=Origin(batch=check_name(words.get("batch", ""), "batch"), name=check_name(name, "file")),
         )
         service.telemetry.corrections.labels(str(saved.is_new).lower()).inc()
         response.status_code = 201 if saved.is_new else 200
@@ -157,7 +282,7 @@ def build_app(service: Service, *, cut_page: CutPage | None = None) -> FastAPI:
         """What a client has to know before it asks."""
         return {
             "token": bool(service.settings.token),
-            "page": cut_page is not None,
+            "page": find_lines is not None,
             "version": service.active,
             "limits": asdict(limits),
         }
@@ -175,11 +300,6 @@ def build_app(service: Service, *, cut_page: CutPage | None = None) -> FastAPI:
     return app
 
 
-def _name(upload: UploadFile) -> str:
-    """A file's name for messages only: printable and short."""
-    return "".join(c for c in upload.filename or "image" if c.isprintable())[-60:] or "image"
-
-
 async def _settled(waiting: "Future[VersionedReading]") -> VersionedReading | None:
     """A line's answer; None when reading it failed, which is logged and is nobody else's matter."""
     try:
@@ -191,10 +311,16 @@ async def _settled(waiting: "Future[VersionedReading]") -> VersionedReading | No
         return None
 
 
-def _line(answer: VersionedReading | None, image: Image) -> dict[str, Any]:
+def _line(answer: VersionedReading | None, piece: Piece, sheets: list[Sheet], *, whole: bool) -> dict[str, Any]:
+    """A line as JSON; `whole`: whoever asks may have only the page, so the lines cut from it come along."""
+    line: dict[str, Any] = {"size": [piece.image.shape[1], piece.image.shape[0]]}
+    if piece.sheet is not None:
+        line |= {"page": next(i for i, sheet in enumerate(sheets) if sheet is piece.sheet), "corners": piece.corners}
+        if whole:
+            line["image"] = f"data:image/png;base64,{base64.b64encode(encode_png(piece.image)).decode()}"
     if answer is None:
         failed = {"text": "", "confidence": 0.0, "accept": False, "characters": [], "alternatives": []}
-        return failed | {"error": "this line could not be read; the service's log says why", "size": _size(image)}
+        return failed | line | {"error": "this line could not be read; the service's log says why", "code": "unread"}
     reading = answer.reading
     return {
         "text": reading.text,
@@ -204,14 +330,17 @@ def _line(answer: VersionedReading | None, image: Image) -> dict[str, Any]:
         "alternatives": [asdict(guess) for guess in reading.lines],
         "version": answer.version,
         "seconds": round(answer.seconds, 4),
-        "size": _size(image),
+        **line,
     }
 
 
-def _size(image: Image) -> list[int]:
-    return [image.shape[1], image.shape[0]]
+def _sheet(sheet: Sheet) -> dict[str, Any]:
+    """A page as JSON, with its picture where browsers cannot show the file."""
+    about = {"name": sheet.name, "number": sheet.number, "size": [sheet.image.shape[1], sheet.image.shape[0]]}
+    if sheet.shown:
+        return about
+    return about | {"image": f"data:image/jpeg;base64,{_jpeg(sheet.image)}"}
 
 
-def _data_url(image: Image) -> str:
-    """A line cut from a page, for whoever has only the page."""
-    return f"data:image/png;base64,{base64.b64encode(encode_png(image)).decode()}"
+def _jpeg(image: Image) -> str:
+    return base64.b64encode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()).decode()

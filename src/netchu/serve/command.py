@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 TOKEN = "NETCHU_TOKEN"  # environment variable
+DATABASE = "NETCHU_DATABASE"  # environment variable
 RELEASE = ROOT / FOLDER / RECIPE
 MOST_REQUESTS = 128  # open at once
 BACKLOG = 2048  # connections that the system holds until they are accepted
@@ -41,6 +42,20 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--member", default="", metavar="N|all", help="that a retraining fine-tunes; default: the one that weighs most"
     )
+    parser.add_argument(
+        "--database",
+        default=os.environ.get(DATABASE, ""),
+        metavar="URL",
+        help="postgresql://USER@HOST/NAME, for several services on one --data that they all see; default: a file in"
+        f" --data. {DATABASE} sets it too",
+    )
+    parser.add_argument(
+        "--least-held-out",
+        type=int,
+        default=30,
+        metavar="LINES",
+        help="that must judge a retrained version before it is promoted by itself; with fewer a person decides",
+    )
     parser.add_argument("--host", default="127.0.0.1", help=f"another one than this machine needs {TOKEN}")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--token-file", type=Path, metavar="FILE", help=f"holds the token, instead of {TOKEN}")
@@ -57,6 +72,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         ("threads", 0),
         ("retrain_threads", 0),
         ("batch_size", 1),
+        ("least_held_out", 1),
         ("queue", 1),
         ("patience", 0.1),
         ("timeout", 0.1),
@@ -110,6 +126,8 @@ def open_service(args: argparse.Namespace) -> "Service":
             patience=args.patience,
             timeout=args.timeout,
             retrain_threads=args.retrain_threads,
+            least_held_out=args.least_held_out,
+            database=args.database,
             token=token,
         )
     )
@@ -122,7 +140,7 @@ def build(args: argparse.Namespace, service: "Service | None" = None) -> Any:
     from netchu.serve.request_guard import RequestGuard
 
     return RequestGuard(
-        build_app(service, cut_page=lambda photo: [line.image for line in find_lines(photo)]),
+        build_app(service, find_lines=find_lines),
         token=service.settings.token,
         loopback=args.host in LOOPBACK_HOSTS,
         request_bytes=service.settings.limits.request_bytes,
@@ -140,20 +158,13 @@ def main() -> None:
         app = build(args, service)
         import uvicorn
 
+        from netchu.serve.connections import server_options
+
         version = service.store.version(service.active)
         assert version is not None
         where = f"http://{args.host}:{listening.getsockname()[1]} from {args.data}"
         print(f"netchu serves version {version.id} ({version.note}) on {where}", flush=True)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            timeout_keep_alive=10,
-            timeout_graceful_shutdown=30,
-            server_header=False,
-            http="h11",
-            loop="asyncio",
-        )
-        uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(uvicorn.Config(app, **server_options())).run(sockets=[listening])
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -1,7 +1,9 @@
-"""Retraining jobs as the service sees them: one process at a time, started, watched, cancelled, continued.
+"""Retraining jobs as the service sees them: one at a time in all service processes, started, watched, cancelled,
+continued.
 
-What a job does is `finetune`; here is only its life. A job that ends without having finished is `interrupted` and can
-be continued from its last saved step, whatever ended it.
+What a job does is `retraining`; here is only its life. A job that ends without having finished is `interrupted` and can
+be continued from its last saved step, whatever ended it. Who works on a job holds the lock `LOCK` of the database,
+which ends with the process.
 """
 
 import json
@@ -17,13 +19,13 @@ from typing import Any
 
 from netchu.core.errors import NetchuError
 from netchu.reading.recipe import read_recipe
-from netchu.serve.finetune import STOPPED
-from netchu.serve.retraining import RetrainingPlan, read_progress
+from netchu.serve.retraining import STOPPED, RetrainingPlan, read_progress
 from netchu.serve.store import CANCELLED, DONE, FAILED, INTERRUPTED, RUNNING, Job, Store
 from netchu.serve.uploads import RefusalError
 from netchu.serve.versions import Versions
 from netchu.training.run_folder import write_json
 
+LOCK = "retraining"
 GRACE = 30.0  # seconds that a process may take to save its state
 
 
@@ -47,17 +49,33 @@ class Jobs:
         self._watcher: threading.Thread | None = None
         self._running = 0  # id of the job at work
         self._wanted = ""  # the state that a stop was asked for
-        store.mark_interrupted()
+        self._release: Callable[[], None] | None = None  # of the lock, while a job is at work here
+        self.follow()
 
     @property
     def running(self) -> int:
         """Id of the job at work, 0 without one."""
         return self._running
 
+    def follow(self) -> None:
+        """Look what other processes did: stop the job here when one of them asks for it; mark the job of one that is no
+        more."""
+        with self._lock:
+            running = self.store.running_job()
+            if running is None:
+                return
+            if running.id != self._running:
+                if (release := self.store.hold(LOCK)) is not None:
+                    self.store.mark_interrupted()
+                    release()
+                return
+        if running.wanted:
+            self._stop(running.wanted)
+
     def start(self, base: int, plan: RetrainingPlan) -> Job:
         """Begin a job from version `base`; raises RefusalError (409) while another one is at work."""
         with self._lock:
-            self._refuse_second()
+            self._take()
             job = Job(base=base)
             self.store.insert(job)
             self._begin(job, plan)
@@ -66,22 +84,23 @@ class Jobs:
     def resume(self, key: int) -> Job:
         """Go on with an interrupted or failed job; raises RefusalError (404, 409)."""
         with self._lock:
-            self._refuse_second()
             job = self.get(key)
-            if job.state not in (INTERRUPTED, FAILED):
-                raise RefusalError(
-                    409, f"job {key}: is {job.state}; only an interrupted or failed one can be continued"
-                )
-            job.state, job.message = RUNNING, ""
+            if job.state not in (INTERRUPTED, FAILED, RUNNING):
+                said = f"job {key}: is {job.state}; only an interrupted or failed one can be continued"
+                raise RefusalError(409, said)
+            self._take()
+            job.state, job.message, job.wanted = RUNNING, "", ""
             self.store.save(job)
             self._begin(job)
         return job
 
     def cancel(self, key: int) -> Job:
-        """End a job for good and delete its files; raises RefusalError (404, 409)."""
+        """End a job for good and delete its files; raises RefusalError (404, 409). One in another process ends soon."""
         job = self.get(key)
         if job.state == RUNNING and self._running == key:
             self._stop(CANCELLED)
+        elif job.state == RUNNING:
+            self.store.ask_to_stop(key, CANCELLED)
         elif job.state == INTERRUPTED:
             self._close(job, CANCELLED, "cancelled")
         else:
@@ -106,9 +125,13 @@ class Jobs:
         """Stop the job at work with its state saved; it stays interrupted."""
         self._stop(INTERRUPTED)
 
-    def _refuse_second(self) -> None:
-        if self._running:
-            raise RefusalError(409, f"job {self._running}: is at work; one job runs at a time")
+    def _take(self) -> None:
+        """Take the lock for a job; raises RefusalError (409) while a job is at work here or elsewhere."""
+        if not self._running:
+            self._release = self.store.hold(LOCK)
+        if self._running or self._release is None:
+            running = self._running or getattr(self.store.running_job(), "id", 0)
+            raise RefusalError(409, f"job {running}: is at work; one job runs at a time", "job_busy")
 
     def _begin(self, job: Job, plan: RetrainingPlan | None = None) -> None:
         """Write the plan, if it is new, and start the process; else the job has failed and RefusalError is raised."""
@@ -123,10 +146,11 @@ class Jobs:
     def _spawn(self, job: Job) -> None:
         folder = self.folder / str(job.id)
         folder.mkdir(parents=True, exist_ok=True)
-        self._wanted, self._running = "", job.id
+        self._wanted = job.wanted = ""
+        self._running = job.id
         with (folder / "output.txt").open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "netchu.serve.finetune", str(folder)],
+                [sys.executable, "-m", "netchu.serve.retraining", str(folder)],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -175,9 +199,12 @@ class Jobs:
             note=f"retraining {job.id} of version {job.base}: CER {before:.2f} -> {after:.2f} %",
         )
         serving = self.serving()
-        job.version, job.report = version.id, {**report, "promoted": report["better"] and serving == job.base}
+        promoted = report["better"] and report["enough"] and serving == job.base
+        job.version, job.report = version.id, {**report, "promoted": promoted}
         if not report["better"]:
             outcome = "not promoted: worse on the held-out lines"
+        elif not report["enough"]:
+            outcome = f"not promoted: under {report['least']} held-out lines say too little, so a person decides"
         elif serving != job.base:
             outcome = f"not promoted: version {serving} serves meanwhile, and it was compared with version {job.base}"
         else:
@@ -193,8 +220,10 @@ class Jobs:
 
     def _close(self, job: Job, state: str, message: str) -> None:
         job.state, job.message, job.finished = state, message, time.time()
-        if self._running == job.id:  # before the row says so, that who reads it can start the next job
-            self._running = 0
+        if self._running in (job.id, 0) and self._release is not None:
+            self._running = 0  # before the row says so, that who reads it can start the next job
+            self._release()
+            self._release = None
         self.store.save(job)
         if state == CANCELLED:
             shutil.rmtree(self.folder / str(job.id), ignore_errors=True)

@@ -37,12 +37,13 @@ def add_page(app: FastAPI) -> None:
 def add_errors(app: FastAPI) -> None:
     """Every exception as JSON; an unforeseen one is logged and says no more than that it happened."""
 
-    def reply(status: int, message: str, **headers: str) -> JSONResponse:
-        return JSONResponse({"error": message}, status, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    def reply(status: int, message: str, code: str = "", **headers: str) -> JSONResponse:
+        content = {"error": message, **({"code": code} if code else {})}
+        return JSONResponse(content, status, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
     @app.exception_handler(RefusalError)
     async def refused(request: Request, error: RefusalError) -> JSONResponse:
-        return reply(error.status, error.message)
+        return reply(error.status, error.message, error.code)
 
     @app.exception_handler(OverloadError)
     async def overloaded(request: Request, error: OverloadError) -> JSONResponse:
@@ -59,6 +60,9 @@ def add_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            at, why = first["loc"][-1], first.get("ctx", {}).get("error", "damaged")
+            return reply(422, f"the body of the request is no JSON: {why} (at character {at})")
         return reply(422, f"{'.'.join(str(part) for part in first['loc'][1:]) or 'request'}: {first['msg']}")
 
     @app.exception_handler(NetchuError)

@@ -23,6 +23,7 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SAFE = ("GET", "HEAD")
 READ_ONLY_POSTS = ("/api/recognise",)
+PRIVATE = ("/api/samples", "/api/batches")  # what people wrote and typed, which nobody sees without the token
 BODY_SECONDS = 30.0  # for a whole request to arrive
 DRAIN_SECONDS = 5.0  # for the rest of a refused one, so that its sender gets to read the answer
 HEADERS = {
@@ -99,19 +100,26 @@ class RequestGuard:
         if not declared.isdecimal() or int(declared) > self.request_bytes:
             raise RefusalError(413, f"the request is too large; at most {self.request_bytes:,} bytes are taken")
         if method in SAFE:
+            if path.startswith(PRIVATE):
+                self.check_token(headers)
             return
         origin = headers.get("origin")
         if origin is not None and origin.partition("//")[2].lower() != host.lower():
             raise RefusalError(403, "requests from pages of other sites are refused")
-        if path not in READ_ONLY_POSTS and self.token:
-            scheme, _, given = headers.get("authorization", "").partition(" ")
-            digest = hashlib.sha256(given.strip().encode("latin-1")).digest()
-            if not hmac.compare_digest(digest, self.token) or scheme.lower() != "bearer":
-                raise RefusalError(
-                    401, "this needs the token that the service was started with (Authorization: Bearer ...)"
-                )
+        if path not in READ_ONLY_POSTS:
+            self.check_token(headers)
         if self.open > self.most:
             raise BusyError
+
+    def check_token(self, headers: dict[str, str]) -> None:
+        """Raise RefusalError (401) for a request without the token, where there is one."""
+        if not self.token:
+            return
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        digest = hashlib.sha256(given.strip().encode("latin-1")).digest()
+        if not hmac.compare_digest(digest, self.token) or scheme.lower() != "bearer":
+            said = "this needs the token that the service was started with (Authorization: Bearer ...)"
+            raise RefusalError(401, said)
 
 
 class BusyError(Exception):

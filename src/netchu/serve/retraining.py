@@ -1,28 +1,48 @@
-"""What a retraining does: its plan, its manifest, the fine-tuning config of a member, how far it has come.
+"""A retraining: its plan, its lines, the fine-tuning of its members, and whether the new recipe may serve.
 
 A retraining fine-tunes one member of the serving recipe, or all of them; the others, the weights and the settings stay,
 unless the corrections show that the labels are now written otherwise than by the recipe's convention.
 The corrections are frozen into the job's own manifest at its first start, so a job that goes on later trains on the
 same lines. Held out are the corrections marked so and, with a base manifest, the fold that the member never saw; of a
-member that was trained on every fold only the corrections.
+member that was trained on every fold only the corrections. These lines are read with the whole recipe before and after.
+
+It runs in a process of its own: python -m netchu.serve.retraining FOLDER. FOLDER/job.json says what to do (see
+`RetrainingPlan`); FOLDER/ensemble.json, the new recipe, and FOLDER/report.json are what it makes. Started again after
+any end, it goes on where it was. It stops, with its state saved, when its standard input closes: so it never outlives
+the service that started it. Exit status 3: stopped on request.
 """
 
+import argparse
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from netchu.core.charset import Charset
 from netchu.core.config import ALL_DATA_FOLD, Config, from_dict
-from netchu.core.errors import NetchuError
+from netchu.core.errors import NetchuError, run_main
+from netchu.core.interruption import StoppedError
+from netchu.core.metrics import score, score_by_source
 from netchu.core.preprocess import read_image
+from netchu.ctc.decoders import Reading
+from netchu.data.label_files import read_json
 from netchu.data.manifest import TRAIN_ONLY, Line, read_manifest, split, write_manifest
 from netchu.language.conventions import CONVENTIONS
-from netchu.model.bundle import read_bundle
-from netchu.reading.recipe import Recipe
+from netchu.model.bundle import read_bundle, read_stored, write_bundle
+from netchu.reading.confidence import measure_coverage
+from netchu.reading.ensemble import Ensemble
+from netchu.reading.recipe import Recipe, read_recipe, write_recipe
+from netchu.serve.samples import read_sidecar
 from netchu.serve.uploads import content_id
+from netchu.training.engine import fit
+from netchu.training.resume import has_state
 from netchu.training.run_folder import read_log, write_json
 
 SOURCE = "corrections"
@@ -34,12 +54,18 @@ LEAST_RATE = 1e-4  # under which no retraining slows down further
 BROKEN = 0.1  # share of the corrections against a convention that ends it
 MOST_VALIDATIONS = 12  # of a member
 EVERY_MEMBER = "all"
+LEAST_HELD_OUT = 30  # lines under which nothing is promoted by itself
+FIND_THRESHOLD = 100  # held-out lines from which on a lost threshold is found again
+READ_AT_ONCE = 256  # lines
+STOPPED = 3  # exit status
+BUSY = 60  # seconds to wait for an earlier process of the same job
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetrainingPlan:
     """What a job does. `recipe`: the version's ensemble.json; `members`: which of it are fine-tuned, from 0 on; `base`:
-    a manifest that is mixed in against forgetting, or empty; `lr` 0: chosen here."""
+    a manifest that is mixed in against forgetting, or empty; `lr` 0: chosen here; `least_held_out`: lines under which
+    a person decides."""
 
     recipe: str
     members: list[int]
@@ -48,6 +74,7 @@ class RetrainingPlan:
     epochs: int = 6
     lr: float = 0.0
     threads: int = 0
+    least_held_out: int = LEAST_HELD_OUT
 
 
 def read_plan(folder: Path) -> RetrainingPlan:
@@ -79,11 +106,8 @@ def held_out_fold(cfg: Config) -> int:
 
 
 def read_samples(folder: Path, fold: int) -> list[Line]:
-    """Lines of the samples folder in the order of their numbers; those held out get `fold`, the others none."""
-    facts = sorted(
-        (json.loads(path.read_text(encoding="utf-8")) | {"path": path} for path in folder.glob("*/[!.]*.json")),
-        key=lambda fact: int(fact["number"]),
-    )
+    """Checked lines of the samples folder in the order of their numbers; those held out get `fold`, the others none."""
+    facts = [read_sidecar(path) | {"path": path} for path in folder.glob("*/[!.]*.json")]
     return [
         Line(
             path=Path(fact["path"]).with_suffix(".png"),
@@ -91,7 +115,8 @@ def read_samples(folder: Path, fold: int) -> list[Line]:
             fold=fold if fact["held_out"] else TRAIN_ONLY,
             source=SOURCE,
         )
-        for fact in facts
+        for fact in sorted(facts, key=lambda fact: int(fact["number"]))
+        if fact["checked"]
     ]
 
 
@@ -207,3 +232,170 @@ def read_progress(folder: Path) -> dict[str, Any]:
                 )
         done += max((r["step"] for r in records), default=0) / json.loads(length.read_text(encoding="utf-8"))["steps"]
     return {"done": round(done / len(plan.members), 4), "loss": loss[-500:], "scores": scores}
+
+
+def run_job(folder: Path, stopped: threading.Event) -> dict[str, Any]:
+    """Do the job, or what is left of it; returns what `report.json` says. Raises StoppedError once `stopped` is set."""
+    began, plan = time.time(), read_plan(folder)
+    old = read_recipe(Path(plan.recipe))
+    first = old.bundles[plan.members[0]]
+    _, about = read_bundle(first)
+    trained = from_dict(about["config"], str(first))
+    fold = held_out_fold(trained)
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        grows = {old.bundles[member] for member in plan.members} == set(old.bundles)
+        charset = Charset(about["charset"])
+        freeze_manifest(folder, plan, charset, fold, grows=grows, knows_all=not trained.holds_out)
+    runs, bundles = [], {}
+    for member in plan.members:
+        cfg = member_config(folder, plan, member, old.bundles[member], fold)
+        steps = cfg.epochs * math.ceil(cfg.epoch_lines / cfg.batch_size)
+        write_json(folder / f"member{member}.json", {"steps": steps})
+        runs.append(fit(cfg, resume=has_state(cfg.run_dir)))
+        # not the best epoch: that one was chosen on the held-out lines
+        bundles[member] = keep_fold(cfg.run_dir / "last.safetensors", old.bundles[member])
+        if stopped.is_set():  # too late for the fine-tuning to notice
+            raise StoppedError(f"{folder}: stopped after member {member + 1}, which is saved")
+    corrected = {line.path: line.text for line in read_manifest(manifest) if line.source == SOURCE}
+    new = follow_corrections(replace_members(old, bundles), list(corrected.values()))
+    report = {
+        **compare(folder, old, new, fold, plan.least_held_out),
+        "members": [member + 1 for member in plan.members],
+        "left_out": read_json(folder / "left_out.json"),
+        "corrections": len(corrected),
+        "lines": runs[0]["lines"] | {"excluded": len(runs[0]["lines"]["excluded"])},
+        "training_seconds": round(sum(run["training_seconds"] for run in runs), 1),
+        "plan": asdict(plan),
+        "finished": time.time(),
+        "seconds": round(time.time() - began, 1),
+    }
+    measured = {"held_out": report["after"]["all"]}
+    write_recipe(folder / "ensemble.json", replace(new, accept=report["accept"], measured=measured))
+    write_json(folder / "report.json", report)
+    return report
+
+
+def keep_fold(tuned: Path, start: Path) -> Path:
+    """The fine-tuned bundle, beside it as `kept.safetensors` where it started from one that had seen every fold: such
+    a model has still seen them, whatever its own run held out."""
+    (tensors, about), (_, before) = read_stored(tuned), read_stored(start)
+    if before["config"]["fold"] == about["config"]["fold"]:
+        return tuned
+    kept = tuned.with_name("kept.safetensors")
+    write_bundle(kept, tensors, {**about, "config": {**about["config"], "fold": before["config"]["fold"]}})
+    return kept
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the job's lock; waits for an earlier process that is saving its state, up to `BUSY` seconds."""
+    stream: IO[str] = (folder / "lock").open("w")
+    with stream:
+        for _ in range(BUSY * 10):
+            if lock_file(stream):
+                yield
+                return
+            time.sleep(0.1)
+    raise NetchuError(f"{folder}: another process works on this job; end it first")
+
+
+def lock_file(stream: IO[str]) -> bool:
+    """Take an exclusive lock that ends with the process; False when another process holds it."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        return True
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def stop_with_parent(stopped: threading.Event) -> None:
+    """Terminate this process in order when standard input closes."""
+
+    def wait() -> None:
+        while os.read(0, 1):  # sys.stdin would hold a lock that the interpreter needs at its end
+            pass
+        stopped.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def compare(folder: Path, old: Recipe, new: Recipe, fold: int, least: int) -> dict[str, Any]:
+    """Scores of the held-out lines as the two recipes read them, by source too, with the share that each accepts.
+
+    `better`: CER has not grown; `enough`: there are at least `least` lines to say so; `accept`: see `new_threshold`.
+    """
+    _, held_out = split(read_manifest(folder / "manifest.csv"), fold)
+    labels = [line.text for line in held_out]
+    readings: dict[str, list[Reading]] = {"before": [], "after": []}
+    for side, recipe in (("before", old), ("after", new)):
+        ensemble = Ensemble.from_recipe(recipe)
+        for start in range(0, len(held_out), READ_AT_ONCE):
+            images = [read_image(line.path) for line in held_out[start : start + READ_AT_ONCE]]
+            readings[side] += [timed.reading for timed in ensemble.read(images)]
+    accept = new_threshold(old.accept, readings["after"], labels, least)
+    thresholds = {"before": old.accept, "after": accept}
+    sides = {side: _by_source(read, held_out, thresholds[side]) for side, read in readings.items()}
+    before, after = (score([r.text for r in readings[side]], labels).cer for side in ("before", "after"))
+    return {
+        **sides,
+        "better": after <= before,
+        "enough": len(held_out) >= least,
+        "least": least,
+        "accept": accept,
+    }
+
+
+def new_threshold(accept: float | None, readings: Sequence[Reading], labels: Sequence[str], least: int) -> float | None:
+    """From which confidence on readings of the new recipe are safe.
+
+    Fewer than `least` held-out lines say nothing about it: the old threshold stays. Otherwise it is raised until 99 %
+    of the accepted lines are right; None when no confidence makes them so. A recipe without one gets one again from
+    `FIND_THRESHOLD` lines on.
+    """
+    if len(labels) < (least if accept is not None else max(least, FIND_THRESHOLD)):
+        return accept
+    right = [reading.text == label for reading, label in zip(readings, labels, strict=True)]
+    needed, _ = measure_coverage([reading.confidence for reading in readings], right).accept()
+    return None if math.isinf(needed) else max(accept or 0.0, needed)
+
+
+def _by_source(
+    readings: Sequence[Reading], lines: Sequence[Line], accept: float | None
+) -> dict[str, dict[str, float | None]]:
+    texts, labels = [reading.text for reading in readings], [line.text for line in lines]
+    sources = [line.source or "base" for line in lines]
+    found: dict[str, dict[str, float | None]] = {}
+    for name, scores in {"all": score(texts, labels), **score_by_source(texts, labels, sources)}.items():
+        own = [reading for reading, source in zip(readings, sources, strict=True) if name in ("all", source)]
+        safe = sum(reading.confidence >= accept for reading in own) if accept is not None else None
+        found[name] = {**scores.to_dict(), "accepted": None if safe is None else safe / len(own)}
+    return found
+
+
+def main() -> int | None:
+    """Run the job of a folder."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    stopped = threading.Event()
+    stop_with_parent(stopped)
+    if hasattr(os, "nice"):
+        os.nice(10)  # reading comes first
+    try:
+        with only_one(folder):
+            run_job(folder, stopped)
+    except NetchuError:
+        if stopped.is_set():
+            return STOPPED
+        raise
+    return None
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -4,29 +4,27 @@
 two batches.
 """
 
+import logging
 import threading
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from netchu.core.errors import NetchuError
-from netchu.core.metrics import accuracy_by_character, score
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.recipe import Recipe, read_recipe
 from netchu.serve.batching import Batcher
-from netchu.serve.corrections import Corrections
-from netchu.serve.finetune import lock_file
 from netchu.serve.jobs import Jobs
-from netchu.serve.retraining import RetrainingPlan, choose_members
-from netchu.serve.store import Job, Store
+from netchu.serve.retraining import LEAST_HELD_OUT, RetrainingPlan, choose_members, lock_file
+from netchu.serve.samples import Samples
+from netchu.serve.store import CHARACTER, CHARACTERS, LINES, Job, Store
 from netchu.serve.telemetry import Telemetry
 from netchu.serve.uploads import RefusalError, UploadLimits
 from netchu.serve.versions import Versions, describe_parts, plain_recipe
 
 DATABASE = "service.sqlite"
-RECENT = 500  # corrections that the statistics look at
+FOLLOW = 2.0  # seconds between two looks at what other processes did
 HARDEST = 8  # characters
 LEAST_SEEN = 3  # times that a character must have occurred to count among the hardest
 
@@ -47,6 +45,8 @@ class ServiceSettings:
     patience: float = 5.0  # seconds that a new line may be expected to wait
     timeout: float = 20.0  # seconds that a line may wait
     retrain_threads: int = 0
+    least_held_out: int = LEAST_HELD_OUT  # lines under which no retrained version is promoted by itself
+    database: str = ""  # URL of a PostgreSQL database that several processes share; empty: a file in `data`
     token: str = ""
     limits: UploadLimits = field(default_factory=UploadLimits)
 
@@ -65,11 +65,11 @@ class Service:
             raise NetchuError(
                 f"{settings.data}: is no folder to write in ({error.strerror}); choose another --data"
             ) from error
-        if not lock_file(self._lock_stream):
+        if not settings.database and not lock_file(self._lock_stream):
             raise NetchuError(f"{settings.data}: another service uses this folder; stop it or choose another --data")
-        self.store = Store(settings.data / DATABASE)
-        self.corrections = Corrections(settings.data / "samples", self.store)
-        self.corrections.recover()
+        self.store = Store(self._database())
+        self.samples = Samples(settings.data / "samples", self.store)
+        self.samples.recover()
         self.versions = Versions(settings.data / "versions", self.store)
         first = self._first_version(named)
         self.batcher = Batcher(
@@ -84,6 +84,29 @@ class Service:
         self.telemetry = Telemetry(
             queue=lambda: len(self.batcher), version=lambda: self.active, job=lambda: self.jobs.running
         )
+        self._closed = threading.Event()
+        self._follower = threading.Thread(target=self._follow, name="following", daemon=True)
+        if self.store.shared:
+            self._follower.start()
+
+    def _database(self) -> str:
+        """URL of the database."""
+        return self.settings.database or f"sqlite:///{self.settings.data / DATABASE}"
+
+    def _follow(self) -> None:
+        """Serve what another process promoted; end a job here that another one was asked to end."""
+        while not self._closed.wait(FOLLOW):
+            try:
+                self._catch_up()
+                self.jobs.follow()
+            except Exception as error:  # the database may be away for a while
+                logging.getLogger("netchu").warning("following the other processes: %s", error)
+
+    def _catch_up(self) -> None:
+        with self._swapping:
+            wanted = self.store.active_version()
+            if wanted is not None and wanted != self.active:
+                self.batcher.swap(self.versions.load(wanted))
 
     def _named(self) -> tuple[Recipe, str] | None:
         """The recipe to serve and its name, opened and found sound; None: the one that served last.
@@ -93,7 +116,7 @@ class Service:
         settings = self.settings
         if settings.ensemble is None and settings.bundles:
             recipe, name = plain_recipe(settings.bundles), ", ".join(path.name for path in settings.bundles)
-        elif settings.ensemble is None and (settings.data / DATABASE).is_file():
+        elif settings.ensemble is None and self._has_served():
             return None
         else:
             path = settings.ensemble or settings.release
@@ -104,12 +127,21 @@ class Service:
         choose_members(recipe, settings.member)
         return recipe, name
 
+    def _has_served(self) -> bool:
+        """Whether a version has served from this database."""
+        if not self.settings.database and not (self.settings.data / DATABASE).is_file():
+            return False
+        store = Store(self._database())
+        try:
+            return store.active_version() is not None
+        finally:
+            store.close()
+
     def _first_version(self, named: tuple[Recipe, str] | None) -> int:
         """The version to serve at the start, which serves from now on."""
         active = self.store.active_version()
         if named is None:
-            if active is None:
-                raise NetchuError(f"{self.settings.data}: no version has served from here; name one with --ensemble")
+            assert active is not None
             choose_members(self.versions.recipe(active), self.settings.member)
             return active
         version = self.versions.register(named[0], note=named[1])
@@ -125,7 +157,7 @@ class Service:
     def promote(self, version: int) -> None:
         """Put a version to service without dropping a request; raises RefusalError (404) for an unknown one."""
         if self.store.version(version) is None:
-            raise RefusalError(404, f"version {version}: there is none of that number")
+            raise RefusalError(404, f"version {version}: there is none of that number", "no_version")
         with self._swapping:
             recogniser = self.versions.load(version)
             self.versions.note_promotion(version)
@@ -136,7 +168,9 @@ class Service:
         from or another job is at work."""
         every, held_out, _ = self.store.count_samples()
         if every == held_out or (held_out == 0 and self.settings.base_manifest is None):
-            raise RefusalError(409, f"{every} corrections are too few to learn from; correct 5 lines or more first")
+            raise RefusalError(
+                409, f"{every} corrections are too few to learn from; correct 5 lines or more first", "too_few"
+            )
         base = self.active
         recipe = self.versions.recipe(base)
         try:
@@ -146,11 +180,12 @@ class Service:
         plan = RetrainingPlan(
             recipe=str(recipe.files[-1].resolve()),
             members=members,
-            samples=str(self.corrections.folder.resolve()),
+            samples=str(self.samples.folder.resolve()),
             base=str(self.settings.base_manifest.resolve()) if self.settings.base_manifest else "",
             epochs=epochs,
             lr=lr,
             threads=self.settings.retrain_threads,
+            least_held_out=self.settings.least_held_out,
         )
         return self.jobs.start(base, plan)
 
@@ -163,36 +198,36 @@ class Service:
             measured = {side: report[side]["all"] for side in ("before", "after") if side in report}
             facts = version.to_dict()
             row = {key: facts[key] for key in ("id", "parent", "job", "note", "created", "digest")}
-            rows.append(row | measured | describe_parts(version) | {"active": version.id == self.active})
+            figures = {"enough": report.get("enough", True), "released": self.versions.figures(version)}
+            active = {"active": version.id == self.active}
+            rows.append(row | measured | figures | describe_parts(version) | active)
         return rows
 
     def statistics(self) -> dict[str, Any]:
         """What the corrections say: how many, how well each version read them, which characters were hardest."""
         every, held_out, changed = self.store.count_samples()
-        read = [
-            (s.version, s.read_text, s.text)
-            for s in self.store.samples(RECENT)
-            if s.version and s.read_text is not None
-        ]
-        by_version = {}
-        for version in sorted({version for version, _, _ in read}):
-            own = [(answer, label) for v, answer, label in read if v == version]
-            by_version[version] = score([answer for answer, _ in own], [label for _, label in own]).to_dict()
-        wrong = [(answer, label) for _, answer, label in read if answer != label]
-        seen = accuracy_by_character([answer for answer, _ in wrong], [label for _, label in wrong])
-        elsewhere = Counter(c for _, answer, label in read if answer == label for c in label)
-        rows = [(c, right + elsewhere[c], total + elsewhere[c]) for c, (right, total) in seen.items() if right < total]
-        hardest = sorted((row for row in rows if row[2] >= LEAST_SEEN), key=lambda row: row[1] - row[2])[:HARDEST]
+        edits = self.store.sums(CHARACTERS)
+        by_version = {
+            version: {"lines": lines, "exact": right / lines, "cer": edits[version][1] / max(1, edits[version][0])}
+            for version, (lines, right) in sorted(self.store.sums(LINES).items(), key=lambda item: int(item[0]))
+        }
+        seen = [(c, right, total) for c, (total, right) in self.store.sums(CHARACTER).items()]
+        wrong = [row for row in seen if row[1] < row[2] and row[2] >= LEAST_SEEN]
+        hardest = sorted(wrong, key=lambda row: row[1] - row[2])[:HARDEST]
         return {
             "corrections": every,
             "held_out": held_out,
             "changed": changed,
             "by_version": by_version,
             "hardest": [{"character": c, "right": right, "seen": total} for c, right, total in hardest],
+            "least_held_out": self.settings.least_held_out,
         }
 
     def close(self) -> None:
         """Answer what waits, stop the job with its state saved, close the database."""
+        self._closed.set()
+        if self._follower.is_alive():
+            self._follower.join()
         self.jobs.close()
         self.batcher.close()
         self.store.close()

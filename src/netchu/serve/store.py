@@ -1,20 +1,45 @@
-"""What the service knows, in one SQLite file: corrected samples, retraining jobs, model versions.
+"""What the service knows, in one database: kept samples, sums over them, retraining jobs, model versions.
 
-Every method is one transaction, written through to the disk before it returns (write-ahead log, synchronous=FULL),
-so what was acknowledged outlives the process. Times are Unix seconds.
+The database is a SQLite file, or PostgreSQL for several processes. Every method is one transaction, on the disk before
+it returns, so what was acknowledged outlives the process. Times are Unix seconds.
 """
 
+import threading
 import time
-from pathlib import Path
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, Engine, String, create_engine, event, func, select
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
+from sqlalchemy import (
+    JSON,
+    Engine,
+    Select,
+    String,
+    create_engine,
+    delete,
+    event,
+    func,
+    inspect,
+    make_url,
+    select,
+    true,
+    update,
+)
+from sqlalchemy import text as sql
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy.schema import CreateColumn
 
 from netchu.core.errors import NetchuError
+from netchu.core.metrics import accuracy_by_character, distance
 
 RUNNING, DONE, FAILED, CANCELLED, INTERRUPTED = "running", "done", "failed", "cancelled", "interrupted"
+ALL, CHANGED, LINES, CHARACTERS, CHARACTER = "all", "changed", "lines", "characters", "character"  # kinds of sums
+CHUNK = 500  # rows that a long query fetches at a time
 
 
 class Table(DeclarativeBase):
@@ -28,7 +53,7 @@ class Table(DeclarativeBase):
 
 
 class Sample(Table):
-    """A corrected line; its image and the same facts lie in the samples folder, which is the truth."""
+    """A kept line; its image and the same facts lie in the samples folder, which is the truth."""
 
     __tablename__ = "samples"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)  # content_id of the image
@@ -38,6 +63,31 @@ class Sample(Table):
     version: Mapped[int | None]  # the version that had read it
     held_out: Mapped[bool]  # never trained on; decides promotions
     created: Mapped[float]
+    checked: Mapped[bool] = mapped_column(default=True, server_default=true())  # a person has confirmed the text
+    confidence: Mapped[float | None]  # of the reading
+    accept: Mapped[bool | None]  # whether the reading was safe
+    batch: Mapped[str] = mapped_column(default="", server_default="", index=True)
+    name: Mapped[str] = mapped_column(default="", server_default="")  # of the file that it came in
+    page: Mapped[dict[str, Any] | None]  # where it stands on its page: number, size, corners
+    folded: Mapped[str] = mapped_column(default="", server_default="")  # the text, for searching
+
+    def facts(self) -> dict[str, Any]:
+        """What the samples folder keeps of it."""
+        return {key: value for key, value in self.to_dict().items() if key != "folded"}
+
+
+class Sum(Table):
+    """A sum over all checked samples, kept while they come and go. What `total` and `part` count, by `kind`:
+
+    all: samples, those held out; changed: samples that had been read otherwise; lines of a version (`name`), those
+    read right; characters of a version, edits between reading and text; a character (`name`), how often read right.
+    """
+
+    __tablename__ = "sums"
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    total: Mapped[int]
+    part: Mapped[int]
 
 
 class Version(Table):
@@ -74,38 +124,152 @@ class Job(Table):
     report: Mapped[dict[str, Any] | None]
     created: Mapped[float] = mapped_column(default=time.time)
     finished: Mapped[float | None]
+    wanted: Mapped[str] = mapped_column(default="", server_default="")  # the state that a stop was asked for
 
 
 Row = TypeVar("Row", bound=Table)
 
 
-def open_engine(path: Path) -> Engine:
-    """The database, made when it is missing; raises NetchuError when the file is no usable database."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """Which samples are asked for. `state`: "checked", "unchecked" or any; `order`: "newest", "oldest", "doubtful"."""
 
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, record: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
+    search: str = ""
+    batch: str | None = None
+    state: str = ""
+    order: str = "newest"
+
+    def narrow(self, query: Select[Any]) -> Select[Any]:
+        """The query with these conditions."""
+        if self.search:
+            query = query.where(Sample.folded.contains(self.search.casefold(), autoescape=True))
+        if self.batch is not None:
+            query = query.where(Sample.batch == self.batch)
+        if self.state:
+            query = query.where(Sample.checked == (self.state == "checked"))
+        return query
+
+    def sort(self, query: Select[Any]) -> Select[Any]:
+        """The query in this order; doubtful: those that nobody has checked first, the least sure of them first."""
+        if self.order == "doubtful":
+            return query.order_by(Sample.checked, func.coalesce(Sample.confidence, 0.0), Sample.number)
+        return query.order_by(Sample.number if self.order == "oldest" else Sample.number.desc())
+
+
+def open_engine(url: str) -> Engine:
+    """The database of a URL, with its tables; raises NetchuError when it cannot be used.
+
+    Tables of an older version of the service get the columns that they lack.
+    """
+    try:
+        address = make_url(url)
+        if address.drivername == "postgresql":
+            address = address.set(drivername="postgresql+psycopg")
+        if address.get_backend_name() not in ("sqlite", "postgresql"):
+            raise NetchuError(f"--database {address.render_as_string()}: expected postgresql://...")
+        shared = address.get_backend_name() == "postgresql"
+        options: dict[str, Any] = (
+            {"pool_pre_ping": True, "max_overflow": 20} if shared else {"connect_args": {"timeout": 30}}
+        )
+        engine = create_engine(address, **options)
+    except ArgumentError as error:
+        raise NetchuError(f"--database: is no database URL ({error}); expected postgresql://...") from error
+    except ModuleNotFoundError as error:
+        raise NetchuError(f"{error.name} is not installed; run pip install 'netchu[postgres]'") from error
+    if not shared:
+
+        @event.listens_for(engine, "connect")
+        def configure(connection: Any, record: Any) -> None:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
 
     try:
-        Table.metadata.create_all(engine)
-    except DatabaseError as error:
-        raise NetchuError(f"{path}: is no database of this service ({error.orig}); choose another --data") from error
+        with engine.begin() as connection:
+            if shared:  # processes that start together
+                connection.execute(select(func.pg_advisory_xact_lock(lock_number("tables"))))
+            Table.metadata.create_all(connection)
+            for table in Table.metadata.sorted_tables:
+                known = {column["name"] for column in inspect(connection).get_columns(table.name)}
+                for column in table.columns:
+                    if column.name not in known:
+                        made = CreateColumn(column).compile(dialect=engine.dialect)
+                        connection.execute(sql(f"ALTER TABLE {table.name} ADD COLUMN {made}"))
+    except (DatabaseError, InterfaceError) as error:
+        engine.dispose()
+        where = address.render_as_string() if shared else address.database
+        reason = str(error.orig).strip().splitlines()[0]
+        raise NetchuError(f"{where}: is no database of this service ({reason}); choose another one") from error
     return engine
+
+
+def lock_number(name: str) -> int:
+    """Number of an advisory lock of PostgreSQL."""
+    return zlib.crc32(f"netchu {name}".encode())
+
+
+def sums_of(sample: Sample) -> dict[tuple[str, str], tuple[int, int]]:
+    """What a sample adds to the sums, by their kind and name."""
+    if not sample.checked:
+        return {}
+    sums = {(ALL, ""): (1, int(sample.held_out))}
+    read = sample.read_text
+    if read is None:
+        return sums
+    if read != sample.text:
+        sums[CHANGED, ""] = (1, 0)
+    if sample.version is not None:
+        sums[LINES, str(sample.version)] = (1, int(read == sample.text))
+        sums[CHARACTERS, str(sample.version)] = (len(sample.text), distance(read, sample.text))
+        for character, (right, seen) in accuracy_by_character([read], [sample.text]).items():
+            sums[CHARACTER, character] = (seen, right)
+    return sums
 
 
 class Store:
     """The tables behind methods; rows come back detached, as plain objects."""
 
-    def __init__(self, path: Path) -> None:
-        self.engine = open_engine(path)
+    def __init__(self, url: str) -> None:
+        self.engine = open_engine(url)
+        self.shared = self.engine.dialect.name == "postgresql"  # with other processes
         self._session = sessionmaker(self.engine, expire_on_commit=False)
+        self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+        with self.exclusive("samples"):
+            with self._session() as session:
+                summed = session.scalar(select(func.count()).select_from(Sum))
+            if not summed:  # of an older version of the service
+                for sample in self.samples():
+                    self.change_sums([(sample, 1)])
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        """Only one thread of all processes on this database is inside at a time."""
+        with self._locks[name]:
+            if not self.shared:
+                yield
+                return
+            with self.engine.begin() as connection:
+                connection.execute(select(func.pg_advisory_xact_lock(lock_number(name))))
+                yield
+
+    def hold(self, name: str) -> Callable[[], None] | None:
+        """Hold a lock until the function that is returned is called or this process ends; None when another process
+        holds it."""
+        if not self.shared:
+            return lambda: None
+        connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        if not connection.scalar(select(func.pg_try_advisory_lock(lock_number(name)))):
+            connection.close()
+            return None
+
+        def release() -> None:
+            connection.execute(select(func.pg_advisory_unlock(lock_number(name))))
+            connection.close()
+
+        return release
 
     def save(self, row: Table) -> None:
         """Insert a row or write its changes."""
@@ -121,23 +285,91 @@ class Store:
         """The sample with that content, if there is one."""
         return self._get(Sample, key)
 
-    def samples(self, most: int | None = None) -> list[Sample]:
-        """The last samples in the order in which they came; all without `most`."""
+    def samples(self) -> list[Sample]:
+        """All samples in the order in which they came."""
+        return list(self.each_sample(Wanted(order="oldest")))
+
+    def each_sample(self, wanted: Wanted) -> Iterator[Sample]:
+        """The samples that are asked for, some hundred at a time."""
         with self._session() as session:
-            return list(session.scalars(select(Sample).order_by(Sample.number.desc()).limit(most)))[::-1]
+            query = wanted.sort(wanted.narrow(select(Sample)))
+            yield from session.scalars(query.execution_options(yield_per=CHUNK))
+
+    def find_samples(self, wanted: Wanted, start: int, most: int) -> tuple[int, list[Sample]]:
+        """(how many are asked for, `most` of them from `start` on)."""
+        with self._session() as session:
+            count = session.scalar(wanted.narrow(select(func.count()).select_from(Sample))) or 0
+            query = wanted.sort(wanted.narrow(select(Sample))).offset(start).limit(most)
+            return count, list(session.scalars(query))
+
+    def save_sample(self, sample: Sample) -> None:
+        """Insert a sample or write its changes, and bring the sums up to date."""
+        sample.folded = sample.text.casefold()
+        with self._session.begin() as session:
+            old = session.get(Sample, sample.id)
+            self.change_sums([(sample, 1), *([(old, -1)] if old is not None else [])], session)
+            session.merge(sample)
+
+    def remove_sample(self, key: str) -> None:
+        """Forget a sample."""
+        with self._session.begin() as session:
+            old = session.get(Sample, key)
+            if old is not None:
+                self.change_sums([(old, -1)], session)
+                session.execute(delete(Sample).where(Sample.id == key))
+
+    def change_sums(self, samples: Iterable[tuple[Sample, int]], session: Session | None = None) -> None:
+        """Add (1) or take off (-1) what samples count for."""
+        changes: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+        for sample, sign in samples:
+            for key, (total, part) in sums_of(sample).items():
+                changes[key][0] += sign * total
+                changes[key][1] += sign * part
+        rows = [
+            {"kind": kind, "name": name, "total": total, "part": part}
+            for (kind, name), (total, part) in sorted(changes.items())  # in one order, so that none waits for another
+            if total or part
+        ]
+        if not rows:
+            return
+        made = (postgresql if self.shared else sqlite).insert(Sum).values(rows)
+        added = {"total": Sum.total + made.excluded.total, "part": Sum.part + made.excluded.part}
+        upsert = made.on_conflict_do_update(index_elements=["kind", "name"], set_=added)
+        if session is not None:
+            session.execute(upsert)
+            return
+        with self._session.begin() as own:
+            own.execute(upsert)
+
+    def sums(self, kind: str) -> dict[str, tuple[int, int]]:
+        """(total, part) of each sum of a kind that is not empty, by name."""
+        with self._session() as session:
+            rows = session.scalars(select(Sum).where(Sum.kind == kind, Sum.total > 0).order_by(Sum.name))
+            return {row.name: (row.total, row.part) for row in rows}
+
+    def count_samples(self) -> tuple[int, int, int]:
+        """(checked samples, those held out, those that had been read otherwise)."""
+        every, held_out = self.sums(ALL).get("", (0, 0))
+        changed, _ = self.sums(CHANGED).get("", (0, 0))
+        return every, held_out, changed
+
+    def batches(self) -> list[dict[str, Any]]:
+        """Every batch, the newest first: its name, its lines, how many are checked, how many others are doubtful."""
+        doubtful = func.count().filter(~Sample.checked, ~func.coalesce(Sample.accept, sql("false")))
+        query = (
+            select(Sample.batch, func.count(), func.count().filter(Sample.checked), doubtful, func.max(Sample.created))
+            .where(Sample.batch != "")
+            .group_by(Sample.batch)
+            .order_by(func.max(Sample.number).desc())
+        )
+        keys = ("name", "lines", "checked", "doubtful", "changed")
+        with self._session() as session:
+            return [dict(zip(keys, row, strict=True)) for row in session.execute(query)]
 
     def last_number(self) -> int:
         """Number of the last sample, 0 without one."""
         with self._session() as session:
             return session.scalar(select(func.max(Sample.number))) or 0
-
-    def count_samples(self) -> tuple[int, int, int]:
-        """(all samples, those held out, those that had been read otherwise)."""
-        count = select(func.count()).select_from(Sample)
-        with self._session() as session:
-            held_out = session.scalar(count.where(Sample.held_out))
-            changed = session.scalar(count.where(Sample.read_text != Sample.text))
-            return session.scalar(count) or 0, held_out or 0, changed or 0
 
     def version(self, key: int) -> Version | None:
         """The version with that number, if there is one."""
@@ -168,13 +400,24 @@ class Store:
             return list(session.scalars(select(Job).order_by(Job.id.desc()).limit(most)))
 
     def mark_interrupted(self) -> int:
-        """Jobs that a stopped service left as running become interrupted; returns how many."""
+        """Jobs that a process which is no more left as running become interrupted; returns how many."""
         with self._session() as session:
             left = list(session.scalars(select(Job).where(Job.state == RUNNING)))
         for job in left:
-            job.state, job.message = INTERRUPTED, "the service was stopped; continue the job when you like"
+            job.message = "the service was stopped; continue the job when you like"
+            job.state, job.wanted = INTERRUPTED, ""
             self.save(job)
         return len(left)
+
+    def ask_to_stop(self, key: int, wanted: str) -> None:
+        """Tell the process that works on a job to end it."""
+        with self._session.begin() as session:
+            session.execute(update(Job).where(Job.id == key, Job.state == RUNNING).values(wanted=wanted))
+
+    def running_job(self) -> Job | None:
+        """The job that is at work in any process, or is left from one that was killed."""
+        with self._session() as session:
+            return session.scalar(select(Job).where(Job.state == RUNNING).order_by(Job.id.desc()).limit(1))
 
     def _get(self, table: type[Row], key: str | int) -> Row | None:
         with self._session() as session:

@@ -1,4 +1,4 @@
-"""Bytes from strangers -> grey line images: limits first, the format by content, every refusal one clear sentence.
+"""Bytes from strangers -> grey images: limits first, the format by content, every refusal one clear sentence.
 
 Nothing of an upload is kept as it came: what is stored later is the decoded image, encoded anew.
 """
@@ -7,17 +7,24 @@ import hashlib
 import io
 import re
 import struct
+import subprocess
+import sys
 import warnings
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
 from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
+from PIL import ImageOps, UnidentifiedImageError
 
 from netchu.core.preprocess import Image
+from netchu.serve.pdf_pages import TOO_MANY
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+PAGED = ("TIFF",)  # formats whose frames are pages
+HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")  # kinds of HEIF file
+PDF_SECONDS = 30.0  # for drawing all pages
 MIN_SIDE = 4  # pixels
 FOREIGN = re.compile(rb"<script|<\?php|<html|<svg|%PDF-", re.IGNORECASE)  # other kinds of file inside an image
 MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # of a JPEG segment; the rest are stuffing and restarts
@@ -34,56 +41,143 @@ class UploadLimits:
     files: int = 64
     side: int = 12_000  # pixels
     pixels: int = 40_000_000
+    pages: int = 20  # of a PDF or TIFF
 
 
 class RefusalError(Exception):
-    """A request that cannot be served as it is: an HTTP status of 400 to 499 and one sentence that says why."""
+    """A request that cannot be served as it is: an HTTP status of 400 to 499, one sentence that says why, and a word
+    by which the page finds that sentence in its own language."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, code: str = "") -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.message, self.code = status, message, code
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The grey pages (h, w) of an uploaded file. `shown`: whether browsers can show the file itself; `is_document`:
+    whether it is of pages by its kind."""
+
+    pages: list[Image]
+    shown: bool = True
+    is_document: bool = False
 
 
 def decode_upload(data: bytes, limits: UploadLimits, name: str = "image") -> Image:
-    """Grey image (h, w) of an uploaded file; raises RefusalError for anything but one sound image within the limits.
+    """Grey image (h, w) of an uploaded file; raises RefusalError for anything but one sound image within the limits."""
+    upload = decode_pages(data, limits, name)
+    if len(upload.pages) != 1:
+        raise RefusalError(422, f"{name}: holds {len(upload.pages)} pages; send one line", "many_pages")
+    return upload.pages[0]
+
+
+def decode_pages(data: bytes, limits: UploadLimits, name: str = "image") -> Upload:
+    """The pages of an uploaded image, multi-page TIFF or PDF; raises RefusalError for anything that is not sound and
+    within the limits.
 
     The header is read before any pixel, so that a small file cannot unfold into gigabytes.
     """
     if not data:
-        raise RefusalError(400, f"{name}: the file is empty (0 bytes)")
+        raise RefusalError(400, f"{name}: the file is empty (0 bytes)", "empty")
     if len(data) > limits.file_bytes:
-        raise RefusalError(413, f"{name}: {len(data):,} bytes; at most {limits.file_bytes:,} are taken")
+        raise RefusalError(413, f"{name}: {len(data):,} bytes; at most {limits.file_bytes:,} are taken", "file_large")
+    if data[:1024].lstrip().startswith(b"%PDF-"):
+        return Upload(decode_pdf(data, limits, name), shown=False, is_document=True)
+    formats = list(FORMATS)
+    if data[4:8] == b"ftyp" and data[8:12] in HEIC:
+        add_heic(name)
+        formats = ["HEIF"]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)  # our own limit comes right below
-            header = PillowImage.open(io.BytesIO(data), formats=FORMATS)
+            header = PillowImage.open(io.BytesIO(data), formats=formats)
         with header:
-            width, height = header.size
-            if max(width, height) > limits.side or width * height > limits.pixels:
-                raise RefusalError(
-                    413,
-                    f"{name}: {width:,} x {height:,} pixels; at most {limits.side:,} a side and "
-                    f"{limits.pixels:,} in all are taken",
-                )
-            if min(width, height) < MIN_SIDE:
-                raise RefusalError(422, f"{name}: {width} x {height} pixels are too few for a line of writing")
-            refuse_foreign(data, str(header.format), name)
+            kind, count = str(header.format), getattr(header, "n_frames", 1)
+            if kind not in PAGED:
+                count = 1
+            if count > limits.pages:
+                raise RefusalError(413, f"{name}: {count} pages; at most {limits.pages} are taken", "pages_many")
+            pixels = 0
+            for page in range(count):
+                if page:
+                    header.seek(page)
+                width, height = header.size
+                pixels += width * height
+                if max(width, height) > limits.side or pixels > limits.pixels:
+                    said = f"{name}: {width:,} x {height:,} pixels; at most {limits.side:,} a side and "
+                    raise RefusalError(413, f"{said}{limits.pixels:,} in all are taken", "pixels_many")
+                if min(width, height) < MIN_SIDE:
+                    said = f"{name}: {width} x {height} pixels are too few for a line of writing"
+                    raise RefusalError(422, said, "pixels_few")
+            refuse_foreign(data, kind, name)
+            header.seek(0)
             header.load()
+            if kind in FIND_END:
+                pages = [decode_plain(data, header.size, name)]
+            else:
+                pages = []
+                for page in range(count):
+                    header.seek(page)
+                    turned = ImageOps.exif_transpose(header) if kind == "HEIF" else header
+                    pages.append(grey(turned))
     except RefusalError:
         raise
     except UnidentifiedImageError:
-        raise RefusalError(415, f"{name}: is no PNG, JPEG, WebP or BMP image") from None
+        raise RefusalError(415, f"{name}: is no PNG, JPEG, WebP, BMP, TIFF, HEIC or PDF file", "kind") from None
     except PillowImage.DecompressionBombError:
-        raise RefusalError(413, f"{name}: has far too many pixels") from None
+        raise RefusalError(413, f"{name}: has far too many pixels", "pixels_many") from None
     except Exception as error:  # decoders raise nearly any type on a hostile file
-        raise RefusalError(422, f"{name}: the image is truncated or damaged") from error
+        raise RefusalError(422, f"{name}: the image is truncated or damaged", "damaged") from error
+    return Upload(pages, shown=kind in FIND_END or kind == "MPO", is_document=count > 1)
+
+
+def decode_plain(data: bytes, size: tuple[int, int], name: str) -> Image:
+    """An image as OpenCV decodes it, as `preprocess.read_image` does; `size`: what its header says."""
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)  # as preprocess.read_image does
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     except cv2.error:
         image = None
-    if image is None or sorted(image.shape) != sorted((width, height)):
-        raise RefusalError(422, f"{name}: the image is truncated or damaged")
+    if image is None or sorted(image.shape) != sorted(size):
+        raise RefusalError(422, f"{name}: the image is truncated or damaged", "damaged")
     return image  # type: ignore[return-value]
+
+
+def grey(picture: PillowImage.Image) -> Image:
+    """A Pillow image in grey; 16 bits are brought down to 8."""
+    if picture.mode.startswith("I"):
+        levels = np.asarray(picture).astype(np.float64)
+        return np.asarray(levels / 257 if levels.max() > 255 else levels, dtype=np.uint8)
+    return np.asarray(picture.convert("L"), dtype=np.uint8)
+
+
+def add_heic(name: str) -> None:
+    """Teach Pillow to open HEIC; raises RefusalError where its decoder is not installed."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        said = f"{name}: HEIC pictures are not taken here; install pillow-heif, or save the picture as JPEG"
+        raise RefusalError(415, said, "no_heic") from None
+    register_heif_opener()
+
+
+def decode_pdf(data: bytes, limits: UploadLimits, name: str) -> list[Image]:
+    """Grey pages of a PDF, drawn in a process of its own that has only so much time and memory."""
+    if find_spec("pypdfium2") is None:
+        said = f"{name}: PDF files are not taken here; install pypdfium2, or send pictures of the pages"
+        raise RefusalError(415, said, "no_pdf")
+    command = [sys.executable, "-m", "netchu.serve.pdf_pages", str(limits.pages), str(limits.pixels)]
+    try:
+        made = subprocess.run(command, input=data, capture_output=True, timeout=PDF_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise RefusalError(422, f"{name}: its pages take too long to draw; send pictures of them", "damaged") from None
+    if made.returncode == TOO_MANY:
+        raise RefusalError(413, f"{name}: over {limits.pages} pages; send it in parts", "pages_many")
+    if made.returncode:
+        raise RefusalError(422, f"{name}: the PDF is damaged, locked or too large to draw", "damaged")
+    stream, pages = io.BytesIO(made.stdout), []
+    while stream.tell() < len(made.stdout):
+        pages.append(np.load(stream, allow_pickle=False))
+    return pages
 
 
 def refuse_foreign(data: bytes, form: str, name: str) -> None:
@@ -93,12 +187,14 @@ def refuse_foreign(data: bytes, form: str, name: str) -> None:
     right there; the other formats end where their image ends.
     """
     form = "JPEG" if form == "MPO" else form  # a JPEG with a second picture behind it
-    end = FIND_END[form](data)
+    end = FIND_END[form](data) if form in FIND_END else len(data)
     rest = data[end:]
     if FOREIGN.search(data) or (form == "JPEG" and rest.lstrip(b"\0").startswith(ARCHIVES)):
-        raise RefusalError(415, f"{name}: holds another kind of file inside the image; save it again as PNG or JPEG")
+        said = f"{name}: holds another kind of file inside the image; save it again as PNG or JPEG"
+        raise RefusalError(415, said, "foreign")
     if form != "JPEG" and rest.strip(b"\0"):
-        raise RefusalError(415, f"{name}: {len(rest):,} foreign bytes follow the image; save it again as PNG or JPEG")
+        said = f"{name}: {len(rest):,} foreign bytes follow the image; save it again as PNG or JPEG"
+        raise RefusalError(415, said, "foreign")
 
 
 def png_end(data: bytes) -> int:

@@ -20,7 +20,7 @@ from netchu.reading.ensemble import Ensemble
 from netchu.reading.line_reader import Settings
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.serve.confidence import DetailedReading, detail, is_flat
-from netchu.serve.corrections import sync_folder
+from netchu.serve.samples import sync_folder
 from netchu.serve.store import Promotion, Store, Version
 
 
@@ -72,6 +72,7 @@ class Versions:
     def __init__(self, folder: Path, store: Store) -> None:
         self.folder, self.store = folder, store
         self.registry = Registry(folder)
+        self._figures: dict[int, dict[str, float] | None] = {}
 
     def register(self, recipe: Recipe, *, parent: int | None = None, job: int | None = None, note: str = "") -> Version:
         """Copy a recipe with all its files to a new version; the one that reads alike already is returned instead.
@@ -81,9 +82,11 @@ class Versions:
         """
         Ensemble.from_recipe(recipe)
         digest = digest_of(recipe)
-        known = self.store.version_by_digest(digest)
-        if known is not None:
-            return known
+        with self.store.exclusive("versions"):
+            return self.store.version_by_digest(digest) or self._copy(recipe, digest, parent, job, note)
+
+    def _copy(self, recipe: Recipe, digest: str, parent: int | None, job: int | None, note: str) -> Version:
+        """A new version of a recipe that is none yet."""
         path = self.folder / f"{digest[:16]}.json"
         kept = replace(
             recipe,
@@ -104,6 +107,18 @@ class Versions:
         if row is None:
             raise NetchuError(f"version {version}: there is none of that number")
         return read_recipe(self.folder / row.files[-1])
+
+    def figures(self, version: Version) -> dict[str, float] | None:
+        """What was measured of a version before it came here: lines and CER; None where nothing was."""
+        if version.id not in self._figures:
+            try:
+                about = json.loads((self.folder / version.files[-1]).read_text(encoding="utf-8"))
+            except (OSError, ValueError):  # `promote` says what is wrong with it
+                return None
+            measured = about.get("measured") or {}
+            known = next((measured[key] for key in ("nested", "chosen_on") if "cer" in measured.get(key, {})), None)
+            self._figures[version.id] = {key: known[key] for key in ("lines", "cer")} if known else None
+        return self._figures[version.id]
 
     def load(self, version: int) -> ServedEnsemble:
         """The version's ensemble, ready to read."""

@@ -1,18 +1,18 @@
 // Starts the page: language, token, and the ways in which images come in.
 
+import { batchName, refreshKept } from "./kept.js";
 import { refresh } from "./learning.js";
 import { add, onSaved } from "./lines.js";
-import { ask, askToken } from "./server.js";
+import { ask, askToken, hasToken } from "./server.js";
 import { say, speak } from "./words.js";
 
 const drop = document.getElementById("drop");
 const files = document.getElementById("files");
-const wholePage = document.getElementById("whole-page");
 let about = null;
 
 function take(list) {
   const images = [...list].filter((file) => file instanceof File);
-  if (images.length) add(images, wholePage.checked);
+  if (images.length) add(images, batchName());
 }
 
 files.addEventListener("change", () => {
@@ -39,17 +39,19 @@ for (const button of document.querySelectorAll("[data-language]"))
 document.getElementById("token-open").addEventListener("click", askToken);
 
 function describe() {
-  document.getElementById("drop-hint").textContent = wholePage.checked ? say("drop_page") : say("drop");
   if (!about) return;
   document.getElementById("formats").textContent = say("formats", { mb: Math.round(about.limits.file_bytes / 1e6) });
   document.getElementById("token-open").hidden = !about.token;
-  document.getElementById("whole-page-label").hidden = !about.page;
 }
 document.addEventListener("spoken", describe);
-wholePage.addEventListener("change", describe);
 
-onSaved(refresh);
+const refreshAll = () => Promise.all([refresh(), refreshKept(about.token)]);
+onSaved(refreshAll);
+document.addEventListener("kept-changed", async () => {
+  if (about.token && !hasToken() && !(await askToken())) return;
+  await refreshAll();
+});
 speak();
 about = await ask("api/about");
 describe();
-await refresh();
+await refreshAll();

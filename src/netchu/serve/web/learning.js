@@ -1,7 +1,7 @@
 // Statistics, retraining with live progress and curves, versions.
 
 import { chart } from "./charts.js";
-import { ask, Failure, notice } from "./server.js";
+import { ask, confirm, Failure, notice } from "./server.js";
 import { number, percent, say, when } from "./words.js";
 
 const SECONDS = 1; // between two looks at a running job
@@ -28,7 +28,7 @@ export async function refresh() {
     draw();
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    notice(error.message);
+    notice(error.said());
   }
   if (job?.state === "running") timer = setTimeout(refresh, 1000 * SECONDS);
 }
@@ -38,7 +38,7 @@ async function act(path, body) {
     await ask(path, { method: "POST", body });
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    notice(error.message);
+    notice(error.said());
   }
   await refresh();
 }
@@ -79,7 +79,8 @@ function drawJob() {
   const enough = statistics.corrections >= ENOUGH;
   place("retrain").hidden = busy;
   place("retrain").disabled = !enough;
-  place("retrain-hint").textContent = enough ? say("retrain_hint") : say("too_few");
+  const hint = enough ? "retrain_hint" : "too_few";
+  place("retrain-hint").textContent = say(hint, { least: statistics.least_held_out });
   if (!job) {
     place("job").replaceChildren();
     return;
@@ -126,18 +127,30 @@ function renew(parent, parts) {
 }
 
 function outcome() {
-  const { before, after, better, promoted = better, lines, left_out: out } = job.report; // older jobs do not say it
-  const became = promoted ? "promoted" : better ? "not_compared" : "not_promoted";
+  const { before, after, better, promoted = better, enough = true, lines, left_out: out } = job.report; // older jobs
+  const became = promoted ? "promoted" : !better ? "not_promoted" : enough ? "not_compared" : "not_enough";
+  const sources = Object.entries(after).filter(([name, scores]) => name !== "all" && scores.accepted !== undefined);
   const values = { before: percent(before.all.cer, 1), after: percent(after.all.cer, 1), lines: lines.held_out };
   return [
     made("p", {
-      className: better ? "better" : "worse",
-      textContent: say(became, { version: job.version, base: job.base }),
+      className: promoted ? "better" : better ? "" : "worse",
+      textContent: say(became, { version: job.version, base: job.base, lines: lines.held_out, least: job.report.least }),
     }),
     made("p", { className: "small", textContent: say("result", values) }),
+    ...sources.map(([name, { accepted, lines: count }]) =>
+      made("p", {
+        className: "muted small",
+        textContent:
+          accepted === null
+            ? say("accepts_none", { source: sourceName(name) })
+            : say("accepts", { source: sourceName(name), share: percent(accepted), lines: count }),
+      }),
+    ),
     ...(out.lines ? [made("p", { className: "small", textContent: say("left_out", out) })] : []),
   ];
 }
+
+const sourceName = (name) => (name === "corrections" ? say("source_corrections") : name);
 
 function curves() {
   const pictures = [];
@@ -170,7 +183,8 @@ function drawVersions() {
   renew(
     place("versions"),
     versions.map((version) => {
-      const { before, after } = version;
+      const { before, after, released } = version;
+      const isWorse = after && after.cer > before.cer;
       const about = after
         ? say("from_job", {
             job: version.job,
@@ -178,13 +192,17 @@ function drawVersions() {
             before: percent(before.cer, 1),
             after: percent(after.cer, 1),
           })
-        : version.note;
+        : [version.note, released && say("measured", { cer: percent(released.cer, 1), lines: released.lines })]
+            .filter(Boolean)
+            .join(": ");
       const parts = [
         version.members > 1 && say("members", { count: version.members }),
         version.language && say("with_language"),
         version.places && say("with_places"),
       ].filter(Boolean);
       const promote = button(say(version.id < active ? "roll_back" : "use"), async () => {
+        const values = { id: version.id, before: percent(before?.cer ?? 0, 1), after: percent(after?.cer ?? 0, 1) };
+        if (isWorse && version.id > active && !(await confirm(say("really_worse", values)))) return;
         await act(`api/models/${version.id}/promote`);
         if (versions.find((v) => v.id === version.id)?.active) notice(say("now_active", { id: version.id }));
       });
@@ -196,7 +214,8 @@ function drawVersions() {
           "div",
           {},
           made("strong", { textContent: say("version", { id: version.id }) }),
-          made("p", { className: "muted small", textContent: about }),
+          made("p", { className: isWorse ? "worse small" : "muted small", textContent: about }),
+          ...(after && !version.enough ? [made("p", { className: "muted small", textContent: say("few_lines") })] : []),
           ...(parts.length ? [made("p", { className: "muted small", textContent: parts.join(", ") })] : []),
           made("p", { className: "muted small", textContent: when(version.created) }),
         ),

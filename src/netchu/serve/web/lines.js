@@ -1,5 +1,6 @@
 // Reading and correcting: one card a line. The reading is shaded in the field where it is corrected.
 
+import { Sheet } from "./pages.js";
 import { ask, Failure, notice } from "./server.js";
 import { percent, say } from "./words.js";
 
@@ -17,10 +18,24 @@ export function onSaved(action) {
   whenSaved = action;
 }
 
-export function add(files, wholePages) {
-  for (const file of files) {
-    waiting.push(new Card(file, file.name, { wholePage: wholePages }));
-  }
+// New files; with `batch` their lines are kept under that name.
+export function add(files, batch = "") {
+  for (const file of files) queue(new Card(file, file.name, { batch }));
+}
+
+// A kept line to look at again.
+export function addKept(file, sample) {
+  const number = sample.page?.line ?? 0;
+  const card = new Card(file, sample.name, { number, batch: sample.batch, sample: sample.id, single: true });
+  if (sample.checked) card.typed = sample.text;
+  queue(card);
+  return card;
+}
+
+export const isOpen = (sample) => cards.some((card) => card.sample === sample && !card.saved);
+
+function queue(card) {
+  waiting.push(card);
   next();
 }
 
@@ -46,30 +61,39 @@ function count() {
   keys.textContent = say("keys");
 }
 
-function pictureOf(url) {
+function blobOf(url) {
   const [head, data] = url.split(",");
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
   return new Blob([bytes], { type: head.slice(5).split(";")[0] });
 }
 
-class Card {
-  // `number`: of the line on the page of that name; 0 for an image of its own.
-  constructor(file, fileName, { wholePage = false, number = 0 } = {}) {
-    Object.assign(this, { file, fileName, wholePage, number, reading: null, saved: "", failed: "", at: -1 });
+export class Card {
+  // `number`: of the line on its page, 0 for an image of its own; `sheet`: that page; `sample`: id of the kept line;
+  // `single`: the image is one line, whatever its shape.
+  constructor(file, fileName, { number = 0, sheet = null, batch = "", sample = "", single = false } = {}) {
+    Object.assign(this, { file, fileName, number, sheet, batch, sample, single });
+    Object.assign(this, { reading: null, saved: "", failed: null, at: -1, typed: "" });
     this.root = template.content.firstElementChild.cloneNode(true);
     this.part = (selector) => this.root.querySelector(selector);
     this.input = this.part("textarea");
     this.shade = this.part(".shade");
-    this.part("img").src = URL.createObjectURL(file);
+    this.picture(file);
     this.input.addEventListener("input", () => this.drawText());
     this.input.addEventListener("keydown", (event) => this.key(event));
     for (const kind of ["keyup", "click", "focus"]) this.input.addEventListener(kind, () => this.follow());
-    this.part(".save").addEventListener("click", () => this.save());
-    this.part(".doubt").addEventListener("click", () => this.nextDoubt());
-    this.part(".remove").addEventListener("click", () => this.remove());
+    this.root.addEventListener("focusin", () => this.sheet?.show(this));
+    const actions = { save: "save", doubt: "nextDoubt", remove: "remove", retry: "retry", drop: "remove", reopen: "reopen" };
+    for (const [name, action] of Object.entries(actions))
+      this.part(`.${name}`).addEventListener("click", () => this[action]());
     list.append(this.root);
     cards.push(this);
     this.draw();
+  }
+
+  picture(file) {
+    const image = this.part("img");
+    if (image.src) URL.revokeObjectURL(image.src);
+    image.src = URL.createObjectURL(file);
   }
 
   get name() {
@@ -77,40 +101,105 @@ class Card {
     return this.number ? say("line_of_page", { name, number: this.number }) : name;
   }
 
-  async read() {
+  // What the service says of a file; boxes: corners of the lines that are wanted of it.
+  async request(file, { single = false, boxes = null } = {}) {
     const form = new FormData();
-    form.append("images", this.file, this.name);
-    try {
-      const answer = await ask(`api/recognise${this.wholePage ? "?page=true" : ""}`, {
-        method: "POST",
-        body: form,
-        patient: (seconds) => this.state(say("busy", { seconds })),
-      });
-      if (this.wholePage) this.split(answer.lines);
+    form.append("images", file, this.fileName || "image");
+    if (this.batch) form.append("batch", this.batch);
+    if (boxes) form.append("boxes", JSON.stringify(boxes));
+    const path = this.batch ? "api/samples" : "api/recognise";
+    return await ask(`${path}?page=${single ? "false" : "auto"}`, {
+      method: "POST",
+      body: form,
+      patient: (seconds) => this.state(say("busy", { seconds })),
+    });
+  }
+
+  async read() {
+    await this.attempt(async () => {
+      const answer = await this.request(this.file, { single: this.single });
+      if (answer.pages.length) this.split(answer);
       else this.show(answer.lines[0]);
+    });
+  }
+
+  async attempt(action) {
+    this.failed = null;
+    try {
+      await action();
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      this.failed = error.message;
+      this.failed = error;
     }
     this.draw();
     count();
+    if (this.batch) whenSaved();
   }
 
-  // A page becomes a card for each of its lines, in its own place.
-  split(lines) {
-    lines.forEach((line, i) => {
-      const card = new Card(pictureOf(line.image), this.fileName, { number: i + 1 });
-      this.root.before(card.root);
-      card.show(line);
-      card.draw();
+  retry() {
+    this.failed = null;
+    this.draw();
+    if (this.box) this.reread();
+    else queue(this);
+  }
+
+  // A page becomes its picture with the boxes, and a card for each of its lines.
+  split({ pages, lines }) {
+    pages.forEach((page, i) => {
+      const picture = page.image ? blobOf(page.image) : this.file;
+      const sheet = new Sheet(picture, page, pages.length > 1, {
+        made: (box) => this.cardOf(sheet, box),
+      });
+      this.root.before(sheet.root);
+      for (const line of lines.filter((each) => each.page === i)) {
+        const card = this.cardOf(sheet, sheet.add(line.corners));
+        card.file = blobOf(line.image);
+        card.picture(card.file);
+        card.show(line);
+        card.draw();
+      }
+      sheet.draw();
     });
-    this.remove();
+    this.leave();
+    const first = cards.find((card) => card.reading && !card.saved);
+    if (document.activeElement === document.body) first?.enter();
+  }
+
+  cardOf(sheet, box) {
+    const card = new Card(sheet.picture, this.fileName, { sheet, batch: this.batch, number: 1 });
+    card.box = box;
+    box.card = card;
+    return card;
+  }
+
+  // The box was drawn or moved: what stands in it now?
+  async reread() {
+    const turn = (this.turn = (this.turn ?? 0) + 1);
+    const old = this.sample;
+    this.saved = "";
+    this.state(say("waiting"));
+    await this.attempt(async () => {
+      const { lines } = await this.request(this.sheet.picture, { boxes: [this.box.corners] });
+      if (turn !== this.turn) return; // it was moved again meanwhile
+      const [line] = lines;
+      this.file = blobOf(line.image);
+      this.picture(this.file);
+      if (old && old !== line.id) await ask(`api/samples/${old}`, { method: "DELETE" });
+      this.show(line);
+    });
   }
 
   show(reading) {
+    if (reading.error) {
+      this.failed = new Failure(reading.error, reading.code);
+      return;
+    }
+    this.failed = null;
     this.reading = reading;
-    this.input.value = reading.text;
-    if (!document.activeElement || document.activeElement === document.body) this.input.focus({ preventScroll: true });
+    this.sample = reading.id ?? this.sample;
+    this.input.value = this.typed || reading.text;
+    if (reading.checked && !this.single) this.saved = reading.kept_text;
+    else if (document.activeElement === document.body && !this.sheet) this.enter();
   }
 
   state(text) {
@@ -119,10 +208,16 @@ class Card {
 
   draw() {
     this.root.classList.toggle("saved", Boolean(this.saved));
+    this.root.classList.toggle("of-page", Boolean(this.sheet));
     this.part(".name").textContent = this.name;
+    this.part(".number").textContent = this.sheet ? this.number : "";
+    this.part(".number").hidden = !this.sheet;
     this.part(".state").classList.toggle("failed", Boolean(this.failed));
-    this.state(this.saved || this.failed || (this.reading ? "" : say("waiting")));
-    this.part(".work").hidden = !this.reading || Boolean(this.saved);
+    this.state(this.saved || this.failed?.said() || (this.reading ? "" : say("waiting")));
+    this.part(".work").hidden = !this.reading || Boolean(this.saved) || Boolean(this.failed);
+    this.part(".repair").hidden = !this.failed;
+    this.part(".reopen").hidden = !this.saved;
+    this.part(".sure").hidden = !this.reading || Boolean(this.failed);
     this.input.setAttribute("aria-label", say("field", { name: this.name }));
     const button = (selector, word, key) => {
       const kbd = Object.assign(document.createElement("kbd"), { textContent: key });
@@ -131,6 +226,10 @@ class Card {
     button(".save", "save", "Enter");
     button(".doubt", "next_doubt", "F2");
     button(".remove", "remove", "");
+    button(".retry", "retry", "");
+    button(".drop", "drop_card", "");
+    button(".reopen", "reopen", "");
+    this.part(".reopen").setAttribute("aria-label", `${say("reopen")}: ${this.name}`);
     if (this.reading) this.drawText();
   }
 
@@ -171,8 +270,11 @@ class Card {
     const doubtful = this.doubts().length;
     const values = { percent: percent(this.reading.confidence), count: doubtful };
     const safe = Boolean(this.reading.accept) && this.input.value === this.reading.text;
+    const empty = !this.reading.text && !this.input.value;
+    const word = empty ? (safe ? "blank" : "unread") : safe ? "safe" : doubtful ? "doubts" : "sure";
     this.part(".sure").classList.toggle("safe", safe);
-    this.part(".sure").textContent = say(safe ? "safe" : doubtful ? "doubts" : "sure", values);
+    this.part(".sure").classList.toggle("unread", empty && !safe);
+    this.part(".sure").textContent = say(word, values);
     this.part(".doubt").disabled = !doubtful;
     this.drawCharacter(characters);
     this.drawOthers();
@@ -234,6 +336,19 @@ class Card {
     this.drawText();
   }
 
+  // Into the field, the cursor behind the character that is least sure: its alternatives are at hand at once.
+  enter() {
+    this.input.focus({ preventScroll: true });
+    const characters = this.characters();
+    const doubts = this.doubts();
+    const at = doubts.sort((a, b) => characters[a].confidence - characters[b].confidence)[0] ?? characters.length - 1;
+    const place = characters.slice(0, at + 1).map((c) => c.text).join("").length;
+    this.input.value = characters.map((c) => c.text).join("");
+    this.input.setSelectionRange(place, place);
+    this.follow();
+    this.root.scrollIntoView({ block: "nearest" });
+  }
+
   nextDoubt() {
     const doubts = this.doubts();
     if (!doubts.length) return;
@@ -246,15 +361,24 @@ class Card {
     this.follow();
   }
 
+  // Esc shows the reading; once more, and what was typed is back.
+  swap() {
+    const now = this.input.value;
+    if (now !== this.reading.text) {
+      this.typed = now;
+      this.put(this.reading.text);
+    } else if (this.typed) this.put(this.typed);
+  }
+
   key(event) {
     if (event.isComposing) return;
     const digit = event.altKey && /^Digit[1-9]$/.test(event.code) ? Number(event.code.at(-1)) : 0;
     const move = event.ctrlKey && { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (event.key === "Enter") this.save();
-    else if (event.key === "Escape") this.put(this.reading.text);
+    else if (event.key === "Escape") this.swap();
     else if (event.key === "F2") this.nextDoubt();
     else if (digit) this.root.querySelectorAll(".characters button")[digit - 1]?.click();
-    else if (move) this.neighbour(move)?.input.focus();
+    else if (move) this.neighbour(move)?.enter();
     else return;
     event.preventDefault();
   }
@@ -264,7 +388,7 @@ class Card {
     let root = this.root;
     while ((root = step > 0 ? root.nextElementSibling : root.previousElementSibling)) {
       const card = cards.find((c) => c.root === root);
-      if (card?.reading && !card.saved) return card;
+      if (card?.reading && !card.saved && !card.failed) return card;
     }
     return null;
   }
@@ -274,36 +398,64 @@ class Card {
     if (this.input.readOnly) return;
     const text = this.input.value.normalize("NFC").trim();
     const form = new FormData();
-    form.append("image", this.file, "line");
+    form.append("image", this.file, this.fileName || "image");
     form.append("text", text);
     form.append("read_text", this.reading.text);
     form.append("version", this.reading.version);
+    if (this.batch) form.append("batch", this.batch);
     this.part(".save").disabled = this.input.readOnly = true;
+    let kept;
     try {
-      await ask("api/corrections", { method: "POST", body: form });
+      kept = await ask("api/corrections", { method: "POST", body: form });
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      notice(error.message);
+      notice(error.said());
       return;
     } finally {
       this.part(".save").disabled = this.input.readOnly = false;
     }
     const following = this.neighbour(1) ?? this.neighbour(-1);
     this.saved = text;
+    this.sample = kept.id;
     this.draw();
     count();
     notice(say("saved", { text }));
-    following?.input.focus();
-    following?.root.scrollIntoView({ block: "nearest" });
+    if (following) following.enter();
+    else this.part(".reopen").focus();
     whenSaved();
   }
 
-  remove() {
-    const following = this.neighbour(1) ?? this.neighbour(-1);
+  reopen() {
+    this.typed = this.input.value = this.saved;
+    this.saved = "";
+    this.draw();
+    count();
+    this.enter();
+  }
+
+  leave() {
     cards.splice(cards.indexOf(this), 1);
     this.root.remove();
-    if (this.reading) following?.input.focus();
+  }
+
+  // Take the card away, with its box; the notice brings it back.
+  remove() {
+    const following = this.neighbour(1) ?? this.neighbour(-1);
+    const [before, place] = [this.root.nextSibling, cards.indexOf(this)];
+    this.leave();
+    this.sheet?.remove(this.box);
+    if (this.reading) following?.enter();
     count();
+    notice(say("removed", { name: this.name }), {
+      word: "undo",
+      action: () => {
+        list.insertBefore(this.root, before?.isConnected ? before : null);
+        cards.splice(place, 0, this);
+        this.sheet?.put(this.box);
+        count();
+        if (this.reading && !this.failed) this.enter();
+      },
+    });
   }
 }
 

@@ -1,0 +1,247 @@
+"""Kept lines on disk: `ab/abcd....png` with `ab/abcd....json` beside it, named by the image's content.
+
+The JSON is written last and holds everything, so a pair is complete or does not count, and the database can be made
+again from the folder. Every fifth new line is held out from training for good. What is deleted lies in a folder of its
+own for a day, so that it can come back.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netchu.core.charset import normalise
+from netchu.core.errors import NetchuError
+from netchu.core.files import atomic_path
+from netchu.core.preprocess import Image
+from netchu.serve.confidence import DetailedReading
+from netchu.serve.store import Sample, Store
+from netchu.serve.uploads import RefusalError, content_id, encode_png
+from netchu.training.run_folder import write_json
+
+HOLD_OUT_EVERY = 5
+MAX_CHARACTERS = 300  # of a line
+MAX_NAME = 80  # characters of a batch's or a file's name
+UNDO_SECONDS = 24 * 3600.0
+OLDEST_FIELDS = ("id", "number", "text", "read_text", "version", "held_out", "created")  # in every sidecar
+LATER_FIELDS = {"checked": True, "confidence": None, "accept": None, "batch": "", "name": "", "page": None}
+SPACES = dict.fromkeys(map(ord, "\u00a0\u202f\u2007"), " ")  # that browsers and word processors put in
+LOCK = "samples"
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What became of a line: `is_new` is False when the same image had been kept before."""
+
+    sample: Sample
+    is_new: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Where a line comes from: its batch, the file's name, its place on a page (number, size, corners)."""
+
+    batch: str = ""
+    name: str = ""
+    page: dict[str, Any] | None = None
+
+
+class Samples:
+    """The samples folder and its table."""
+
+    def __init__(self, folder: Path, store: Store, clock: Callable[[], float] = time.time) -> None:
+        self.folder, self.store, self.clock = folder, store, clock
+        self.deleted = folder.with_name("deleted")
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def correct(
+        self,
+        image: Image,
+        text: str,
+        *,
+        read_text: str | None = None,
+        version: int | None = None,
+        origin: Origin | None = None,
+    ) -> Saved:
+        """Keep a line whose text a person has confirmed; on return it is on the disk. The same image again replaces
+        the text, and keeps what is known of the reading where nothing new is said of it.
+
+        Raises RefusalError for a text that is no line or an unknown version, NetchuError when the disk is full.
+        """
+        text = check_text(text)
+        read_text = check_text(read_text, "read_text", empty=True) if read_text is not None else None
+        if version is not None and self.store.version(version) is None:
+            raise RefusalError(422, f"version: there is no version {version}")
+        with self.store.exclusive(LOCK):
+            known = self.store.sample(content_id(image))
+            if known is not None and known.checked and known.text == text:
+                return Saved(known, False)
+            sample = known or self._new(image, origin or Origin())
+            if known is None or read_text is not None:
+                sample.read_text, sample.version = read_text, version
+            sample.text, sample.checked = text, True
+            self._write(sample, image)
+        return Saved(sample, known is None)
+
+    def keep(self, image: Image, reading: DetailedReading, version: int, origin: Origin) -> Saved:
+        """Keep a line as it was read, for a person to check later. A line that is known stays as it is."""
+        with self.store.exclusive(LOCK):
+            known = self.store.sample(content_id(image))
+            if known is not None:
+                return Saved(known, False)
+            sample = self._new(image, origin)
+            sample.text = sample.read_text = reading.text
+            sample.version, sample.checked = version, False
+            sample.confidence, sample.accept = round(reading.confidence, 6), reading.accept
+            self._write(sample, image)
+        return Saved(sample, True)
+
+    def retype(self, key: str, text: str) -> Sample:
+        """Another text for a kept line, which counts as checked then; raises RefusalError (404, 422)."""
+        text = check_text(text)
+        with self.store.exclusive(LOCK):
+            sample = self.get(key)
+            sample.text, sample.checked = text, True
+            self._write(sample, None)
+        return sample
+
+    def get(self, key: str) -> Sample:
+        """The sample of that id; raises RefusalError (404)."""
+        sample = self.store.sample(key)
+        if sample is None:
+            raise RefusalError(404, "there is no such sample")
+        return sample
+
+    def picture(self, key: str) -> Path:
+        """The image file of a sample."""
+        return self.folder / key[:2] / f"{key}.png"
+
+    def delete(self, key: str) -> None:
+        """Delete a sample with its file; raises RefusalError (404). `restore` brings it back for a day."""
+        with self.store.exclusive(LOCK):
+            self.get(key)
+            self._purge()
+            self.store.remove_sample(key)
+            self.deleted.mkdir(exist_ok=True)
+            for suffix in (".json", ".png"):
+                file = self.picture(key).with_suffix(suffix)
+                if file.is_file():
+                    os.utime(file)
+                    file.replace(self.deleted / file.name)
+            for folder in (self.picture(key).parent, self.deleted):
+                sync_folder(folder)
+
+    def restore(self, key: str) -> Sample:
+        """Undo a deletion; raises RefusalError (404) when it is too long ago."""
+        with self.store.exclusive(LOCK):
+            sidecar = self.deleted / f"{key}.json"
+            if (again := self.store.sample(key)) is not None:  # the same picture came anew
+                return again
+            if not sidecar.is_file():
+                raise RefusalError(404, "there is no such deleted sample")
+            sample = Sample(**read_sidecar(sidecar) | {"number": self.store.last_number() + 1})
+            self.picture(key).parent.mkdir(exist_ok=True)
+            for suffix in (".png", ".json"):
+                (self.deleted / f"{key}{suffix}").replace(self.picture(key).with_suffix(suffix))
+            self._write(sample, None)
+        return sample
+
+    def recover(self) -> int:
+        """Samples whose JSON is there but whose row is not get their row; leftovers of broken writes are deleted.
+
+        Returns how many rows were made.
+        """
+        with self.store.exclusive(LOCK):
+            samples = self.store.samples()
+            known, taken = {sample.id for sample in samples}, {sample.number for sample in samples}
+            made = 0
+            for path in sorted(self.folder.glob("*/*")):
+                if path.name.startswith(".") or (path.suffix == ".png" and not path.with_suffix(".json").is_file()):
+                    path.unlink()
+                elif path.suffix == ".json" and path.stem not in known:
+                    facts = read_sidecar(path)
+                    if facts["number"] in taken:
+                        facts["number"] = max(taken) + 1
+                    taken.add(facts["number"])
+                    self.store.save_sample(Sample(**facts))
+                    made += 1
+        return made
+
+    def _new(self, image: Image, origin: Origin) -> Sample:
+        number = self.store.last_number() + 1
+        return Sample(
+            id=content_id(image),
+            number=number,
+            held_out=number % HOLD_OUT_EVERY == 0,
+            created=self.clock(),
+            batch=origin.batch,
+            name=origin.name,
+            page=origin.page,
+        )
+
+    def _write(self, sample: Sample, image: Image | None) -> None:
+        """Write the files and the row; `image` None: the file is there."""
+        picture = self.picture(sample.id)
+        if image is not None and not picture.is_file():
+            with atomic_path(picture) as temporary:
+                temporary.write_bytes(encode_png(image))
+        write_json(picture.with_suffix(".json"), sample.facts())
+        for folder in (picture.parent, self.folder):
+            sync_folder(folder)
+        self.store.save_sample(sample)
+
+    def _purge(self) -> None:
+        """Forget for good what was deleted more than a day ago."""
+        for path in self.deleted.glob("*"):
+            if path.stat().st_mtime < time.time() - UNDO_SECONDS:
+                path.unlink(missing_ok=True)
+
+
+def check_text(text: str, field: str = "text", *, empty: bool = False) -> str:
+    """NFC text of one line, no-break spaces as spaces; raises RefusalError for an empty (unless `empty`), over-long or
+    unprintable one."""
+    text = normalise(text).translate(SPACES).strip()
+    if not text and not empty:
+        raise RefusalError(422, f"{field}: is empty; type what stands on the line", "text_empty")
+    if len(text) > MAX_CHARACTERS:
+        said = f"{field}: {len(text)} characters; a line has at most {MAX_CHARACTERS}"
+        raise RefusalError(422, said, "text_long")
+    if not text.isprintable():
+        said = f"{field}: holds control characters or line breaks; type one line of text"
+        raise RefusalError(422, said, "text_control")
+    return text
+
+
+def check_name(name: str, field: str) -> str:
+    """NFC name of a batch or a file; raises RefusalError for one that is too long or not printable."""
+    name = normalise(name).translate(SPACES).strip()
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise RefusalError(422, f"{field}: expected up to {MAX_NAME} characters in one line", "name_bad")
+    return name
+
+
+def read_sidecar(path: Path) -> dict[str, Any]:
+    """Facts of a sample's JSON; raises NetchuError when it is damaged."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        oldest = {field: facts[field] for field in OLDEST_FIELDS}
+        return oldest | {field: facts.get(field, default) for field, default in LATER_FIELDS.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NetchuError(f"{path}: is no sample of this service ({error}); move it out of the folder") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable, where the system can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
