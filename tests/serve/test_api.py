@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -574,6 +575,21 @@ class TestBatch:
         assert read_image(lines[0].path).shape == (40, 500)
         assert client.get("/api/samples/export?format=doc").status_code == 422
 
+    def test_pages_are_taken_away_with_their_layout(self, halving: TestClient) -> None:
+        page = np.random.default_rng(0).integers(0, 255, (300, 400), dtype=np.uint8)
+        sent = {"images": ("tờ 1.png", png(page))}
+        lines = halving.post("/api/samples", files=sent, data={"batch": "Hộp 2"}).json()["lines"]
+        halving.put(f"/api/samples/{lines[1]['id']}", json={"text": "Huế & Đà Nẵng"})
+        answer = halving.get("/api/samples/export", params={"format": "alto", "batch": "Hộp 2"})
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            assert archive.namelist() == ["0001-tờ_1_png-1.xml"]
+            root = ElementTree.fromstring(archive.read(archive.namelist()[0]))
+        space = "{http://www.loc.gov/standards/alto/ns-v4#}"
+        strings = [(e.get("CONTENT"), e.get("VPOS")) for e in root.iter(f"{space}String")]
+        assert strings == [(lines[0]["text"], "0"), ("Huế & Đà Nẵng", "150")]
+        sheet = next(root.iter(f"{space}Page"))
+        assert (sheet.get("WIDTH"), sheet.get("HEIGHT")) == ("400", "300")
+
     def test_it_is_deleted_and_comes_back(
         self, client: TestClient, service: Service, kept: list[dict[str, Any]]
     ) -> None:
@@ -684,7 +700,7 @@ class TestToken:
     )
     def test_without_it_nothing_changes(self, service: Service, given: str | None) -> None:
         client = TestClient(guarded(service, loopback=False), base_url="http://reader.example")
-        headers: Any = {} if given is None else {"authorization": given.encode("latin-1")}
+        headers = {} if given is None else {b"authorization": given.encode("latin-1")}
         for path in ("/api/samples", "/api/samples/export", "/api/batches", f"/api/samples/{'0' * 64}/image"):
             assert client.get(path, headers=headers).status_code == 401, path
         for path in (

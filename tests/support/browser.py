@@ -15,13 +15,20 @@ import httpx2
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # key of an element's id, fixed by the standard
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-KEYS = {"Enter": "\ue007", "F2": "\ue032", "Control": "\ue009", "Alt": "\ue00a", "Tab": "\ue004", "Escape": "\ue00c"}
+KEYS = {
+    "Enter": "\ue007", "F2": "\ue032", "Control": "\ue009", "Alt": "\ue00a", "Shift": "\ue008", "Tab": "\ue004",
+    "Escape": "\ue00c", "Delete": "\ue017", "End": "\ue010", "ArrowLeft": "\ue012", "ArrowUp": "\ue013",
+    "ArrowRight": "\ue014", "ArrowDown": "\ue015",
+}  # fmt: skip
 
 
 class Browser:
-    """One window. `phone`: a touch screen of 390 x 844 points. `language`: what the browser prefers."""
+    """One window. `phone`: a touch screen of 390 x 844 points. `language`: what the browser prefers; `downloads`: a
+    folder for what is downloaded."""
 
-    def __init__(self, *, phone: bool = False, language: str = "vi", dark: bool = False) -> None:
+    def __init__(
+        self, *, phone: bool = False, language: str = "vi", dark: bool = False, downloads: Path | None = None
+    ) -> None:
         assert CHROMIUM and DRIVER
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
@@ -32,6 +39,9 @@ class Browser:
         arguments += ["--blink-settings=preferredColorScheme=0"] if dark else []
         options: dict[str, Any] = {"binary": CHROMIUM, "args": arguments}
         options["prefs"] = {"intl.accept_languages": language}
+        if downloads is not None:
+            downloads.mkdir(parents=True, exist_ok=True)
+            options["prefs"] |= {"download.default_directory": str(downloads), "download.prompt_for_download": False}
         if phone:
             options["mobileEmulation"] = {
                 "deviceMetrics": {"width": 390, "height": 844, "pixelRatio": 2, "touch": True}
@@ -60,6 +70,27 @@ class Browser:
     def run(self, script: str, *arguments: Any) -> Any:
         """What a script returns."""
         return self._ask("POST", f"{self.session}/execute/sync", {"script": script, "args": list(arguments)})
+
+    def run_async(self, script: str) -> Any:
+        """What a script gives to the function that is its last argument."""
+        return self._ask("POST", f"{self.session}/execute/async", {"script": script, "args": []})
+
+    def drag(self, selector: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Press the mouse at one place of an element, move it to another and let go; places are shares of its size."""
+        frame = self.run("const r = document.querySelector(arguments[0]).getBoundingClientRect();"
+                         "return [r.left, r.top, r.width, r.height]", selector)  # fmt: skip
+        left, top, width, height = frame
+        points = [(round(left + x * width), round(top + y * height)) for x, y in (start, end)]
+        (x, y), (x2, y2) = points
+        actions = [
+            {"type": "pointerMove", "x": x, "y": y, "duration": 0},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerMove", "x": (x + x2) // 2, "y": (y + y2) // 2, "duration": 100},
+            {"type": "pointerMove", "x": x2, "y": y2, "duration": 100},
+            {"type": "pointerUp", "button": 0},
+        ]
+        body = {"actions": [{"type": "pointer", "id": "mouse", "actions": actions}]}
+        self._ask("POST", f"{self.session}/actions", body)
 
     def find(self, selector: str) -> str:
         """Id of the first element that a CSS selector finds."""

@@ -7,11 +7,16 @@ formula of a spreadsheet or a path.
 import csv
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from netchu.ctc.decoders import Reading
+from netchu.reading.alto import write_alto
+from netchu.reading.pages import PageLine, ReadLine
 from netchu.serve.samples import Samples
 from netchu.serve.store import Sample
 from netchu.serve.uploads import RefusalError
@@ -77,24 +82,39 @@ def write_training(path: Path, samples: Iterable[Sample], kept: Samples) -> None
         archive.writestr("labels.tsv", "".join(rows))
 
 
+def write_pages(path: Path, samples: Iterable[Sample], kept: Samples) -> None:
+    """Samples that stand on pages as ALTO XML, one document a page, in an archive."""
+    placed = sorted((sample for sample in samples if sample.page), key=_place)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, ((_, name, page), own) in enumerate(groupby(placed, key=_place), 1):
+            lines = list(own)
+            width, height = (lines[0].page or {})["size"]
+            document = write_alto(name, (width, height), [_read_line(sample) for sample in lines])
+            safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
+            archive.writestr(f"{number:04d}-{safe}-{page}.xml", document)
+
+
+def _place(sample: Sample) -> tuple[str, str, int]:
+    """Batch, file and page of a sample."""
+    return sample.batch, sample.name, int((sample.page or {})["number"])
+
+
+def _read_line(sample: Sample) -> ReadLine:
+    corners = np.array((sample.page or {})["corners"], dtype=np.float64)
+    left, top = (int(value) for value in np.floor(corners.min(axis=0)))
+    right, bottom = (int(value) for value in np.ceil(corners.max(axis=0)))
+    line = PageLine((left, top, right, bottom), corners, np.zeros((1, 1), np.uint8))
+    return ReadLine(line, Reading(sample.text, 1.0 if sample.checked else sample.confidence or 0.0))
+
+
 Writer = Callable[[Path, Iterable[Sample], Samples], None]
 FORMATS: dict[str, tuple[str, str, Writer]] = {  # format -> (suffix, media type, writer)
     "csv": ("csv", "text/csv; charset=utf-8", write_csv),
     "xlsx": ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", write_xlsx),
     "jsonl": ("jsonl", "application/x-ndjson", write_jsonl),
+    "alto": ("zip", "application/zip", write_pages),
     "training": ("zip", "application/zip", write_training),
 }
-
-
-def by_page(samples: Iterable[Sample]) -> Iterator[tuple[tuple[str, str, int], list[Sample]]]:
-    """Samples that stand on pages, page by page: ((batch, file, number), its samples from the first line on)."""
-
-    def place(sample: Sample) -> tuple[str, str, int]:
-        return sample.batch, sample.name, int((sample.page or {}).get("number", 0))
-
-    placed = sorted((sample for sample in samples if sample.page), key=lambda sample: (*place(sample), sample.number))
-    for key, own in groupby(placed, key=place):
-        yield key, list(own)
 
 
 def _plain(value: Any) -> Any:

@@ -82,7 +82,7 @@ export class Card {
     this.input.addEventListener("keydown", (event) => this.key(event));
     for (const kind of ["keyup", "click", "focus"]) this.input.addEventListener(kind, () => this.follow());
     this.root.addEventListener("focusin", () => this.sheet?.show(this));
-    const actions = { save: "save", doubt: "nextDoubt", remove: "remove", retry: "retry", drop: "remove", reopen: "reopen" };
+    const actions = { save: "save", doubt: "nextDoubt", remove: "remove", retry: "retry", discard: "remove", reopen: "reopen" };
     for (const [name, action] of Object.entries(actions))
       this.part(`.${name}`).addEventListener("click", () => this[action]());
     list.append(this.root);
@@ -153,6 +153,7 @@ export class Card {
       this.root.before(sheet.root);
       for (const line of lines.filter((each) => each.page === i)) {
         const card = this.cardOf(sheet, sheet.add(line.corners));
+        this.root.before(card.root);
         card.file = blobOf(line.image);
         card.picture(card.file);
         card.show(line);
@@ -227,7 +228,7 @@ export class Card {
     button(".doubt", "next_doubt", "F2");
     button(".remove", "remove", "");
     button(".retry", "retry", "");
-    button(".drop", "drop_card", "");
+    button(".discard", "drop_card", "");
     button(".reopen", "reopen", "");
     this.part(".reopen").setAttribute("aria-label", `${say("reopen")}: ${this.name}`);
     if (this.reading) this.drawText();
