@@ -1,8 +1,11 @@
-"""The service under twice the load that it can bear: python -m benchmarks.service --ensemble FILE [--images DIR].
+"""The service under load: python benchmarks/service.py --ensemble FILE [--images DIR].
 
-Starts `netchu serve` on this machine, finds its capacity with a few patient clients, then sends requests at
-twice that rate for a minute whether answers come or not, with a hot swap to another version in the middle. Prints how
-many were answered, turned away with 503, or lost; the latency of the answered; the memory of the service.
+Starts `netchu serve` on this machine and asks it, one after another (`--only` picks):
+
+- overload: finds the capacity with a few patient clients, then sends twice that rate for a minute whether answers come
+  or not, with a hot swap to another version in the middle. Prints how many were answered, turned away, or lost.
+- widths: thousands of lines of 120 to 2,400 pixels' width; the memory must be flat after the first 200.
+- attack: 20 clients for a minute, while 500 connections send a header drop by drop and come again when they are closed.
 """
 
 import argparse
@@ -28,6 +31,10 @@ from netchu.serve.store import Store
 from netchu.serve.versions import Versions, plain_recipe
 
 PATIENT = 8  # clients that wait for each answer while the capacity is measured
+WIDTHS = (120, 2400)  # pixels
+SETTLED = 200  # requests after which the memory must be flat
+PARTS = ("overload", "widths", "attack")
+CLIENTS, ATTACKERS = 20, 500
 SAMPLE = 1.0  # seconds between two looks at the memory
 
 
@@ -116,8 +123,89 @@ def register_two(data: Path, recipe: Recipe) -> None:
     store.close()
 
 
+async def measure_widths(url: str, process: int, args: argparse.Namespace) -> None:
+    """Lines of many widths one after another, from a few clients, and the memory beside them."""
+    rng = np.random.default_rng(0)
+    widths = [int(width) for width in rng.integers(*WIDTHS, args.requests, endpoint=True)]
+    memory: list[float] = []
+    waiting = iter(widths)
+
+    async def ask(client: httpx2.AsyncClient) -> None:
+        for width in waiting:
+            image = np.full((64, width), 230, np.uint8)
+            image[20:44, 10 : width - 10 : 7] = 40
+            data = bytes(cv2.imencode(".png", image)[1])
+            answer = await client.post("/api/recognise", files=[("images", ("line.png", data))])
+            if answer.status_code == 503:
+                await asyncio.sleep(1)
+                continue
+            answer.raise_for_status()
+            memory.append(memory_mb(process))
+
+    began = time.perf_counter()
+    async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
+        await asyncio.gather(*(ask(client) for _ in range(PATIENT)))
+    seconds = time.perf_counter() - began
+    first, rest = memory[:SETTLED], memory[SETTLED:] or memory
+    parts = ", ".join(f"{np.mean(part):.0f}" for part in np.array_split(rest, 5))
+    print(
+        f"{len(memory)} requests of {WIDTHS[0]} to {WIDTHS[1]} pixels in {seconds:.0f} s: {len(memory) / seconds:.1f}/s"
+    )
+    print(f"memory in MB after {len(first)} requests: {first[-1]:.0f}; mean of each later fifth: {parts}")
+
+
+async def measure_attack(url: str, args: argparse.Namespace) -> None:
+    """Patient clients, while connections with half-sent headers hold on as long as they can."""
+    host, port = url.removeprefix("http://").split(":")
+    until, closed = time.perf_counter() + args.seconds, 0
+
+    async def hang() -> None:
+        nonlocal closed
+        while time.perf_counter() < until:
+            try:
+                reader, writer = await asyncio.open_connection(host, int(port))
+                writer.write(b"GET / HTTP/1.1\r\nhost: localhost\r\nx: ")
+                while time.perf_counter() < until and not reader.at_eof():
+                    writer.write(b"x")
+                    await writer.drain()
+                    await asyncio.sleep(1)
+                writer.close()
+            except OSError:
+                pass
+            closed += 1
+            await asyncio.sleep(0.2)
+
+    async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
+        load = Load(client, read_files(args.images), 1)
+
+        async def patient() -> None:
+            while time.perf_counter() < until:
+                await load.send()
+
+        attackers = [asyncio.create_task(hang()) for _ in range(ATTACKERS)]
+        await asyncio.gather(*(patient() for _ in range(CLIENTS)))
+        for attacker in attackers:
+            attacker.cancel()
+        await asyncio.gather(*attackers, return_exceptions=True)
+    half, p99 = np.percentile(load.seconds, (50, 99)) if load.seconds else (np.nan, np.nan)
+    print(
+        f"{CLIENTS} clients for {args.seconds:g} s beside {ATTACKERS} half-sent headers ({closed} were closed and came "
+        f"again): {dict(load.statuses)}; answered in {half:.2f} s (median), {p99:.2f} s (99 %)"
+    )
+
+
 async def run(url: str, process: int, args: argparse.Namespace) -> None:
     """Measure and print."""
+    if "widths" in args.only:
+        await measure_widths(url, process, args)
+    if "attack" in args.only:
+        await measure_attack(url, args)
+    if "overload" in args.only:
+        await measure_overload(url, process, args)
+
+
+async def measure_overload(url: str, process: int, args: argparse.Namespace) -> None:
+    """Twice the capacity, with a hot swap in the middle."""
     files = read_files(args.images)
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=400)
     async with httpx2.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
@@ -156,6 +244,8 @@ def main() -> None:
     model.add_argument("--bundles", type=Path, nargs="+", metavar="FILE", help="members, read greedily")
     parser.add_argument("--images", type=Path, metavar="DIR", help="line images; without it, noise")
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
+    parser.add_argument("--requests", type=int, default=5000, help="of `widths`")
     parser.add_argument("--lines", type=int, default=4, help="a request")
     parser.add_argument("--threads", type=int, default=0, help="of torch in the service")
     args = parser.parse_args()
@@ -166,7 +256,7 @@ def main() -> None:
         command = [sys.executable, "-m", "netchu", "serve", "--port", str(port), "--data", data]
         command += ["--threads", str(args.threads)]
         register_two(Path(data), read_recipe(args.ensemble) if args.ensemble else plain_recipe(args.bundles))
-        service = subprocess.Popen(command)
+        service = subprocess.Popen(command, env={**os.environ, "NETCHU_TOKEN": ""})
         try:
             while service.poll() is None:
                 try:
