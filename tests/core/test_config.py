@@ -71,7 +71,6 @@ def test_overrides_take_the_fields_type() -> None:
         ("clip_norm=-1", "allowed: above 0"),
         ("threads=-1", "allowed: 0 or more"),
         ("pad=1024", "twice it under max_width"),
-        ("schedule=linear", "cosine or onecycle"),
     ],
 )
 def test_bad_override_is_one_clear_line(override: str, message: str) -> None:

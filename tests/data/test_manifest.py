@@ -94,7 +94,7 @@ def test_made_line_of_a_held_out_writer_is_refused(lines: list[Line], tmp_path: 
     recombined = replace(lines[0], aug="recombined", writer_id=lines[0].origin, fold=-1)
     with pytest.raises(NetchuError, match=f"writer {lines[0].origin} is in folds"):
         refuse_leaks([*lines, recombined], tmp_path / "x.csv")
-    assert not find_leaks([*lines, *inherit_folds([recombined], lines)]).errors
+    assert not find_leaks([*lines, *inherit_folds([recombined], lines)]).leaks
 
 
 def test_made_lines_inherit_the_fold_of_their_writer_or_image(lines: list[Line]) -> None:
@@ -119,7 +119,7 @@ def test_identical_images_in_two_folds_are_refused(lines: list[Line], tmp_path: 
 
 def test_shared_texts_are_only_counted(lines: list[Line]) -> None:
     report = find_leaks(lines)
-    assert report.errors == []
+    assert report.leaks == []
     assert report.shared_texts == 8
 
 

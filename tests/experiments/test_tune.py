@@ -16,8 +16,7 @@ pytest.importorskip("optuna")
 import optuna
 
 from netchu.core.config import Config, load_config
-from netchu.core.errors import NetchuError
-from netchu.core.interruption import StoppedError
+from netchu.core.errors import NetchuError, StoppedError
 from netchu.experiments import tune
 from netchu.experiments.tune_report import write_results
 from netchu.experiments.tuning import SharedStudy, StudyPlan, fit_or_resume, load_space, training_objective

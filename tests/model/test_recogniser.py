@@ -29,7 +29,9 @@ def test_every_registered_backbone(name: str, width_stride: int) -> None:
     assert output.shape[3] == 96 // width_stride
 
 
-@pytest.mark.parametrize("name", ["tf_efficientnetv2_b0", "resnet10t", "convnext_atto", "mobilenetv3_small_050"])
+@pytest.mark.parametrize(
+    "name", ["tf_efficientnetv2_b0", "resnet10t", "resnetblur18", "convnext_atto", "mobilenetv3_small_050"]
+)
 @pytest.mark.parametrize("width_stride", [4, 8, 16])
 def test_any_timm_name_at_any_width_stride(name: str, width_stride: int) -> None:
     backbone = TimmBackbone(name, stages=4, width_stride=width_stride, pretrained=False).eval()

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +15,8 @@ from netchu.model.bundle import save_bundle
 from netchu.model.recogniser import build_model
 from netchu.reading.recipe import read_recipe
 from netchu.selection.selection_table import read_selection_table
-from tests.support.commands import assert_refused, run
-from tests.support.tiny import CHARSET, ROOT, TEXTS
-
-
-def netchu(*words: object) -> subprocess.CompletedProcess[str]:
-    """python -m netchu.MODULE."""
-    command = [sys.executable, "-m", "netchu", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+from tests.support.commands import assert_refused, netchu, run
+from tests.support.tiny import CHARSET, TEXTS
 
 
 @pytest.fixture(scope="module")

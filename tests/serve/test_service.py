@@ -19,8 +19,7 @@ import httpx2
 import pytest
 from starlette.testclient import TestClient
 
-from netchu.core.errors import NetchuError
-from netchu.core.interruption import StoppedError
+from netchu.core.errors import NetchuError, StoppedError
 from netchu.core.preprocess import read_image
 from netchu.ctc.decoders import Reading
 from netchu.data.manifest import Line, read_manifest, split

@@ -1,18 +1,63 @@
-"""Commands in processes of their own, and what a refusal looks like."""
+"""Commands as a user gives them, in processes of their own, and what a refusal looks like.
 
+The processes are forked from a server that has imported everything once: a command then costs what it does, not the
+seconds in which PyTorch is imported.
+"""
+
+import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 
 from tests.support.tiny import ROOT
 
 Result = subprocess.CompletedProcess[str]
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload([
+    "netchu.training.engine", "netchu.commands.train", "netchu.commands.infer", "netchu.commands.prepare",
+    "netchu.commands.language", "netchu.selection.command", "netchu.experiments.report", "netchu.experiments.trial",
+    "netchu.release.folder", "netchu.serve.api", "netchu.serve.request_guard", "netchu.serve.service",
+    "tests.support.services",
+])  # fmt: skip
+
+
+def _command(words: list[str], folder: Path, environment: Mapping[str, str], logs: Path) -> None:
+    """In the process: become `python WORDS`, with output and errors in two files."""
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(logs / name, os.O_WRONLY | os.O_CREAT), number)
+    os.chdir(folder)
+    os.environ.update(environment)
+    if words[0] == "-m":
+        sys.argv = words[1:]
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv, sys.path[:0] = words, [str(Path(words[0]).resolve().parent)]
+        runpy.run_path(words[0], run_name="__main__")
+
+
+def python(*words: object, cwd: Path = ROOT, **environment: str) -> Result:
+    """`python WORDS` in a process of its own: a script or `-m MODULE`, with its arguments."""
+    with tempfile.TemporaryDirectory() as folder:
+        logs = Path(folder)
+        process = CONTEXT.Process(target=_command, args=([str(word) for word in words], cwd, environment, logs))
+        process.start()
+        process.join()
+        out, err = ((logs / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err"))
+        return Result(list(words), int(process.exitcode or 0), out, err)
 
 
 def run(script: str, *arguments: object) -> Result:
-    """A script of the repository's root, in its own process."""
-    command = [sys.executable, str(ROOT / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    """A script of the repository."""
+    return python(ROOT / script, *arguments)
+
+
+def netchu(*words: object, cwd: Path = ROOT) -> Result:
+    """The command `netchu`."""
+    return python("-m", "netchu", *words, cwd=cwd)
 
 
 def assert_refused(result: Result, *message: str) -> None:
@@ -25,7 +70,7 @@ def assert_refused(result: Result, *message: str) -> None:
         assert text in errors[0]
 
 
-def run_unread(*words: str, unbuffered: str = "") -> subprocess.CompletedProcess[str]:
+def run_unread(*words: str, unbuffered: str = "") -> Result:
     """Python with an output that nobody reads."""
     reader, writer = os.pipe()
     os.close(reader)

@@ -3,7 +3,6 @@
 Services are forked from a server process that has imported everything once, so that a restart takes no time.
 """
 
-import multiprocessing
 import socket
 import time
 from collections.abc import Callable
@@ -19,13 +18,10 @@ from netchu.reading.recipe import Recipe, read_recipe
 from netchu.serve.command import build, parse
 from netchu.serve.connections import server_options
 from netchu.serve.uploads import encode_png
+from tests.support.commands import CONTEXT
 from tests.support.tiny import TEXTS
 
 RATE = 3e-3  # learning rate of a retraining that has no time for gentle ones
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["netchu.serve.api", "netchu.serve.request_guard", "netchu.serve.service", "tests.support.services"]
-)
 
 
 def run_service(socket_: socket.socket, arguments: list[str]) -> None:

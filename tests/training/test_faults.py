@@ -1,7 +1,6 @@
 """What a training run survives: kill -9 at any moment, a disk that fills up, one poisoned image."""
 
 import json
-import multiprocessing
 import os
 import random
 import resource
@@ -21,6 +20,7 @@ from netchu.core.preprocess import to_input
 from netchu.training.engine import fit
 from netchu.training.resume import load_state
 from netchu.training.run_folder import read_log
+from tests.support.commands import CONTEXT
 
 KILLS = 20
 
@@ -41,9 +41,7 @@ def run(settings: dict[str, Any], resume: bool, largest_file: int = 0) -> None:
 @pytest.fixture(scope="module")
 def context() -> Any:
     """Processes that start quickly: the imports are done once, in a server from which they are forked."""
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["netchu.training.engine", "tests.training.test_faults"])
-    return forks
+    return CONTEXT
 
 
 def final(cfg: Config) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:

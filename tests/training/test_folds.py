@@ -27,10 +27,10 @@ def runs(tiny: Config) -> list[Config]:
     return [replace(tiny, fold=fold, name=f"tiny_f{fold}", epochs=1) for fold in range(5)]
 
 
-def counting(trained: list[int]) -> Callable[[Config, bool], dict[str, Any]]:
-    def train(cfg: Config, resume: bool) -> dict[str, Any]:
+def counting(trained: list[int]) -> Callable[[Config], dict[str, Any]]:
+    def train(cfg: Config) -> dict[str, Any]:
         trained.append(cfg.fold)
-        return fit(cfg, resume=resume)
+        return fit(cfg)
 
     return train
 
@@ -63,8 +63,10 @@ def test_a_run_with_other_settings_is_not_complete(runs: list[Config]) -> None:
     longer = replace(runs[0], epochs=2)
     assert not is_complete(longer)
     trained: list[int] = []
-    train_folds([longer], counting(trained), no_command)
-    assert trained == [0] and is_complete(longer), "it began anew instead of asking to resume another run"
+    with pytest.raises(NetchuError, match=r"epochs=1, now 2; .* begin anew with --restart"):
+        train_folds([longer], counting(trained), no_command)
+    train_folds([longer], lambda cfg: fit(cfg, resume=False), no_command)
+    assert is_complete(longer)
 
 
 def test_folds_that_moved_are_trained_again(runs: list[Config], tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ def test_a_damaged_state_gives_way_to_the_one_before(damage: str, tmp_path: Path
 
 
 def test_no_state_that_can_be_read(tmp_path: Path) -> None:
-    with pytest.raises(NetchuError, match=r"state\.pt: no state to resume from; start the run without --resume"):
+    with pytest.raises(NetchuError, match=r"state\.pt: no state to resume from; leave --resume out"):
         load_state(tmp_path)
     (tmp_path / "state.pt").write_bytes(b"x")
-    with pytest.raises(NetchuError, match=r"state\.pt is damaged .*; start the run again without --resume"):
+    with pytest.raises(NetchuError, match=r"state\.pt is damaged .*; begin anew with --restart"):
         load_state(tmp_path)
 
 
@@ -55,7 +55,7 @@ def test_a_full_disk_leaves_the_last_state(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(NetchuError, match=r"state\.pt: cannot be written .*No space left.*--resume"):
+    with pytest.raises(NetchuError, match=r"state\.pt: cannot be written .*No space left.*same command"):
         save_state(tmp_path, state(2), keep=2)
     assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
     assert load_state(tmp_path)[0]["step"] == 1

@@ -1,4 +1,7 @@
-"""Train one run, or the runs of all folds: python train.py -C b0_192_f5 --fold 0 [--set key=value ...] [--resume]."""
+"""Train one run, or the runs of all folds: python train.py -C b0_192_f5 --fold 0 [--set key=value ...].
+
+A run that was stopped goes on when the same command is given again.
+"""
 
 import argparse
 from pathlib import Path
@@ -17,8 +20,11 @@ def main() -> None:
     parser.add_argument("--fold", help="fold to hold out, 0 to 4; 5 trains on everything; all: 0 to 4 in turn")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="key=value", help="config fields")
-    parser.add_argument("--resume", action="store_true", help="go on from the last saved step of this run")
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument("--resume", action="store_true", help="refuse to begin anew when nothing has been saved")
+    begin.add_argument("--restart", action="store_true", help="begin anew; deletes what an earlier run has saved")
     args = parser.parse_args()
+    resume = True if args.resume else False if args.restart else None
 
     def load(fold: int | None) -> Config:
         configs = Path("configs") if Path("configs").is_dir() else ROOT / "configs"
@@ -26,18 +32,19 @@ def main() -> None:
 
     def command(cfg: Config) -> list[str]:
         place = ["--fold", str(cfg.fold), "--seed", str(cfg.seed)]
-        return ["-m", "netchu", "train", "-C", args.config, *place, "--set", *args.set, f"name={cfg.name}"]
+        begun = [f"--{word}" for word in ("resume", "restart") if getattr(args, word)]
+        return ["-m", "netchu", "train", "-C", args.config, *place, *begun, "--set", *args.set, f"name={cfg.name}"]
 
     if args.fold == "all":
-        print(train_folds(fold_runs(load), train, command))
+        print(train_folds(fold_runs(load), lambda cfg: train(cfg, resume), command))
         return
     if args.fold and not args.fold.isdigit():
         raise NetchuError(f"--fold {args.fold}: expected 0 to 5, or all")
     cfg = load(int(args.fold) if args.fold else None)
-    print(f"{cfg.run_dir}: {describe(train(cfg, args.resume))}")
+    print(f"{cfg.run_dir}: {describe(train(cfg, resume))}")
 
 
-def train(cfg: Config, resume: bool) -> dict[str, Any]:
+def train(cfg: Config, resume: bool | None) -> dict[str, Any]:
     """One run; the generators are imported only when its config renders lines while training."""
     if not cfg.synthetic_source:
         return fit(cfg, resume=resume)

@@ -1,5 +1,8 @@
 """What a run is made of: one frozen dataclass, read from `configs/NAME.py` and changed only by overrides.
 
+Its fields stand in groups. What a resumed run may change, what makes two bundles compatible and what a report shows is
+derived from the groups and from marks on fields (`names`, `marked`), so a new field is written in one place.
+
 `load_config("b0_192_f5", fold=0, overrides=["lr=1e-3"])` imports the module, takes its `cfg`, names it after the
 file stem (with the fold that is really held out) and returns a new object. Nothing writes to a config: derived
 values are properties, and the resolved config travels inside the bundle, so inference never imports `configs/`.
@@ -11,7 +14,7 @@ import difflib
 import importlib.util
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,18 +22,42 @@ from typing import Any
 from netchu.core.errors import NetchuError
 
 ROOT = Path(__file__).resolve().parents[3]  # the repository, where the package is installed in place
+RETIRED = frozenset({"schedule"})  # in bundles of earlier versions
 ALL_DATA_FOLD = 5  # this fold trains on every line, so it has no held-out figure
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Config:
-    """One training run. Values are JSON values; components are named, never passed as objects."""
+PATH = {"path": True}  # metadata of a field that names a file or folder of this machine
+OF_RUN = {"of_run": True}  # metadata of a field in which a measured run and its refit may differ
 
-    name: str = ""  # file stem with the held-out fold; set by load_config
 
-    # data
-    manifest: str = "data/train_folds.csv"  # may be empty with a synthetic_source: synthetic lines alone
-    fold: int = ALL_DATA_FOLD
+@dataclass(frozen=True, kw_only=True)
+class InputFields:
+    """How a line becomes the network's input."""
+
+    height: int = 48  # pixels
+    max_width: int = 2048  # pixels; wider lines are squeezed to it
+    pad: int = 8  # paper added left and right, pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFields:
+    """What the tensors of a bundle depend on: two bundles that agree here have the same network."""
+
+    backbone: str = "tf_efficientnetv2_b0"  # a timm name or a key of backbone.BACKBONES
+    stages: int = 4  # feature levels kept; 4 ends at stride 16, 5 at stride 32
+    width_stride: int = 8  # pixels a time step: 4, 8 or 16
+    pool: str = "max"  # a key of model.POOLS: how the rows of a feature map become one column
+    neck: str = "bilstm"  # a key of neck.NECKS
+    hidden: int = 192
+    neck_layers: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFields:
+    """What is learnt from."""
+
+    manifest: str = field(default="data/train_folds.csv", metadata=PATH | OF_RUN)  # may be empty with synthetic_source
+    fold: int = field(default=ALL_DATA_FOLD, metadata=OF_RUN)
     seed: int = 0
     augment: str = "ink"  # a key of augment.AUGMENTS
     augment_ramp: float = 0.0  # share of the epochs over which augmentation grows to its full strength
@@ -38,51 +65,53 @@ class Config:
     helping_share: float = 0.0  # share of helping lines in an epoch: real handwriting of another kind
     synthetic_source: str = ""  # synthetic lines rendered while training: address, poems or address+poems
     epoch_lines: int = 0  # lines an epoch draws; 0: as many as there are real ones (or synthetic ones, without real)
-    cache_mb: int = 4096  # decoded lines kept in memory, 10^6 bytes
 
-    # preprocessing
-    height: int = 48  # pixels
-    max_width: int = 2048  # pixels; wider lines are squeezed to it
-    pad: int = 8  # paper added left and right, pixels
 
-    # model
-    backbone: str = "tf_efficientnetv2_b0"  # a timm name or a key of backbone.BACKBONES
+@dataclass(frozen=True, kw_only=True)
+class TrainingFields:
+    """How it is learnt."""
+
     pretrained: bool = True  # ImageNet weights from the hub
-    stages: int = 4  # feature levels kept; 4 ends at stride 16, 5 at stride 32
-    width_stride: int = 8  # pixels a time step: 4, 8 or 16
-    pool: str = "max"  # a key of model.POOLS: how the rows of a feature map become one column
-    neck: str = "bilstm"  # a key of neck.NECKS
-    hidden: int = 192
-    neck_layers: int = 2
+    load_weight: str = field(default="", metadata=PATH | OF_RUN)  # a bundle to start from
     dropout: float = 0.2
-
-    # training
-    load_weight: str = ""  # a bundle to start from: weights/pretrained.safetensors, or a run's best
     epochs: int = 30
     batch_size: int = 16  # lines
     batch_pixels: int = 0  # at most so many pixels in a batch, padding included: wide lines come in smaller batches
     accumulate: int = 1  # batches whose gradients make one step of the optimiser
     lr: float = 2e-3
     layer_decay: float = 1.0  # factor of the learning rate for each stage farther from the head, for fine-tuning
-    schedule: str = "cosine"  # cosine or onecycle
     warmup: float = 0.1  # share of all steps
-    weight_decay: float = 0.01
+    weight_decay: float = 0.01  # of weights; norms and biases do not decay
     clip_norm: float = 5.0
     ema_decay: float = 0.998
     average_epochs: int = 0  # the averaged weights of so many last epochs are averaged once more and tried at the end
     shortcut_weight: float = 0.1  # loss of the training-only CTC head before the neck
     precision: str = "auto"  # auto, fp32, bf16 or fp16
     channels_last: bool = True  # memory format of images and features
-    compile: bool = False  # torch.compile; wants a C++ compiler
+    compile: bool = field(default=False, metadata=OF_RUN)  # torch.compile; wants a C++ compiler
     grad_checkpointing: bool = False  # compute features of the backbone twice and keep less of them in memory
+    validate_every: int = field(default=1, metadata=OF_RUN)  # epochs
+    validate_steps: int = field(default=0, metadata=OF_RUN)  # validate after so many batches instead
+    patience: int = 0  # validations without a better kalapa_score after which training ends; 0: never
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineFields:
+    """Where and how fast a run runs; may change while it does, and says nothing of the model."""
+
     workers: int = 1
     threads: int = 0  # of torch on the CPU; 0: its own choice
-    validate_every: int = 1  # epochs
-    validate_steps: int = 0  # validate after so many batches instead
-    patience: int = 0  # validations without a better kalapa_score after which training ends; 0: never
+    cache_mb: int = 4096  # decoded lines kept in memory, 10^6 bytes
     keep_states: int = 2  # newest resume states that are kept
-    output_dir: str = "outputs"
+    output_dir: str = field(default="outputs", metadata=PATH)
     trackers: str = ""  # keys of trackers.TRACKERS by comma, or none; empty: TensorBoard where it is installed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(MachineFields, TrainingFields, DataFields, ModelFields, InputFields):
+    """One training run. Values are JSON values; components are named, never passed as objects."""
+
+    name: str = ""  # file stem with the held-out fold; set by load_config
 
     def __post_init__(self) -> None:
         """Refuse values that no run could use; raises NetchuError naming the field."""
@@ -114,7 +143,6 @@ class Config:
             ("ema_decay", 0 <= self.ema_decay < 1, "at least 0 and under 1"),
             ("warmup", 0 <= self.warmup < 1, "at least 0 and under 1"),
             ("lr", self.lr > 0, "above 0"),
-            ("schedule", self.schedule in ("cosine", "onecycle"), "cosine or onecycle"),
             ("precision", self.precision in ("auto", "fp32", "bf16", "fp16"), "auto, fp32, bf16 or fp16"),
             ("workers", self.workers >= 0, "0 or more"),
             *(
@@ -151,9 +179,32 @@ class Config:
         return dataclasses.asdict(self)
 
 
+def names(*groups: type) -> frozenset[str]:
+    """Names of the fields of groups such as ModelFields."""
+    return frozenset(f.name for group in groups for f in fields(group))
+
+
+def marked(mark: Mapping[str, Any]) -> frozenset[str]:
+    """Names of the fields whose metadata hold a mark such as PATH."""
+    return frozenset(f.name for f in fields(Config) if mark.items() <= f.metadata.items())
+
+
+GEOMETRY = names(InputFields, ModelFields)  # what bundles must share to stand for one another
+DEFAULTS = {f.name: f.default for f in fields(Config)}
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
+    """Those of the fields that differ in two configs as mappings; older ones lack newer fields, which count by their
+    defaults."""
+    return [key for key in sorted(keys) if one.get(key, DEFAULTS[key]) != other.get(key, DEFAULTS[key])]
+
+
 def from_dict(values: Mapping[str, Any], where: str) -> Config:
-    """Build a Config from JSON values; unknown keys and wrong types raise NetchuError naming `where`."""
-    return Config(**{key: _typed(key, value, where) for key, value in values.items()})
+    """Build a Config from JSON values; unknown keys and wrong types raise NetchuError naming `where`.
+
+    Fields of earlier versions that say nothing any more (RETIRED) are passed over.
+    """
+    return Config(**{key: _typed(key, value, where) for key, value in values.items() if key not in RETIRED})
 
 
 def load_config(
@@ -217,7 +268,7 @@ def _literal(text: str) -> Any:
 
 def _typed(key: str, value: Any, where: str) -> Any:
     """Return `value` as the field's type; raises NetchuError for an unknown key or another type."""
-    types = {field.name: field.type for field in fields(Config)}
+    types = {f.name: f.type for f in fields(Config)}
     if key not in types:
         raise NetchuError(f"{where}: unknown key {key!r}{_closest(key, types)}")
     wanted = types[key]

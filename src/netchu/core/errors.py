@@ -8,12 +8,21 @@ Everything that a person can put right (a missing folder, a misspelt key, a trun
 import difflib
 import os
 import select
+import signal
 import sys
 from collections.abc import Callable, Iterable
 
 
 class NetchuError(Exception):
     """A mistake that the user can put right; its text is one line that says where and how."""
+
+
+class StoppedError(NetchuError):
+    """A run that a signal ended with its state saved: it can go on. Its exit status is 128 + the signal's number."""
+
+    def __init__(self, message: str, number: int = signal.SIGTERM) -> None:
+        super().__init__(message)
+        self.status = 128 + number
 
 
 def closest(word: str, known: Iterable[str]) -> str:
@@ -23,11 +32,14 @@ def closest(word: str, known: Iterable[str]) -> str:
 
 
 def run_main(main: Callable[[], int | None]) -> None:
-    """Run `main` and exit: 0 or its own status, 2 for a `NetchuError`, 130 for Ctrl-C, and, as shells say it, 141 when
-    whoever read the output has gone (`| head`)."""
+    """Run `main` and exit: 0 or its own status, 2 for a `NetchuError`; and as shells have it 143 after SIGTERM, 130
+    after Ctrl-C, 141 when whoever read the output has gone (`| head`)."""
     try:
         status = main()
         sys.stdout.flush()
+    except StoppedError as stop:
+        print(stop, file=sys.stderr)
+        status = stop.status
     except NetchuError as error:
         print(f"error: {error}", file=sys.stderr)
         status = 2

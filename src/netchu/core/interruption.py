@@ -1,17 +1,14 @@
 """Ctrl-C and termination, noted between two steps instead of breaking into one."""
 
+import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from netchu.core.errors import NetchuError
-
-GRACE = 20  # seconds
-
-
-class StoppedError(NetchuError):
-    """A run ended by a signal with its state saved: it can be resumed."""
+GRACE = 600  # seconds
+LOOK = 2  # seconds between two looks at the parent
 
 
 class Interruption:
@@ -19,6 +16,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.requested = False
+        self.number: int = signal.SIGTERM  # of the signal that came
 
     @contextmanager
     def watch(self) -> Iterator[None]:
@@ -27,7 +25,7 @@ class Interruption:
         def note(number: int, frame: FrameType | None) -> None:
             if self.requested:
                 raise KeyboardInterrupt
-            self.requested = True
+            self.requested, self.number = True, number
 
         old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -40,7 +38,22 @@ class Interruption:
 def outlive_signals(worker: int) -> None:
     """For data workers: Ctrl-C and termination reach the whole process group, but the main process must still save.
 
-    Ctrl-C is left to it; after termination a worker goes on for `GRACE` seconds unless it is ended in order before.
+    Ctrl-C is left to it. After a first SIGTERM a worker goes on until its parent has gone or has ended it, at most
+    `GRACE` seconds; a second one ends it at once.
     """
+    parent = os.getppid()
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        end = time.monotonic() + GRACE
+
+        def look(number: int, frame: FrameType | None) -> None:
+            if os.getppid() != parent or time.monotonic() > end:
+                os._exit(128 + signal.SIGTERM)
+            signal.alarm(LOOK)
+
+        signal.signal(signal.SIGALRM, look)
+        signal.alarm(LOOK)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(GRACE))
+    signal.signal(signal.SIGTERM, terminate)

@@ -168,12 +168,8 @@ def check_folds(lines: Sequence[Line], image_facts: Sequence[ImageFacts]) -> Ite
         for line, facts in zip(lines, image_facts, strict=True)
         if facts.problem != MISSING
     ]
-    by_origin: dict[str, list[Line]] = defaultdict(list)
-    for line in whole:
-        by_origin[line.origin].append(line)
-    for message in find_leaks(whole).errors:
-        origin = message.removeprefix("writer ").partition(" is in folds ")[0]
-        yield Finding("leak", message, tuple(by_origin[origin]) if message.startswith("writer ") else ())
+    for leak in find_leaks(whole).leaks:
+        yield Finding("leak", leak.message, leak.lines)
 
 
 def check_readings(lines: Sequence[Line], answers: dict[Path, str], limit: float = SUSPICIOUS) -> list[Finding]:

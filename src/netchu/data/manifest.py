@@ -180,10 +180,19 @@ def _group(line: Line) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class LeakReport:
-    """What the folds share: `errors` are leaks (one line of text each), the counts are only worth knowing."""
+class Leak:
+    """Lines on both sides of a fold: all of one writer (`origin`), or identical images; `message` is one line."""
 
-    errors: list[str]
+    message: str
+    lines: tuple[Line, ...]
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeakReport:
+    """What the folds share: `leaks` must not be, the counts are only worth knowing."""
+
+    leaks: list[Leak]
     shared_texts: int
     unknown_writers: int
 
@@ -193,7 +202,7 @@ def find_leaks(lines: Sequence[Line]) -> LeakReport:
 
     Synthetic lines that were drawn from a real writer (see `inherit_folds`) count as that writer's.
     """
-    writers: dict[str, set[int]] = defaultdict(set)
+    writers: dict[str, list[Line]] = defaultdict(list)
     images: dict[str, list[Line]] = defaultdict(list)
     texts: dict[str, set[int]] = defaultdict(set)
     for line in lines:
@@ -201,17 +210,21 @@ def find_leaks(lines: Sequence[Line]) -> LeakReport:
             images[image_hash(line.path)].append(line)
             texts[line.text].add(line.fold)
             if line.writer_id:
-                writers[line.origin].add(line.fold)
+                writers[line.origin].append(line)
     for line in lines:
         if not line.is_real and line.writer_id in writers:
-            writers[line.writer_id].add(line.fold)
-    errors = [f"writer {w} is in folds {sorted(folds)}" for w, folds in sorted(writers.items()) if len(folds) > 1]
+            writers[line.writer_id].append(line)
+    leaks = []
+    for origin, theirs in sorted(writers.items()):
+        folds = sorted({line.fold for line in theirs})
+        if len(folds) > 1:
+            leaks.append(Leak(f"writer {origin} is in folds {folds}", tuple(theirs), origin))
     for copies in images.values():
         if len({line.fold for line in copies}) > 1:
             names = " and ".join(f"{line.path} (fold {line.fold})" for line in copies[:2])
-            errors.append(f"identical images: {names}")
+            leaks.append(Leak(f"identical images: {names}", tuple(copies)))
     return LeakReport(
-        errors=errors,
+        leaks=leaks,
         shared_texts=sum(len(folds) > 1 for folds in texts.values()),
         unknown_writers=sum(not line.writer_id for line in lines if line.is_real),
     )
@@ -220,10 +233,10 @@ def find_leaks(lines: Sequence[Line]) -> LeakReport:
 def refuse_leaks(lines: Sequence[Line], where: Path) -> LeakReport:
     """The leak report; raises NetchuError with the first leak when there is any."""
     report = find_leaks(lines)
-    if report.errors:
-        more = f" (and {len(report.errors) - 1} more)" if len(report.errors) > 1 else ""
+    if report.leaks:
+        more = f" (and {len(report.leaks) - 1} more)" if len(report.leaks) > 1 else ""
         raise NetchuError(
-            f"{where}: leak between folds: {report.errors[0]}{more}; make the folds again: prepare_ext_data.py "
+            f"{where}: leak between folds: {report.leaks[0].message}{more}; make the folds again: prepare_ext_data.py "
             "--new-folds"
         )
     return report

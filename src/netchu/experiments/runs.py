@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netchu.core.config import MachineFields, names
 from netchu.core.errors import NetchuError
 from netchu.training.run_folder import read_log
 
 LOWER_IS_BETTER = frozenset({"cer", "wer", "training_seconds"})
 FIGURES = ("kalapa_score", "cer", "wer", "exact")
-OF_THE_RUN = frozenset({"name", "output_dir", "threads", "workers", "trackers", "cache_mb"})  # say nothing of the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def read_run(folder: Path) -> PastRun | None:
 def differing_fields(runs: Sequence[PastRun]) -> list[str]:
     """Fields of the configs that are not the same in all runs."""
     known = [run.config for run in runs if run.config]
-    keys = sorted({key for config in known for key in config} - OF_THE_RUN)
+    keys = sorted({key for config in known for key in config} - names(MachineFields) - {"name"})
     return [key for key in keys if len({json.dumps(config.get(key)) for config in known}) > 1]
 
 

@@ -43,7 +43,7 @@ def train_rate(cfg: Config, batch_size: int, *, channels_last: bool, precision: 
     try:
         model = build_model(replace(cfg, pretrained=False), CLASSES)
         objective = CtcObjective(model, cfg.shortcut_weight).to(device).to(memory_format=memory_format)
-        optimizer = build_optimizer(objective, lr=1e-4, weight_decay=0.01, layer_decay=1.0)
+        optimizer = build_optimizer(objective, objective.model.backbone, lr=1e-4, weight_decay=0.01, layer_decay=1.0)
         images = torch.rand(batch_size, 1, cfg.height, WIDTH, device=device).to(memory_format=memory_format)
         targets = torch.randint(1, CLASSES, (batch_size, LETTERS), device=device)
         lengths = torch.full((batch_size,), LETTERS)
@@ -89,10 +89,15 @@ def data_rate(cfg: Config, lines: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(replace(cfg, output_dir=folder, workers=0, pretrained=False), resume=False)
         loader = DataLoader(
-            trainer.train_set, batch_sampler=trainer.sampler, collate_fn=Collate(trainer.charset), num_workers=0
+            trainer.train_set,
+            batch_sampler=trainer.sampler,
+            collate_fn=Collate(trainer.charset).or_error,
+            num_workers=0,
         )
         began, seen = time.perf_counter(), 0
         for batch in loader:
+            if isinstance(batch, NetchuError):
+                raise batch
             seen += len(batch.texts)
             if seen >= lines:
                 break

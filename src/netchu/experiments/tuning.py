@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from netchu.core.config import Config, from_dict, run_file
-from netchu.core.errors import NetchuError
-from netchu.core.interruption import StoppedError
+from netchu.core.errors import NetchuError, StoppedError
 from netchu.training.engine import fit
 from netchu.training.resume import can_resume
 from netchu.training.run_folder import observed

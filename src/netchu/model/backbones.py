@@ -28,6 +28,7 @@ class TimmBackbone(nn.Module):
             self.network = timm.create_model(name, pretrained=pretrained, **options)
             drop_unused(self.network)
             limit_width_stride(self.network, width_stride)
+            reached = 256 // features_width(self.network, 256)
         except NetchuError:
             raise
         except Exception as error:
@@ -38,7 +39,6 @@ class TimmBackbone(nn.Module):
                 raise NetchuError(f"backbone={name}: timm cannot checkpoint it; leave grad_checkpointing out")
             switch(True)
         self.channels = int(self.network.feature_info.channels()[-1])  # type: ignore
-        reached = 256 // features_width(self.network, 256)
         if reached != width_stride:
             raise NetchuError(
                 f"width_stride={width_stride}: {stages} stages of {name} reach only {reached}; "
@@ -120,7 +120,7 @@ def limit_width_stride(network: nn.Module, width_stride: int) -> None:
     strided = [
         m
         for m in network.modules()
-        if isinstance(m, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) and _pair(m.stride)[1] > 1
+        if not list(m.children()) and _pair(getattr(m, "stride", 1))[1] > 1  # convolutions, pools, blurs
     ]
     hooks = [m.register_forward_pre_hook(record) for m in strided]
     features_width(network, width)
@@ -135,11 +135,11 @@ def limit_width_stride(network: nn.Module, width_stride: int) -> None:
                 f"width_stride={width_stride}: this backbone steps from {reduction} to {reduction * across}; "
                 f"use --set width_stride={reduction * across}"
             )
-        module.stride = (down, 1)
+        module.stride = (down, 1)  # type: ignore[assignment]
         if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
             module.kernel_size = (_pair(module.kernel_size)[0], 1)
             module.padding = (_pair(module.padding)[0], 0)
-        elif _pair(module.kernel_size)[1] % 2 == 0:
+        elif isinstance(module, nn.Conv2d) and _pair(module.kernel_size)[1] % 2 == 0:
             module.register_forward_pre_hook(_pad_right)
 
 

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from netchu.core.charset import Charset, describe_counts, nearest_letter
-from netchu.core.config import Config, from_dict
+from netchu.core.config import Config, ModelFields, differing, from_dict, names
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.model.int8 import dequantise
@@ -164,13 +164,11 @@ def warm_start(model: nn.Module, cfg: Config, charset: Charset, texts: Iterable[
 
 def _difference(cfg: Config, theirs: dict[str, Any]) -> str:
     """Which model fields of a config differ from a bundle's."""
-    keys = ("backbone", "stages", "width_stride", "pool", "neck", "hidden", "neck_layers")
-    differing = [
+    wrong = [
         f"{key} is {theirs.get(key)!r} in it, {getattr(cfg, key)!r} here"
-        for key in keys
-        if theirs.get(key) != getattr(cfg, key)
+        for key in differing(theirs, cfg.to_dict(), names(ModelFields))
     ]
-    return f"load_weight has another geometry ({'; '.join(differing) or 'its tensors differ'}); make the configs agree"
+    return f"load_weight has another geometry ({'; '.join(wrong) or 'its tensors differ'}); make the configs agree"
 
 
 def hash_tensors(tensors: dict[str, Tensor]) -> str:

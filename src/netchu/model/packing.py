@@ -9,12 +9,10 @@ from pathlib import Path
 
 import torch
 
-from netchu.core.config import ALL_DATA_FOLD
+from netchu.core.config import ALL_DATA_FOLD, GEOMETRY, differing
 from netchu.core.errors import NetchuError
 from netchu.model.bundle import hash_file, read_bundle, write_bundle
 from netchu.model.int8 import quantise
-
-GEOMETRY = ("height", "max_width", "pad", "backbone", "stages", "width_stride", "pool", "neck", "hidden", "neck_layers")
 
 
 def pack_int8(bundle: Path, out: Path) -> None:
@@ -44,12 +42,11 @@ def average_bundles(
     for path, share in zip(bundles, shares, strict=True):
         tensors, theirs = read_bundle(path)
         folds.add(theirs["config"]["fold"])
-        for key in GEOMETRY if any_start else (*GEOMETRY, "load_weight"):
-            if theirs["config"].get(key) != about["config"].get(key):
-                raise NetchuError(
-                    f"{path}: {key} is {theirs['config'].get(key)!r}, in {bundles[0]} {about['config'].get(key)!r}; "
-                    "average fine-tunes of one pretrained bundle, or such as share one further back (--any-start)"
-                )
+        for key in differing(theirs["config"], about["config"], GEOMETRY | (set() if any_start else {"load_weight"})):
+            raise NetchuError(
+                f"{path}: {key} is {theirs['config'].get(key)!r}, in {bundles[0]} {about['config'].get(key)!r}; "
+                "average fine-tunes of one pretrained bundle, or such as share one further back (--any-start)"
+            )
         if theirs["charset"] != about["charset"]:
             raise NetchuError(f"{path}: its charset differs from that of {bundles[0]}; train them on one manifest")
         for name, tensor in tensors.items():

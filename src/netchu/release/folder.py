@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from netchu.core.budget import BUDGET_MB, MEGABYTE, check, measure, table
+from netchu.core.config import GEOMETRY, PATH, differing, marked
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder, refuse_foreign_folder
 from netchu.model.bundle import hash_file, read_stored, write_bundle
-from netchu.model.packing import GEOMETRY
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.release.card import write_card
 from netchu.release.measured import ReleasedBundle
@@ -103,7 +103,7 @@ def swap(recipe: Recipe, replaced: Mapping[Path, Path]) -> Recipe:
         raise NetchuError(f"--replace {sorted(unknown)[0]}: is no bundle of {recipe.path}; it holds {names}")
     for old, new in replaced.items():
         (_, before), (_, after) = read_stored(old), read_stored(new)
-        wrong = [key for key in GEOMETRY if before["config"].get(key) != after["config"].get(key)]
+        wrong = differing(before["config"], after["config"], GEOMETRY)
         wrong += ["charset"] if before["charset"] != after["charset"] else []
         if wrong:
             raise NetchuError(f"{new}: its {wrong[0]} differs from that of {old}; release a refit of what was measured")
@@ -130,7 +130,7 @@ def _copy(chosen: Recipe, measured: Recipe, folder: Path) -> Recipe:
             stem = config.get("name") or "member"
             number = sum(copy.stem.rsplit("~", 1)[0] == stem for copy in names.values())
             names[path.resolve()] = folder / (f"{stem}~{number + 1}.safetensors" if number else f"{stem}.safetensors")
-            config |= {key: portable(config.get(key, "")) for key in ("manifest", "output_dir", "load_weight")}
+            config |= {key: portable(config.get(key, "")) for key in marked(PATH)}
             write_bundle(names[path.resolve()], tensors, about)
     language, places = folder / "language.nlm", folder / "places.tsv"
     for source, target in ((chosen.language, language), (chosen.places, places)):

@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netchu.core.config import ALL_DATA_FOLD, from_dict
+from netchu.core.config import ALL_DATA_FOLD, DEFAULTS, OF_RUN, MachineFields, differing, marked, names
 from netchu.core.metrics import Scores
 
 NAMED = {"nested": "nested over writers", "chosen_on": "the lines that chose it"}  # figures of a recipe
-ELSEWHERE = {  # fields of a config that a refit may differ in, or that say where and how fast a run ran
-    "name", "fold", "manifest", "load_weight", "output_dir", "trackers", "cache_mb", "workers", "threads", "compile",
-    "validate_every", "validate_steps", "keep_states",
-}  # fmt: skip
 FIGURES = """Out of fold: every line was read by bundles that were trained without its fold. {lines}
 
 | measured on | lines | CER | WER | exact | kalapa_score |
@@ -107,7 +103,6 @@ def _whose(bundles: Sequence[ReleasedBundle], folds: int) -> str:
 
 def _refit(bundle: ReleasedBundle) -> str:
     """The released file, the run that was measured, and what else than the fold differed in its training."""
-    where = bundle.file.name  # older bundles lack newer fields, which count by their defaults
-    old, new = (from_dict(about["config"], where).to_dict() for about in (bundle.measured, bundle.about))
-    differing = [key for key in sorted(old.keys() - ELSEWHERE) if old[key] != new[key]]
-    return f"`{bundle.file.name}` (measured: {old['name']}{', other ' if differing else ''}{', '.join(differing)})"
+    old, new = bundle.measured["config"], bundle.about["config"]
+    other = differing(old, new, DEFAULTS.keys() - names(MachineFields) - marked(OF_RUN) - {"name"})
+    return f"`{bundle.file.name}` (measured: {old['name']}{', other ' if other else ''}{', '.join(other)})"

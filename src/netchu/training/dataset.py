@@ -31,10 +31,9 @@ Key = tuple[int, int]  # (epoch, position in the dataset)
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What travels to a training step: images (N, 1, H, W), widths (N,), targets (N, L) padded with 0, lengths (N,)."""
+    """What travels to a training step: images (N, 1, H, W), targets (N, L) padded with 0, lengths (N,)."""
 
     images: Tensor
-    widths: Tensor
     targets: Tensor
     target_lengths: Tensor
     texts: list[str]
@@ -44,7 +43,6 @@ class Batch:
         """The batch in page-locked memory (called by the DataLoader on a GPU machine)."""
         return Batch(
             self.images.pin_memory(),
-            self.widths,
             self.targets.pin_memory(),
             self.target_lengths,  # stay on the processor
             self.texts,
@@ -122,6 +120,14 @@ class LineDataset(Dataset[tuple[Input, Line]]):
 
     def __len__(self) -> int:
         return len(self.lines)
+
+    def __getitems__(self, keys: Sequence[Key]) -> "list[tuple[Input, Line]] | NetchuError":
+        """The items of a batch. A mistake of the user is returned, not raised, so that it leaves a worker process as it
+        is, without the worker's traceback in its text."""
+        try:
+            return [self[key] for key in keys]
+        except NetchuError as error:
+            return error
 
     def __getitem__(self, key: Key) -> tuple[Input, Line]:
         """The network's input (1, H, W) of line `key[1]`, augmented for epoch `key[0]`."""
@@ -241,14 +247,15 @@ class Collate:
 
     def __call__(self, items: Sequence[tuple[Input, Line]]) -> Batch:
         """Items (1, H, W_i) -> Batch with W the largest W_i."""
-        widths = torch.tensor([image.shape[2] for image, _ in items])
-        images = torch.zeros(len(items), 1, items[0][0].shape[1], int(widths.max()))
+        images = torch.zeros(len(items), 1, items[0][0].shape[1], max(image.shape[2] for image, _ in items))
         codes = [self.charset.encode(line.text) for _, line in items]
         lengths = torch.tensor([len(code) for code in codes])
         targets = torch.zeros(len(items), max(1, int(lengths.max())), dtype=torch.int64)
         for i, ((image, _), code) in enumerate(zip(items, codes, strict=True)):
             images[i, :, :, : image.shape[2]] = torch.from_numpy(image)
             targets[i, : len(code)] = torch.tensor(code, dtype=torch.int64)
-        return Batch(
-            images, widths, targets, lengths, [line.text for _, line in items], [str(line.path) for _, line in items]
-        )
+        return Batch(images, targets, lengths, [line.text for _, line in items], [str(line.path) for _, line in items])
+
+    def or_error(self, items: Sequence[tuple[Input, Line]] | NetchuError) -> Batch | NetchuError:
+        """The batch, or the mistake that `LineDataset.__getitems__` found instead of its items."""
+        return items if isinstance(items, NetchuError) else self(items)

@@ -16,20 +16,28 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from netchu.core.config import Config
-from netchu.core.errors import NetchuError
-from netchu.core.interruption import Interruption, StoppedError, outlive_signals
+from netchu.core.errors import NetchuError, StoppedError
+from netchu.core.interruption import Interruption, outlive_signals
 from netchu.model.bundle import warm_start
 from netchu.model.losses import CtcObjective
 from netchu.model.precision import choose_precision
 from netchu.model.recogniser import build_model
 from netchu.training.dataset import Batch, BucketSampler, Collate
+from netchu.training.optimizer import EpochAverage
 from netchu.training.rendering import LineSource, OpenSource, RenderAhead
-from netchu.training.resume import Stateful, forget_states, load_state, refuse_other_run, run_hashes, save_state
+from netchu.training.resume import (
+    Stateful,
+    forget_states,
+    has_state,
+    load_state,
+    refuse_other_run,
+    run_hashes,
+    save_state,
+)
 from netchu.training.run_data import load_run_data
 from netchu.training.run_folder import Run
-from netchu.training.schedule import EpochAverage
 from netchu.training.train_step import TrainStep
-from netchu.training.validation import Validator
+from netchu.training.validation import ValidationLeftError, Validator
 
 LOG_EVERY = 20  # batches
 SAVE_EVERY = 600  # seconds between two resume states inside a long epoch
@@ -38,8 +46,9 @@ SAVE_EVERY = 600  # seconds between two resume states inside a long epoch
 class Trainer:
     """One run: builds its parts from a config, trains, validates, saves. Use `fit`."""
 
-    def __init__(self, cfg: Config, *, resume: bool, open_source: OpenSource | None = None) -> None:
+    def __init__(self, cfg: Config, *, resume: bool | None = None, open_source: OpenSource | None = None) -> None:
         self.cfg = cfg
+        self.resumed = has_state(cfg.run_dir) if resume is None else resume
         self.source = _open_source(cfg, open_source)
         if cfg.threads:
             torch.set_num_threads(cfg.threads)
@@ -56,7 +65,7 @@ class Trainer:
         random.seed(cfg.seed)
         torch.manual_seed(cfg.seed)
         model = build_model(cfg, len(self.charset))
-        if cfg.load_weight and not resume:
+        if cfg.load_weight and not self.resumed:
             self.say(warm_start(model, cfg, self.charset, (line.text for line in self.train_set.lines)))
         self.sampler = BucketSampler(self.train_set, cfg, self.rank, self.ranks)
         self.train_step = TrainStep(cfg, CtcObjective(model, cfg.shortcut_weight), self.accelerator, self._note_bad)
@@ -67,12 +76,11 @@ class Trainer:
         self.validator = Validator(
             cfg, self.charset, self.data.valid_set, self.precision, self.hashes, self.rank, self.ranks
         )
-        if resume:
+        self.unscored = False  # a validation was left before its end: it comes first when the run goes on
+        self.interruption = Interruption()
+        self.run: Run | None = None  # of the main process, from the start of `train` on
+        if self.resumed:
             self._restore()
-        if self.accelerator.is_main_process:
-            if not resume:
-                forget_states(cfg.run_dir)
-            self.run = Run(cfg.run_dir, resume_step=self.step if resume else None, cfg=cfg)
 
     def say(self, text: str) -> None:
         """Print on the main process, past the progress bar."""
@@ -81,13 +89,17 @@ class Trainer:
 
     def train(self) -> dict[str, Any]:
         """Run all remaining epochs; returns the report that is also written to `report.json`."""
+        if self.accelerator.is_main_process:
+            if not self.resumed:
+                forget_states(self.cfg.run_dir)
+            self.run = Run(self.cfg.run_dir, resume_step=self.step if self.resumed else None, cfg=self.cfg)
         ahead = None
         if self.source:
             ahead = RenderAhead(self.source, self.sampler.synthetic_count, self.cfg.epochs, max(1, self.cfg.workers))
         loader = DataLoader(
             self.train_set,
             batch_sampler=self.sampler,
-            collate_fn=Collate(self.charset),
+            collate_fn=Collate(self.charset).or_error,
             num_workers=self.cfg.workers,
             persistent_workers=self.cfg.workers > 0 and not ahead,  # synthetic lines reach workers when they start
             pin_memory=self.accelerator.device.type == "cuda",
@@ -95,7 +107,6 @@ class Trainer:
             generator=torch.Generator(),
             prefetch_factor=8 if self.cfg.workers else None,
         )
-        interruption = Interruption()
         bar = tqdm(
             total=self.cfg.epochs * self.sampler.epoch_lines,
             unit="line",
@@ -105,27 +116,30 @@ class Trainer:
             mininterval=1.0 if sys.stderr.isatty() else 60.0,
         )
         try:
-            with interruption.watch(), bar:
-                while self.epoch < self.cfg.epochs and not self.validator.patience_is_over:
+            with self.interruption.watch(), bar:
+                if self.unscored:
+                    self._validate()
+                while self.epoch < self.cfg.epochs and not self.validator.patience_is_over and not self.unscored:
                     self.sampler.epoch, self.sampler.start = self.epoch, self.done
                     if ahead:
                         self.train_set.replace_synthetic(ahead.take(self.epoch))
-                    stop = self._epoch(loader, bar, interruption)
+                    stop = self._epoch(loader, bar)
                     self._save()
                     if stop and self.epoch < self.cfg.epochs:
                         self._stop()
-                self._try_average()
-        except NetchuError as error:  # one raised by a data worker arrives with that worker's traceback in its text
-            raise type(error)(str(error).rpartition("NetchuError: ")[2].strip()) from error
+                if not self.unscored:
+                    self._try_average()
+                if self.unscored:
+                    self._stop()
         finally:
             if ahead:
                 ahead.close()
-            if self.accelerator.is_main_process:
+            if self.run is not None:
                 self.run.close()
             loader._iterator = None  # ends the workers in order, also when an error keeps the loader alive
         return self._report()
 
-    def _epoch(self, loader: DataLoader[Any], bar: Any, interruption: Interruption) -> bool:
+    def _epoch(self, loader: DataLoader[Any], bar: Any) -> bool:
         """Batches of one epoch (the rest of it after a resume), and the validation at its end.
 
         Returns whether the run was asked to stop; when that happens before the epoch's end, it stops right here.
@@ -135,13 +149,15 @@ class Trainer:
         stop, waited, window, lines = False, 0.0, time.perf_counter(), 0
         asked = time.perf_counter()
         for batch in loader:
+            if isinstance(batch, NetchuError):
+                raise batch
             waited += time.perf_counter() - asked
             began = time.perf_counter()
             last = self.done + 1 == batches
             closes = last or (self.done + 1) % self.cfg.accumulate == 0
             progress = (self.epoch + (self.done + 1) / batches) / self.cfg.epochs
             torch.manual_seed((self.cfg.seed << 32) + self.step * self.ranks + self.rank)  # dropout, also when resumed
-            loss, stop = self.train_step.step(batch, progress=progress, closes=closes, stop=interruption.requested)
+            loss, stop = self.train_step.step(batch, progress=progress, closes=closes, stop=self.interruption.requested)
             self.losses.append(loss)
             self.step, self.done = self.step + 1, self.done + 1
             self.seconds += time.perf_counter() - began
@@ -153,7 +169,7 @@ class Trainer:
                 waited, window, lines = 0.0, time.perf_counter(), 0
             if not last:
                 if self.cfg.validate_steps and self.step % self.cfg.validate_steps == 0:
-                    self._validate()
+                    stop = self._validate(may_leave=closes) or stop
                     if self.validator.patience_is_over:
                         return stop
                 if closes and (stop or time.perf_counter() - self.saved > SAVE_EVERY):
@@ -166,12 +182,12 @@ class Trainer:
             self.average.add(self.train_step.ema.module)
         every = self.step % self.cfg.validate_steps if self.cfg.validate_steps else self.epoch % self.cfg.validate_every
         if every == 0 or self.epoch == self.cfg.epochs:
-            self._validate()
+            stop = self._validate() or stop
         return stop
 
     def _log(self, bar: Any, rate: float, data_wait: float) -> None:
         """Record the batches since the last record: mean loss, lines a second, share of time waiting for data."""
-        if self.accelerator.is_main_process:
+        if self.run is not None:
             loss = float(np.mean(self.losses))
             bar.set_postfix(loss=f"{loss:.3f}", best=f"{max(self.validator.best, 0):.4f}", refresh=False)
             place = {"step": self.step, "epoch": self.epoch}
@@ -183,24 +199,35 @@ class Trainer:
         """End the run after a signal; its state is saved."""
         raise StoppedError(
             f"stopped after {self.step} batches, in epoch {self.epoch + 1} of {self.cfg.epochs}, all saved; "
-            "go on with the same command and --resume"
+            "go on with the same command",
+            self.interruption.number,
         )
 
     def _note_bad(self, loss: float, norm: float, batch: Batch) -> None:
         """Record a batch that could not be learnt from."""
         self.say(f"batch {self.step}: loss {loss}, gradient {norm}; skipped; lines {', '.join(batch.names)}")
-        if self.accelerator.is_main_process:
+        if self.run is not None:
             self.run.note_bad_batch({"step": self.step, "loss": str(loss), "lines": batch.names})
 
-    def _validate(self) -> None:
-        """Score the averaged weights; write `last`, and `best` when kalapa_score has grown."""
+    def _validate(self, *, may_leave: bool = True) -> bool:
+        """Score the averaged weights; write `last`, and `best` when kalapa_score has grown.
+
+        Returns whether the run was asked to stop meanwhile and it was left: its scores come when the run goes on.
+        """
         figures = {"step": self.step, "epoch": self.epoch, "seconds": round(self.seconds, 1)}
-        record = self.validator.judge(self.train_step.ema.module, figures, self.say)
-        if self.accelerator.is_main_process:
+        model, stop = self.train_step.ema.module, lambda: may_leave and self.interruption.requested
+        try:
+            record = self.validator.judge(model, figures, self.say, stop)
+        except ValidationLeftError:
+            self.unscored = True
+            return True
+        self.unscored = False
+        if self.run is not None:
             if record is not None:
                 self.run.log(record)
             self.run.draw_pictures()
             self._report()
+        return False
 
     def _try_average(self) -> None:
         """At the end: the mean of the last epochs' weights becomes `best` if it is better than all before."""
@@ -227,7 +254,7 @@ class Trainer:
             "hashes": self.hashes,
             "config": self.cfg.to_dict(),
         }
-        if self.accelerator.is_main_process:
+        if self.run is not None:
             self.run.write_report(report)
         return report
 
@@ -240,6 +267,7 @@ class Trainer:
             "config": self.cfg.to_dict(),
             "hashes": self.hashes,
             "place": [self.epoch, self.done, self.step],
+            "unscored": self.unscored,
             "losses": self.losses,
             "seconds": self.seconds,
             "parts": {name: part.state_dict() for name, part in self._parts().items()},
@@ -259,6 +287,7 @@ class Trainer:
         for name, part in self._parts().items():
             part.load_state_dict(state["parts"][name])
         self.epoch, self.done, self.step = state["place"]
+        self.unscored = state.get("unscored", False)
         self.seconds, self.losses = state["seconds"], state["losses"]
         self.say(f"resumed after {self.step} batches, in epoch {self.epoch + 1} of {self.cfg.epochs}")
 
@@ -276,9 +305,11 @@ def _open_source(cfg: Config, open_source: OpenSource | None) -> LineSource | No
     return open_source(cfg)
 
 
-def fit(cfg: Config, *, resume: bool = False, open_source: OpenSource | None = None) -> dict[str, Any]:
-    """Train the run that `cfg` describes, into `cfg.run_dir`; `resume` goes on from its last saved step exactly.
+def fit(cfg: Config, *, resume: bool | None = None, open_source: OpenSource | None = None) -> dict[str, Any]:
+    """Train the run that `cfg` describes, into `cfg.run_dir`, from its last saved step exactly where it has one.
 
-    `open_source` makes the source of synthetic lines that `cfg.synthetic_source` names.
+    `resume` True: there must be one; False: begin anew and delete what was saved. `open_source` makes the source of
+    synthetic lines that `cfg.synthetic_source` names. Raises NetchuError when the saved run had another config or other
+    data, StoppedError after a signal, with everything saved.
     """
     return Trainer(cfg, resume=resume, open_source=open_source).train()

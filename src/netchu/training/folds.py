@@ -25,13 +25,13 @@ from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.core.metrics import score
 from netchu.data.manifest import FOLDS
-from netchu.training.resume import can_resume, run_hashes
+from netchu.training.resume import run_hashes
 from netchu.training.run_folder import write_json
 
 FIGURES = ("cer", "wer", "exact", "kalapa_score")
 COLUMNS = ("id", "source", "fold", "text", "answer", "confidence")
 
-Fit = Callable[[Config, bool], dict[str, Any]]  # (config, resume) -> report
+Fit = Callable[[Config], dict[str, Any]]  # config -> report
 
 
 def train_folds(runs: Sequence[Config], fit: Fit, command: Callable[[Config], list[str]]) -> str:
@@ -46,7 +46,7 @@ def train_folds(runs: Sequence[Config], fit: Fit, command: Callable[[Config], li
         _spread(todo, command, gpus)
     else:
         for cfg in todo:
-            fit(cfg, can_resume(cfg))
+            fit(cfg)
     return sum_up(runs)
 
 
@@ -56,7 +56,7 @@ def is_complete(cfg: Config) -> bool:
         report = json.loads((cfg.run_dir / "report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    ended = report.get("epochs_done", 0) >= cfg.epochs or "ended early" in (report.get("note") or "")
+    ended = bool(report.get("epochs_done", 0) >= cfg.epochs or report.get("ended_early", False))
     return ended and report["config"] == cfg.to_dict() and report["hashes"] == run_hashes(cfg)
 
 
@@ -68,9 +68,8 @@ def _spread(todo: Sequence[Config], command: Callable[[Config], list[str]], gpus
             for gpu in range(gpus):
                 if gpu not in running and waiting:
                     cfg = waiting.pop(0)
-                    words = [*command(cfg), *(["--resume"] if can_resume(cfg) else [])]
                     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu)}
-                    running[gpu] = cfg, subprocess.Popen([sys.executable, *words], env=environment)
+                    running[gpu] = cfg, subprocess.Popen([sys.executable, *command(cfg)], env=environment)
                     print(f"fold {cfg.fold} on GPU {gpu}")
             for gpu, (cfg, process) in list(running.items()):
                 if process.poll() is not None:

@@ -1,33 +1,129 @@
-"""The optimiser: AdamW with a learning rate for each depth of the network."""
+"""How weights move: parameter groups and AdamW, the learning rate over a training, averages of weights."""
 
-import re
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined]
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
-_STAGE = re.compile(r"\bbackbone\.(?:network\.)?(?:blocks|stages|layer|stages_)[._]?(\d+)")
-
-
-def depth_of(name: str) -> int:
-    """How deep a parameter lies: 0 for the backbone's stem, stage + 1 for its stages, -1 for what follows it."""
-    if not re.search(r"\bbackbone\.", name):
-        return -1
-    stage = _STAGE.search(name)
-    return int(stage[1]) + 1 if stage else 0
+HEIGHT, WIDTH = 64, 256  # pixels of the image of the dry run
 
 
-def build_optimizer(model: nn.Module, *, lr: float, weight_decay: float, layer_decay: float) -> torch.optim.AdamW:
-    """Fused AdamW. What lies behind the backbone learns at `lr`, the last stage at `lr * layer_decay`, the one before
-    at `lr * layer_decay ** 2` and so on. Each group keeps its peak rate as `peak_lr`."""
-    groups: dict[int, list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        groups.setdefault(depth_of(name), []).append(parameter)
-    deepest = max(groups)
-    settings: list[dict[str, Any]] = []
-    for depth in sorted(groups):
-        rate = lr if depth < 0 else lr * layer_decay ** (deepest - depth + 1)
-        settings.append({"params": groups[depth], "lr": rate, "peak_lr": rate})
-    if layer_decay == 1:  # one group: fewer kernels to start
-        settings = [{"params": list(model.parameters()), "lr": lr, "peak_lr": lr}]
-    return torch.optim.AdamW(settings, lr=lr, weight_decay=weight_decay, fused=True)
+def stage_of_parameters(backbone: nn.Module) -> dict[str, int]:
+    """For each parameter of a backbone by name, its stage: 0 for the layers next to the image, then one more for every
+    height of the feature maps. A dry run finds at which height each layer works, so any network will do."""
+    heights: dict[nn.Module, int] = {}
+    current = HEIGHT
+
+    def note(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        nonlocal current
+        if isinstance(module, nn.Conv2d) and inputs[0].shape[-1] > 1:  # not the pooled values of an attention
+            current = min(current, int(inputs[0].shape[-2]))
+        heights.setdefault(module, current)
+
+    owners = [(name, m) for name, m in backbone.named_modules() if next(m.parameters(recurse=False), None) is not None]
+    hooks = [module.register_forward_pre_hook(note) for _, module in owners]
+    was_training = backbone.training
+    backbone.eval()
+    with torch.no_grad():
+        backbone(torch.zeros(1, 1, HEIGHT, WIDTH, device=next(backbone.parameters()).device))
+    backbone.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    stages = {height: stage for stage, height in enumerate(sorted({HEIGHT, *heights.values()}, reverse=True))}
+    return {
+        f"{name}.{key}" if name else key: stages[heights.get(module, HEIGHT)]
+        for name, module in owners
+        for key, _ in module.named_parameters(recurse=False)
+    }
+
+
+class _Grouped(nn.Module):
+    """A module whose parameters timm groups by stage of the backbone; what follows the backbone is the last group."""
+
+    def __init__(self, module: nn.Module, backbone: nn.Module) -> None:
+        super().__init__()
+        prefix = next(f"module.{name}." for name, m in module.named_modules() if m is backbone)
+        self.module = module
+        self.stages = {prefix + name: stage for name, stage in stage_of_parameters(backbone).items()}
+
+    def group_matcher(self, coarse: bool) -> Callable[[str], int]:
+        """timm's interface: the function from a parameter's name to its group."""
+        behind = max(self.stages.values()) + 1
+        return lambda name: self.stages.get(name, behind)
+
+
+def build_optimizer(
+    module: nn.Module, backbone: nn.Module, *, lr: float, weight_decay: float, layer_decay: float
+) -> torch.optim.AdamW:
+    """Fused AdamW. What lies behind the backbone learns at `lr`, its last stage at `lr * layer_decay`, the one before
+    at `lr * layer_decay ** 2` and so on. Norms and biases do not decay. Each group keeps its peak rate as `peak_lr`,
+    the last group is that of the head."""
+    groups = param_groups_layer_decay(_Grouped(module, backbone), weight_decay=weight_decay, layer_decay=layer_decay)
+    merged: dict[tuple[float, float], dict[str, Any]] = {}  # few groups, since each costs kernels of its own
+    for group in sorted(groups, key=lambda group: float(group["lr_scale"])):
+        rate = lr * group["lr_scale"]
+        own = {"params": [], "lr": rate, "peak_lr": rate, "weight_decay": group["weight_decay"]}
+        merged.setdefault((rate, group["weight_decay"]), own)["params"] += group["params"]
+    return torch.optim.AdamW(list(merged.values()), lr=lr, fused=True)
+
+
+def learning_rate(warmup: float) -> Callable[[float], float]:
+    """Factor of the peak learning rate when a share of the training (0 to 1) is done: linear warm-up over the share
+    `warmup`, then a half cosine to ~0."""
+
+    def factor(progress: float) -> float:
+        if progress < warmup:
+            return progress / warmup
+        done = min(1.0, (progress - warmup) / max(1e-9, 1 - warmup))
+        return max(1e-4, 0.5 * (1 + math.cos(math.pi * done)))
+
+    return factor
+
+
+def build_ema(model: nn.Module, decay: float) -> AveragedModel:
+    """Moving average of weights and batch statistics; the decay grows to its value over the first steps."""
+
+    def average(averages: Sequence[Tensor], currents: Sequence[Tensor], _: Tensor | int) -> None:
+        updates = int(averaged.n_averaged)  # of what is passed here, a GPU would have to be asked
+        weight = 1 - min(decay, (1 + updates) / (10 + updates))
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(list(averages), list(currents), weight)
+        else:  # counters of batch norm
+            for mean, current in zip(averages, currents, strict=True):
+                mean.copy_(current)
+
+    averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    return averaged
+
+
+class EpochAverage:
+    """Mean of a model's weights over several epochs' ends (stochastic weight averaging).
+
+    Source: Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization (UAI 2018). Batch
+    statistics are averaged like weights.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean: dict[str, Tensor] = {}
+
+    def add(self, model: nn.Module) -> None:
+        """Take the model's present weights into the mean."""
+        self.count += 1
+        for name, tensor in model.state_dict().items():
+            if name not in self.mean or not tensor.is_floating_point():
+                self.mean[name] = tensor.detach().clone()
+            else:
+                self.mean[name].lerp_(tensor.detach(), 1 / self.count)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What `load_state_dict` needs to go on."""
+        return {"count": self.count, "mean": self.mean}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved mean."""
+        self.count, self.mean = state["count"], state["mean"]

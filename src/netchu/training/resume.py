@@ -9,20 +9,12 @@ from typing import Any, Protocol
 
 import torch
 
-from netchu.core.config import Config
+from netchu.core.config import Config, MachineFields, differing, names
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.model.bundle import hash_file
 
 STATE = "state.pt"
-FREE = (
-    "workers",
-    "threads",
-    "output_dir",
-    "cache_mb",
-    "keep_states",
-    "trackers",
-)  # fields that a resumed run may change
 
 
 class Stateful(Protocol):
@@ -44,7 +36,8 @@ def save_state(folder: Path, state: dict[str, Any], *, keep: int = 1) -> None:
         except (RuntimeError, OSError) as error:
             cause = str(error).splitlines()[0]
             raise NetchuError(
-                f"{path}: cannot be written ({cause}); free some space, then go on with --resume from the state before"
+                f"{path}: cannot be written ({cause}); free some space, then give the same command: it goes on from "
+                "the state before"
             ) from error
         for age in range(keep - 1, 0, -1):
             if _aged(path, age - 1).is_file():
@@ -52,7 +45,7 @@ def save_state(folder: Path, state: dict[str, Any], *, keep: int = 1) -> None:
 
 
 def forget_states(folder: Path) -> None:
-    """Delete the states of an earlier run in a run's folder, which a new one would else be resumed from."""
+    """Delete the states of an earlier run in a run's folder, from which a new one would else go on."""
     for path in folder.glob("state*.pt"):
         path.unlink()
 
@@ -84,8 +77,8 @@ def load_state(folder: Path) -> tuple[dict[str, Any], str]:
             continue
         return state, f"{'; '.join(damaged)}: going on from {path}" if damaged else ""
     if damaged:
-        raise NetchuError(f"{'; '.join(damaged)}; start the run again without --resume")
-    raise NetchuError(f"{folder / STATE}: no state to resume from; start the run without --resume")
+        raise NetchuError(f"{'; '.join(damaged)}; begin anew with --restart")
+    raise NetchuError(f"{folder / STATE}: no state to resume from; leave --resume out")
 
 
 def can_resume(cfg: Config) -> bool:
@@ -107,13 +100,16 @@ def refuse_other_run(state: dict[str, Any], cfg: Config, hashes: dict[str, str],
     """Raises NetchuError when a state was made with another config or other data, or inside an epoch by another number
     of processes than `ranks` (0: not known yet)."""
     then, now = state["config"], cfg.to_dict()
-    changed = [f"{k}={then.get(k)!r}, now {now[k]!r}" for k in now if k not in FREE and then.get(k) != now[k]]
+    changed = [f"{k}={then.get(k)!r}, now {now[k]!r}" for k in differing(then, now, now.keys() - names(MachineFields))]
     if changed:
         raise NetchuError(
-            f"{cfg.run_dir / STATE}: was made with {changed[0]}; resume with the same config or start without --resume"
+            f"{cfg.run_dir / STATE}: was made with {changed[0]}; go on with the same config, name the new run "
+            "(--set name=...), or begin anew with --restart, which deletes what this one has saved"
         )
     if state["hashes"] != hashes:
-        raise NetchuError(f"{cfg.manifest}: has changed since {cfg.run_dir / STATE} was made; start without --resume")
+        raise NetchuError(
+            f"{cfg.manifest}: has changed since {cfg.run_dir / STATE} was made; begin anew with --restart"
+        )
     then_ranks, (_, done, _) = state.get("ranks", ranks), state["place"]
     if ranks and done and then_ranks != ranks:
         raise NetchuError(

@@ -12,9 +12,8 @@ from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.model.losses import CtcObjective
 from netchu.training.dataset import Batch
-from netchu.training.optimizer import build_optimizer
+from netchu.training.optimizer import build_ema, build_optimizer, learning_rate
 from netchu.training.resume import Stateful
-from netchu.training.schedule import build_ema, learning_rate
 
 NoteBad = Callable[[float, float, Batch], None]  # gets loss, gradient norm, batch
 
@@ -34,12 +33,13 @@ class TrainStep:
         self.cfg, self.accelerator, self.note_bad = cfg, accelerator, note_bad
         self.memory_format = torch.channels_last if cfg.channels_last else torch.contiguous_format
         self.objective = objective.to(memory_format=self.memory_format)
-        optimizer = build_optimizer(objective, lr=cfg.lr, weight_decay=cfg.weight_decay, layer_decay=cfg.layer_decay)
+        rates = {"lr": cfg.lr, "weight_decay": cfg.weight_decay, "layer_decay": cfg.layer_decay}
+        optimizer = build_optimizer(objective, objective.model.backbone, **rates)
         self._run, self.optimizer = accelerator.prepare(objective, optimizer)
         if cfg.compile:
             self._run = torch.compile(self._run, dynamic=True)
         self.ema = build_ema(objective.model, cfg.ema_decay)
-        self.factor = learning_rate(cfg.schedule, cfg.warmup)
+        self.factor = learning_rate(cfg.warmup)
         self._may_overflow = accelerator.mixed_precision == "fp16"  # its scaler skips such steps and lowers the scale
         self._norm: Tensor | float = 0.0
         self._bad_steps = 0
@@ -48,7 +48,7 @@ class TrainStep:
     @property
     def lr(self) -> float:
         """Learning rate of the head."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        return float(self.optimizer.param_groups[-1]["lr"])
 
     @property
     def norm(self) -> float:

@@ -3,18 +3,100 @@
 `best.safetensors` is what scored the highest kalapa_score, `last.safetensors` what was judged last.
 """
 
+import csv
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import broadcast
 from torch import nn
+from tqdm import tqdm
 
 from netchu.core.charset import Charset
 from netchu.core.config import Config
+from netchu.core.files import atomic_path
+from netchu.core.metrics import Scores, score, score_by_source
+from netchu.ctc.decoders import greedy
 from netchu.model.bundle import save_bundle
+from netchu.reading.predict import gather_rows, predict
 from netchu.training.dataset import LineDataset
-from netchu.training.evaluation import evaluate, write_answers
+
+LINES_A_BATCH = 128  # between two looks at a stop; within it, lines of one width share batches
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Scores over all held-out lines and by source, with the answers behind them."""
+
+    scores: Scores
+    by_source: dict[str, Scores]
+    rows: list[tuple[str, str, str, str, float]]  # (path, source, label, answer, confidence)
+
+    def __str__(self) -> str:
+        parts = [f"{name}: {scores}" for name, scores in self.by_source.items()] if len(self.by_source) > 1 else []
+        return "\n    ".join([str(self.scores), *parts])
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready figures."""
+        return {**self.scores.to_dict(), "by_source": {name: s.to_dict() for name, s in self.by_source.items()}}
+
+
+class ValidationLeftError(Exception):
+    """A validation was left between two batches because the run was asked to stop."""
+
+
+def evaluate(
+    model: nn.Module,
+    dataset: LineDataset,
+    charset: Charset,
+    *,
+    precision: str,
+    rank: int = 0,
+    ranks: int = 1,
+    stop: Callable[[], bool] = lambda: False,
+) -> Evaluation:
+    """Read every line by best path and score it; each of `ranks` processes reads every ranks-th line, then all share.
+
+    Raises ValidationLeftError once `stop` answers yes on any process; it is asked between batches.
+    """
+    was_training = model.training
+    model.eval()
+    order = sorted(range(len(dataset)), key=lambda i: dataset.widths[i])[rank::ranks]
+    rows, left = [], False
+    with tqdm(
+        total=len(order), desc="validation", unit="line", leave=False, delay=5, disable=rank > 0,
+        mininterval=1.0 if sys.stderr.isatty() else 60.0,
+    ) as bar:  # fmt: skip
+        for start in range(0, len(order), LINES_A_BATCH):
+            left = stop()
+            if left:
+                break
+            chosen = order[start : start + LINES_A_BATCH]
+            items = [dataset[(0, i)] for i in chosen]
+            predictions = predict(model, [x for x, _ in items], precision=precision)
+            for i, (_, line), prediction in zip(chosen, items, predictions, strict=True):
+                reading = greedy(prediction.log_probs, charset)
+                rows.append((i, (str(line.path), line.source, line.text, reading.text, reading.confidence)))
+            bar.update(len(chosen))
+    model.train(was_training)
+    if ranks > 1:
+        rows, left = gather_rows(rows), any(gather_rows([left]))
+    if left:
+        raise ValidationLeftError
+    ordered = [row for _, row in sorted(rows)]
+    sources, labels, answers = ([row[1] for row in ordered], [row[2] for row in ordered], [row[3] for row in ordered])
+    return Evaluation(score(answers, labels), score_by_source(answers, labels, sources), ordered)
+
+
+def write_answers(path: Path, evaluation: Evaluation) -> None:
+    """Held-out answers as CSV: img_path, source, text, answer, confidence."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["img_path", "source", "text", "answer", "confidence"])
+        writer.writerows((*row[:4], f"{row[4]:.4f}") for row in evaluation.rows)
 
 
 class Validator:
@@ -42,10 +124,13 @@ class Validator:
         """Whether as many validations as the config allows have brought nothing better."""
         return 0 < self.cfg.patience <= self.stale
 
-    def judge(self, model: nn.Module, figures: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any] | None:
+    def judge(
+        self, model: nn.Module, figures: dict[str, Any], say: Callable[[str], None], stop: Callable[[], bool]
+    ) -> dict[str, Any] | None:
         """Score a model on the held-out lines and write its bundles; returns the figures, None without such lines.
 
-        figures: step, epoch and seconds of the moment. All processes call this; the first one writes.
+        figures: step, epoch and seconds of the moment. All processes call this; the first one writes. Raises
+        ValidationLeftError, with nothing written, once `stop` answers yes.
         """
         metrics = {name: value for name, value in figures.items() if name != "seconds"}
         is_best = True
@@ -55,7 +140,13 @@ class Validator:
                     for tensor in model.buffers():
                         tensor.copy_(broadcast(tensor))
             result = evaluate(
-                model, self.held_out, self.charset, precision=self.precision, rank=self.rank, ranks=self.ranks
+                model,
+                self.held_out,
+                self.charset,
+                precision=self.precision,
+                rank=self.rank,
+                ranks=self.ranks,
+                stop=stop,
             )
             metrics |= result.to_dict()
             is_best = result.scores.kalapa_score > self.best
@@ -78,7 +169,7 @@ class Validator:
             note = "trained on every line: there is no held-out figure"
         elif self.patience_is_over:
             note = f"ended early: {self.stale} validations without a better kalapa_score"
-        return {"held_out": self.best_metrics or None, "note": note}
+        return {"held_out": self.best_metrics or None, "ended_early": self.patience_is_over, "note": note}
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs to go on."""
