@@ -1,4 +1,4 @@
-# Two commands for a newcomer: `make demo` and `make test`. Each makes its own .venv first.
+# For a newcomer: `make install` to read, `make demo` to see the whole way, `make test`. Each makes its own .venv first.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -16,6 +16,15 @@ export NO_ALBUMENTATIONS_UPDATE = 1
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps rapidocr==3.10.0
+	touch $@
+
+# What reading needs, and nothing else.
+install: .venv/bin/netchu
+
+.venv/bin/netchu: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[lite]'
 	touch $@
 
 # Renders lines, trains on them for a few minutes, reads held-out ones and scores the answers, with the release's beside.
@@ -39,6 +48,13 @@ test: lint types layers
 test-gpu: .venv/.installed
 	$(BIN)/python -m pytest -m gpu --numprocesses 0 -rs
 
+# The tests that need packages which nothing else does, in an environment of their own.
+EXTRAS := executorch,wandb,comet,mlflow
+test-extras:
+	$(PYTHON) -m venv .venv-extras
+	.venv-extras/bin/python -m pip install --quiet --requirement requirements.txt --editable '.[$(EXTRAS)]'
+	OMP_NUM_THREADS=1 .venv-extras/bin/python -m pytest tests/export tests/experiments/test_tracking.py
+
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,4 +70,4 @@ bench: .venv/.installed
 	$(BIN)/python -m benchmarks.train_step
 
 clean:
-	rm -rf .venv $(DEMO) outputs/demo
+	rm -rf .venv .venv-extras $(DEMO) outputs/demo

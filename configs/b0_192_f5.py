@@ -1,7 +1,7 @@
 """The small family for a CPU: b0 up to stride 16 at 48 px, from scratch on the real lines (3.0 M parameters, 6 MB).
 
 Fold 0 of the Kalapa and Cinnamon lines: CER 3.5 %, exact 47 %, kalapa_score 0.948 on unseen Kalapa writers, with
-nothing gained after 40 epochs; an hour at 47 lines/s on two cores with bf16. The README tells how the error fell.
+nothing gained after 40 epochs; an hour at 47 lines/s on two cores with bf16. How the error fell: docs/first_model.md.
 
 python train.py -C b0_192_f5 --fold 0
 """

@@ -1,20 +1,25 @@
 """Fine-tuning of the b2 member on the real lines; starts from the averaged weights of b2_256_ptr_f5.
 
+Not measured yet.
+
 python train.py -C b2_256_f5
 """
 
-from dataclasses import replace
+from netchu.core.config import Config
 
-from configs.b2_256_ptr_f5 import cfg as pretraining
-
-cfg = replace(
-    pretraining,
+cfg = Config(
     manifest="data/train_folds.csv",
-    epoch_lines=0,
-    pretrained=False,
+    synthetic_share=0.8,
     load_weight="outputs/b2_256_ptr_f5/best.safetensors",
+    pretrained=False,
+    backbone="tf_efficientnetv2_b2",
+    stages=5,
+    height=128,
+    neck="bigru",
+    hidden=256,
     epochs=60,
     batch_size=32,
     lr=3e-4,
     ema_decay=0.998,
+    workers=8,
 )

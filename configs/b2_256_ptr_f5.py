@@ -1,6 +1,8 @@
 """Pretraining of the b2 member on real and synthetic lines, from ImageNet weights: 128 px high, all five stages, BiGRU.
 
-For a GPU; start it without the hub by --set pretrained=false. python train.py -C b2_256_ptr_f5
+Not measured yet. For a GPU; start it without the hub by --set pretrained=false.
+
+python train.py -C b2_256_ptr_f5
 """
 
 from netchu.core.config import Config

@@ -1,36 +1,63 @@
-"""Every command of the README and of the first model's page runs, on a stand-in for the challenge's folders."""
+"""Every command of the README and of docs/ runs, on a stand-in for the challenge's folders."""
 
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.checkout import SHRUNK
+from tests.support.commands import python
 from tests.support.tiny import ROOT
 
-PAGES = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/first_model.md"))
-BLOCKS = re.findall(r"```sh\n(.*?)```", PAGES, re.DOTALL)
-COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+FIRST = ("README.md", "docs/data.md", "docs/training.md", "docs/ensembling.md", "docs/first_model.md")  # in this order
+PAGES = [*FIRST, *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md") if f"docs/{p.name}" not in FIRST)]
 
 
-def test_the_readme_shows_its_two_commands() -> None:
-    assert COMMANDS[:2] == ["make demo", "make test"]
+def commands(page: str) -> list[str]:
+    """Commands of a page's `sh` blocks, without their remarks."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    return [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def test_the_readme_fits_its_promise() -> None:
+    assert commands("README.md")[:3] == [
+        "make install",
+        "netchu infer --images docs/lines --out submission.csv",
+        "make demo",
+    ]
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_begins_with_whom_it_is_for(page: str) -> None:
+    title, rest = (ROOT / page).read_text(encoding="utf-8").split("\n", 1)
+    assert title.startswith("# ")
+    assert len(rest.strip().split("\n\n")[0]) > 60, "its first paragraph"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert ((ROOT / page).parent / target).exists(), target
 
 
 def test_commands_run_in_the_order_shown(checkout: Path) -> None:
-    for command in COMMANDS:
+    done: set[str] = set()
+    for command in (command for page in PAGES for command in commands(page)):
         words = shlex.split(command)
         if words[0] == "make":
             dry = subprocess.run(["make", "--dry-run", words[1]], cwd=ROOT, capture_output=True, check=False)
             assert dry.returncode == 0, command
             continue
         assert words[0] in ("python", "netchu"), command
+        if command in done:
+            continue
+        done.add(command)
         shrunk = [extra for script, extra in SHRUNK.items() if f"{script} " in f"{command} "]
-        if "--resume" in words:  # the run above it has ended: resuming does nothing, but must be possible
-            assert (checkout / "outputs/b0_192_f0/state.pt").is_file()
-        start = [sys.executable, *(["-m", "netchu"] if words[0] == "netchu" else [])]
-        full = [*start, *words[1:], *(word for extra in shrunk for word in extra)]
-        done = subprocess.run(full, cwd=checkout, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+        start = ["-m", "netchu"] if words[0] == "netchu" else []
+        ended = python(*start, *words[1:], *(word for extra in shrunk for word in extra), cwd=checkout)
+        assert ended.returncode == 0, f"{command}\n{ended.stderr[-2000:]}"
     assert (checkout / "submission.csv").is_file()

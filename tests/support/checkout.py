@@ -21,7 +21,16 @@ SHRUNK = {
 
 def make_checkout(folder: Path, lines_folder: Path) -> Path:
     """Fill an empty folder like a fresh checkout, with the challenge's folders in place."""
-    for name in ("train.py", "infer.py", "prepare_ext_data.py", "configs", "synthetic_data", "benchmarks", "Makefile"):
+    for name in (
+        "train.py",
+        "infer.py",
+        "prepare_ext_data.py",
+        "configs",
+        "synthetic_data",
+        "benchmarks",
+        "docs",
+        "Makefile",
+    ):
         (folder / name).symlink_to(ROOT / name)
     training, test = folder / "kalapa" / "training_data", folder / "kalapa" / "public_test"
     (training / "annotations").mkdir(parents=True)

@@ -47,7 +47,7 @@ def python(*words: object, cwd: Path = ROOT, **environment: str) -> Result:
         process.start()
         process.join()
         out, err = ((logs / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err"))
-        return Result(list(words), int(process.exitcode or 0), out, err)
+        return Result([str(word) for word in words], int(process.exitcode or 0), out, err)
 
 
 def run(script: str, *arguments: object) -> Result:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from netchu.core.config import Config, load_config
-from netchu.core.interruption import StoppedError
+from netchu.core.errors import StoppedError
 from netchu.core.preprocess import Geometry, preprocess, read_image
 from netchu.data.manifest import read_manifest
 from netchu.model.bundle import load_bundle
