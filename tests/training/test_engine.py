@@ -92,7 +92,8 @@ def test_resume_equals_an_uninterrupted_run(stop_after: int, tiny: Config, monke
         patch.setattr(TrainStep, "step", stopping_after(stop_after))
         with pytest.raises(NetchuError, match=f"stopped after {stop_after} batches, .* all saved; go on with the same"):
             fit(other)
-    fit(other, resume=True)
+    assert load_state(other.run_dir)[0]["unscored"] == (stop_after == 4), "its validation was left"
+    fit(other)
     ends = [load_state(c.run_dir)[0]["parts"] for c in (cfg, other)]
     for part in ("objective", "ema"):
         for name, tensor in ends[0][part].items():

@@ -41,11 +41,12 @@ def missing_characters(path: Path) -> str:
     return "".join(char for char in REQUIRED if ord(char) not in known)
 
 
-def find_fonts(folder: Path = PACKAGED) -> list[Path]:
+def find_fonts(folder: Path | None = None) -> list[Path]:
     """The complete faces of `folder`, sorted by name; a face with gaps is named in the log and left out.
 
     Raises NetchuError when the folder is missing, or holds no complete face, or two faces share a name.
     """
+    folder = folder or PACKAGED
     if not folder.is_dir():
         raise NetchuError(f"{folder}: no such folder of fonts; give one with .ttf or .otf files")
     complete: dict[str, Path] = {}

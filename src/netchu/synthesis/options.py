@@ -7,7 +7,7 @@ from pathlib import Path
 from netchu.core.errors import NetchuError
 from netchu.synthesis.batches import Order
 from netchu.synthesis.effects import PRESETS
-from netchu.synthesis.fonts import PACKAGED, choose_faces, find_fonts
+from netchu.synthesis.fonts import choose_faces, find_fonts
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
@@ -27,7 +27,9 @@ def make_parser(description: str) -> argparse.ArgumentParser:
 
 def add_writing(parser: argparse.ArgumentParser) -> None:
     """The arguments of the scripts that write with fonts."""
-    parser.add_argument("--fonts", type=Path, default=PACKAGED, help="folder of .ttf and .otf faces")
+    parser.add_argument(
+        "--fonts", type=Path, help="folder of .ttf and .otf faces; without it, those of this repository"
+    )
     parser.add_argument("--faces", default="", metavar="NAMES", help="only these, such as mali,itim; empty: all")
     parser.add_argument("--writers", type=int, default=1000, help="how many made-up writers share the lines")
 

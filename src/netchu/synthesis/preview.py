@@ -11,7 +11,7 @@ from netchu.core.files import atomic_path
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import packaged_gazetteer
 from netchu.synthesis.effects import PRESETS
-from netchu.synthesis.fonts import PACKAGED, find_fonts
+from netchu.synthesis.fonts import find_fonts
 from netchu.synthesis.renderer import Renderer
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
@@ -59,7 +59,9 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=64, help="height of a line in pixels")
     parser.add_argument("--width", type=int, default=1100, help="width of a column in pixels")
     parser.add_argument("--effects", choices=sorted(PRESETS), default="full", help="table of effects")
-    parser.add_argument("--fonts", type=Path, default=PACKAGED, help="folder of .ttf and .otf faces")
+    parser.add_argument(
+        "--fonts", type=Path, help="folder of .ttf and .otf faces; without it, those of this repository"
+    )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if arguments.count < 1 or arguments.width < 1:
