@@ -27,8 +27,7 @@ from typing import IO, Any
 
 from netchu.core.charset import Charset
 from netchu.core.config import ALL_DATA_FOLD, Config, from_dict
-from netchu.core.errors import NetchuError, run_main
-from netchu.core.interruption import StoppedError
+from netchu.core.errors import NetchuError, StoppedError, run_main
 from netchu.core.metrics import score, score_by_source
 from netchu.core.preprocess import read_image
 from netchu.ctc.decoders import Reading
@@ -42,7 +41,6 @@ from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.serve.samples import read_sidecar
 from netchu.serve.uploads import content_id
 from netchu.training.engine import fit
-from netchu.training.resume import has_state
 from netchu.training.run_folder import read_log, write_json
 
 SOURCE = "corrections"
@@ -251,7 +249,7 @@ def run_job(folder: Path, stopped: threading.Event) -> dict[str, Any]:
         cfg = member_config(folder, plan, member, old.bundles[member], fold)
         steps = cfg.epochs * math.ceil(cfg.epoch_lines / cfg.batch_size)
         write_json(folder / f"member{member}.json", {"steps": steps})
-        runs.append(fit(cfg, resume=has_state(cfg.run_dir)))
+        runs.append(fit(cfg))
         # not the best epoch: that one was chosen on the held-out lines
         bundles[member] = keep_fold(cfg.run_dir / "last.safetensors", old.bundles[member])
         if stopped.is_set():  # too late for the fine-tuning to notice
