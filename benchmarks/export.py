@@ -22,7 +22,7 @@ from netchu.core.charset import Charset
 from netchu.core.config import load_config
 from netchu.core.errors import NetchuError, run_main
 from netchu.core.image_files import find_images
-from netchu.core.preprocess import Image, read_image
+from netchu.core.images import Image, read_image
 from netchu.export.onnx_file import write_onnx
 from netchu.export.quantise import SCHEMES
 from netchu.model.bundle import Bundle, load_bundle

@@ -30,7 +30,7 @@ from benchmarks.peers import PEERS, install_peers
 from netchu.core.budget import MEGABYTE
 from netchu.core.budget import measure as sizes
 from netchu.core.errors import NetchuError, run_main
-from netchu.core.preprocess import Image, read_image
+from netchu.core.images import Image, read_image
 
 ROOT = Path(__file__).resolve().parent.parent
 

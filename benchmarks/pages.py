@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netchu.core.errors import NetchuError, run_main
-from netchu.core.preprocess import read_image
+from netchu.core.images import read_image
 from netchu.reading.pages import draw_lines, find_lines, load_detector
 
 Boxes = NDArray[np.float64]  # (n, 4) x0, y0, x1, y1

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netchu.core.preprocess import Geometry, is_blank
+from netchu.core.images import is_blank
+from netchu.core.preprocess import Geometry
 from netchu.export.vectors import TOLERANCE, drawn_lines, write_vectors
 from tests.support.tiny import CHARSET, ROOT
 

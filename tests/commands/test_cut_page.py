@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from netchu.core.preprocess import read_image
+from netchu.core.images import read_image
 from tests.support.forms import make_form
 
 

@@ -7,16 +7,8 @@ import numpy as np
 import pytest
 
 from netchu.core.errors import NetchuError
-from netchu.core.preprocess import (
-    WIDTH_MULTIPLE,
-    Geometry,
-    is_blank,
-    preprocess,
-    read_image,
-    resize,
-    stretched,
-    to_input,
-)
+from netchu.core.images import read_image
+from netchu.core.preprocess import WIDTH_MULTIPLE, Geometry, preprocess, resize, stretched, to_input
 
 GEOMETRY = Geometry(height=32, max_width=256, pad=8)
 
@@ -67,30 +59,8 @@ def test_blank_paper_is_not_stretched_to_noise() -> None:
     assert to_input(noise, GEOMETRY).max() < 0.35
 
 
-@pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"not an image", "can be decoded")])
-def test_unreadable_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "x.jpg"
-    path.write_bytes(content)
-    with pytest.raises(NetchuError, match=message) as error:
-        read_image(path)
-    assert str(path) in str(error.value)
-    with pytest.raises(NetchuError, match="cannot be read"):
-        read_image(tmp_path / "none.jpg")
-
-
 def test_colour_and_unicode_names_are_read(tmp_path: Path) -> None:
     path = tmp_path / "ảnh số 1.png"
     colour = np.dstack([written()] * 3)
     path.write_bytes(cv2.imencode(".png", colour)[1].tobytes())
     assert (read_image(path) == written()).all()
-
-
-def test_images_without_ink_are_blank(lines_folder: Path) -> None:
-    rng = np.random.default_rng(0)
-    paper = np.full((60, 700), 220, np.uint8)
-    noisy = np.clip(220 + 3 * rng.normal(size=paper.shape), 0, 255).astype(np.uint8)
-    assert is_blank(paper) and is_blank(noisy) and is_blank(paper[:1, :1])
-    for path in sorted((lines_folder / "images").rglob("*.jpg"))[:20]:
-        assert not is_blank(read_image(path))
-    paper[20:40, 300:310] = 60
-    assert not is_blank(paper)

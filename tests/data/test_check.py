@@ -15,7 +15,8 @@ import pytest
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.core.preprocess import Geometry, read_image
+from netchu.core.images import read_image
+from netchu.core.preprocess import Geometry
 from netchu.data import check
 from netchu.data.cleaning import clean, clean_label
 from netchu.data.findings import KINDS, check_readings, find_all, has_errors

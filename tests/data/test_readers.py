@@ -11,7 +11,7 @@ import pytest
 
 from netchu.core.errors import NetchuError
 from netchu.core.image_files import find_images, natural_key
-from netchu.core.preprocess import read_image
+from netchu.core.images import read_image
 from netchu.core.tables import read_table
 from netchu.data.importing import parse_columns, read_sources
 from netchu.data.label_files import ImageFinder

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from netchu.core.errors import NetchuError
-from netchu.core.preprocess import read_image
+from netchu.core.images import read_image
 from netchu.export.onnx_file import write_onnx
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.lite import KEY, LiteRecogniser

@@ -24,7 +24,7 @@ from PIL import Image as Pillow
 from starlette.testclient import TestClient
 
 from netchu.core.errors import NetchuError
-from netchu.core.preprocess import read_image
+from netchu.core.images import read_image
 from netchu.data.table import read_labels_tsv
 from netchu.experiments.registry import Registry
 from netchu.reading.ensemble import Ensemble

@@ -8,7 +8,7 @@ from concurrent.futures import Future, wait
 import numpy as np
 import pytest
 
-from netchu.core.preprocess import Image
+from netchu.core.images import Image
 from netchu.serve.batching import Batcher, OverloadError, VersionedReading
 from netchu.serve.confidence import DetailedReading
 

@@ -20,7 +20,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from netchu.core.errors import NetchuError, StoppedError
-from netchu.core.preprocess import read_image
+from netchu.core.images import read_image
 from netchu.ctc.decoders import Reading
 from netchu.data.manifest import Line, read_manifest, split
 from netchu.experiments.registry import Registry

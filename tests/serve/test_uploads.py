@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from netchu.core.preprocess import read_image
-from netchu.serve.uploads import RefusalError, UploadLimits, content_id, decode_upload
-from tests.support.uploads import FILES, LINE, PILLOW_FORMATS, archive, encode
+from netchu.core.images import read_image
+from netchu.serve.uploads import RefusalError, UploadLimits, content_id, decode_upload, encode_png
+from tests.support.uploads import FILES, LINE, PILLOW_FORMATS, archive, carriers, encode
 
 LIMITS = UploadLimits(file_bytes=2_000_000)
 
@@ -28,6 +28,21 @@ def test_every_hostile_file_is_refused_in_one_sentence() -> None:
         assert "\n" not in caught.value.message, name
         assert len(caught.value.message) < 160, name
         assert caught.value.status == 413 or not name.startswith("PNG bomb"), "refused by its header alone"
+
+
+def test_what_an_image_carries_is_not_kept() -> None:
+    for name, data, mark in carriers():
+        image = decode_upload(data, LIMITS, name)
+        assert image.shape == LINE.shape and mark not in encode_png(image), name
+    photograph = encode("JPEG").replace(b"\xff\xda", b"\xff\xfe\0\6<SvG\xff\xda", 1)  # as one in 110 has it by chance
+    assert decode_upload(photograph, LIMITS).shape == LINE.shape
+
+
+def test_a_photograph_of_48_megapixels_is_taken() -> None:
+    photograph = encode("JPEG", np.full((6048, 8064), 200, np.uint8))
+    assert decode_upload(photograph, UploadLimits()).shape == (6048, 8064)
+    with pytest.raises(RefusalError, match="at most 12,000 a side and 40,000,000 in all"):
+        decode_upload(photograph, UploadLimits(pixels=40_000_000))
 
 
 @pytest.mark.parametrize("form", PILLOW_FORMATS)

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netchu.core.images import read_image
 from netchu.core.metrics import distance
-from netchu.core.preprocess import read_image
 from netchu.serve.uploads import encode_png
 from tests.support.axe import axe_source
 from tests.support.browser import CHROMIUM, DRIVER, Browser, wait_until

@@ -13,7 +13,7 @@ import httpx2
 import numpy as np
 import uvicorn
 
-from netchu.core.preprocess import read_image
+from netchu.core.images import read_image
 from netchu.reading.recipe import Recipe, read_recipe
 from netchu.serve.command import build, parse
 from netchu.serve.connections import server_options

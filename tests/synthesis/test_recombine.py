@@ -12,7 +12,7 @@ import pytest
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.core.preprocess import read_image
+from netchu.core.images import read_image
 from netchu.model.bundle import save_bundle
 from netchu.model.recogniser import build_model
 from netchu.reading.predict import Prediction

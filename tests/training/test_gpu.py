@@ -12,7 +12,8 @@ import torch
 
 from netchu.core.config import Config, load_config
 from netchu.core.errors import StoppedError
-from netchu.core.preprocess import Geometry, preprocess, read_image
+from netchu.core.images import read_image
+from netchu.core.preprocess import Geometry, preprocess
 from netchu.data.manifest import read_manifest
 from netchu.model.bundle import load_bundle
 from netchu.model.losses import ctc

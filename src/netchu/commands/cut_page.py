@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
-from netchu.core.preprocess import read_image
+from netchu.core.images import read_image
 from netchu.reading.pages import draw_lines, find_lines
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     folder = args.out or args.page.with_name(f"{args.page.stem}_lines")
     if folder.is_dir() and (older := sorted(folder.glob("[0-9][0-9][0-9].png"))):
         raise NetchuError(f"{older[0]}: is a line of an earlier page; remove it and its like, or choose another --out")
-    photo = read_image(args.page)
+    photo = read_image(args.page, page=True)
     lines = find_lines(photo)
     if not lines:
         raise NetchuError(f"{args.page}: no writing was found; photograph the page closer, or in better light")

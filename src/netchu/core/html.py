@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
-from netchu.core.preprocess import read_image
+from netchu.core.images import read_image
 
 ROW, WIDEST = 44, 1000  # pixels of a line's picture
 STYLE = """

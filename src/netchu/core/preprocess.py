@@ -1,12 +1,11 @@
 """One way from an image to the network's input, shared by training, inference, serving and export.
 
-`read_image` -> grey uint8 (h, w); `resize` -> uint8 (H, w'); `to_input` -> float32 (1, H, W), W a multiple of
+`images.read_image` -> grey uint8 (h, w); `resize` -> uint8 (H, w'); `to_input` -> float32 (1, H, W), W a multiple of
 `WIDTH_MULTIPLE`, ink near 1, paper 0. Lines of equal W can share a batch without any padding of one by another,
 which is what makes a line's text independent of its neighbours.
 """
 
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,14 +13,13 @@ from numpy.typing import NDArray
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
+from netchu.core.images import FAINTEST, WRITTEN_SHARE, Image
 
 WIDTH_MULTIPLE = 32
 MIN_CONTRAST = 40  # grey levels between paper and ink; a blank line is not stretched beyond this
 INK_SHARE = 0.01  # share of pixels at most as light as the level that becomes 1
 PAPER_SHARE = 0.95  # share of pixels at most as light as the level that becomes 0
 MAX_INK = 1.2  # darker pixels are cut off here
-FAINTEST = 25  # grey levels below the paper that ink has at least; real lines have 90 and more
-WRITTEN_SHARE = 0.002  # share of the pixels that a line's writing covers at least
 FIXED = {
     "width_multiple": WIDTH_MULTIPLE,
     "min_contrast": MIN_CONTRAST,
@@ -32,7 +30,6 @@ FIXED = {
     "written_share": WRITTEN_SHARE,
 }
 
-Image = NDArray[np.uint8]  # (h, w) grey
 Input = NDArray[np.float32]  # (1, H, W)
 
 
@@ -71,22 +68,6 @@ def stretched(geometry: Geometry, stretch: float) -> Geometry:
     return replace(geometry, stretch=float(stretch))
 
 
-def read_image(path: Path) -> Image:
-    """Grey image of a file (any format that OpenCV decodes); raises NetchuError when it is missing or no image."""
-    try:
-        data = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise NetchuError(f"{path}: image cannot be read ({error.strerror})") from error
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
-    except cv2.error:
-        image = None
-    if image is None:
-        reason = "is empty (0 bytes)" if data.size == 0 else "is not an image that can be decoded"
-        raise NetchuError(f"{path}: {reason}; replace or remove the file")
-    return image  # type: ignore[return-value]
-
-
 def resize(image: Image, geometry: Geometry) -> Image:
     """Scale to the geometry's height and `resized_width`: (h, w) -> (H, w')."""
     height, width = image.shape
@@ -95,13 +76,6 @@ def resize(image: Image, geometry: Geometry) -> Image:
         return image
     method = cv2.INTER_AREA if geometry.height < height else cv2.INTER_LINEAR
     return cv2.resize(image, (target, geometry.height), interpolation=method)  # type: ignore[return-value]
-
-
-def is_blank(image: Image) -> bool:
-    """Whether an image (h, w) holds no ink: even its darkest pixels are hardly darker than its paper."""
-    counts = np.bincount(image.ravel(), minlength=256).cumsum()
-    darkest, paper = np.searchsorted(counts, (WRITTEN_SHARE * counts[-1], 0.5 * counts[-1]))
-    return bool(int(paper) - int(darkest) < FAINTEST)
 
 
 def to_input(line: Image, geometry: Geometry) -> Input:

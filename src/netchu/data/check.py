@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from netchu.core.config import Config, load_config
 from netchu.core.errors import NetchuError
-from netchu.core.preprocess import Geometry, read_image
+from netchu.core.images import read_image
+from netchu.core.preprocess import Geometry
 from netchu.data.check_report import write_report
 from netchu.data.cleaning import clean
 from netchu.data.findings import KINDS, RARE, Finding, check_readings, find_all, has_errors

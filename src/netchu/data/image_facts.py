@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
-from netchu.core.preprocess import Geometry, read_image
+from netchu.core.images import read_image
+from netchu.core.preprocess import Geometry
 from netchu.data.manifest import Line, image_hash
 from netchu.data.near_duplicates import Signature, sign
 

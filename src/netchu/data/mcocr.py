@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder
-from netchu.core.preprocess import Image, read_image
+from netchu.core.images import Image, read_image
 from netchu.data.label_files import ImageFinder, csv_header, read_csv_rows
 from netchu.data.manifest import Line
 from netchu.data.store import unpacking_folder

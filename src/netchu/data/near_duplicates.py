@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from netchu.core.preprocess import Image
+from netchu.core.images import Image
 
 ALIKE = 0.92  # correlation; different lines of one writer on one form stay below it
 HEIGHT = 32  # pixels at which ink is looked for

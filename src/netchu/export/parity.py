@@ -9,8 +9,9 @@ from tqdm import tqdm
 
 from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
+from netchu.core.images import read_image
 from netchu.core.metrics import Scores, score
-from netchu.core.preprocess import Geometry, preprocess, read_image
+from netchu.core.preprocess import Geometry, preprocess
 from netchu.ctc.decoders import LogProbs, greedy
 from netchu.data.manifest import Line
 from netchu.export.program import Run

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
-from netchu.core.preprocess import Geometry, preprocess, read_image
+from netchu.core.images import read_image
+from netchu.core.preprocess import Geometry, preprocess
 from netchu.data.manifest import Line, read_manifest, split
 from netchu.export.onnx_file import write_onnx, write_signed
 from netchu.export.package import write_package

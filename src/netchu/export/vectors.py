@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from netchu.core.charset import BLANK, Charset
 from netchu.core.files import atomic_path
-from netchu.core.preprocess import Geometry, Image, preprocess, resize
+from netchu.core.images import Image
+from netchu.core.preprocess import Geometry, preprocess, resize
 from netchu.ctc.decoders import LogProbs, greedy
 
 DRAWN = (("P 5", 30), ("So 12 Hai Ba Trung", 57), ("To 7 Ap Bac Xa My Phuoc Huyen Chau Thanh Tinh Tien Giang", 96))

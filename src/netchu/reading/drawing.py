@@ -10,8 +10,8 @@ from PIL import ImageDraw, ImageFont
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
+from netchu.core.images import Image
 from netchu.core.metrics import distance
-from netchu.core.preprocess import Image
 
 ROW = 48  # pixels of a line image in the picture
 FONT_SIZE = 17

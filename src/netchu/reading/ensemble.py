@@ -3,14 +3,15 @@
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from netchu.core.errors import NetchuError
-from netchu.core.preprocess import Geometry, Image, is_blank, resize, stretched, to_input
+from netchu.core.images import Image, confidence_of_nothing, is_blank
+from netchu.core.preprocess import Geometry, resize, stretched, to_input
 from netchu.ctc.decoders import LogProbs, Reading
 from netchu.language.gazetteer import Gazetteer, read_places
 from netchu.language.ngram import NGram, load_ngram
@@ -103,9 +104,9 @@ class Ensemble:
         )
 
     def read(self, images: Sequence[Image], *, keep_outputs: bool = False) -> list[TimedReading]:
-        """Readings of grey images (h, w) of any size, in order; an image without ink reads as nothing.
+        """Readings of grey images (h, w) of any size, in order; flat paper reads as nothing.
 
-        With `keep_outputs` each reading has its members' log_probs.
+        An empty reading of anything else has the confidence 0. With `keep_outputs` each has its members' log_probs.
         """
         seconds = np.zeros(len(images))
         outputs: list[list[LogProbs]] = [[] for _ in images]
@@ -131,7 +132,9 @@ class Ensemble:
         for i in range(len(images)):
             began = time.perf_counter()
             blank = is_blank(images[i])
-            reading = Reading("", 1.0) if blank else self.reader.read(outputs[i], positions[i])
+            reading = Reading("", 0.0) if blank else self.reader.read(outputs[i], positions[i])
+            if not reading.text:
+                reading = replace(reading, confidence=confidence_of_nothing(images[i]))
             kept = tuple(outputs[i]) if keep_outputs else ()
             results.append(TimedReading(reading, seconds[i] + time.perf_counter() - began, kept))
         return results

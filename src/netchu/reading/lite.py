@@ -9,6 +9,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError, run_main
 from netchu.core.files import atomic_path
-from netchu.core.preprocess import FIXED, Geometry, Image, is_blank, preprocess, read_image
+from netchu.core.images import Image, confidence_of_nothing, is_blank, read_image
+from netchu.core.preprocess import FIXED, Geometry, preprocess
 from netchu.ctc.decoders import Reading, build_decoder
 
 KEY = "netchu"  # of the model's metadata: JSON with format, charset and preprocessing
@@ -65,11 +67,12 @@ class LiteRecogniser:
         """Readings of grey images (h, w) of any size, in order, one at a time; one without ink reads as nothing."""
         readings = []
         for image in images:
-            if is_blank(image):
-                readings.append(Reading("", 1.0))
-                continue
-            line = preprocess(image, self.geometry)
-            readings.append(self.decode(self.log_probs(line[None])[0], self.charset))
+            reading = Reading("", 0.0)
+            if not is_blank(image):
+                reading = self.decode(self.log_probs(preprocess(image, self.geometry)[None])[0], self.charset)
+            if not reading.text:
+                reading = replace(reading, confidence=confidence_of_nothing(image))
+            readings.append(reading)
         return readings
 
 

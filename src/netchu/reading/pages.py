@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netchu.core.errors import NetchuError
-from netchu.core.preprocess import Image
+from netchu.core.images import Image
 from netchu.ctc.decoders import Reading
 
 DETECTOR = Path(__file__).parent / "detector" / "PP-OCRv6_det_small.onnx"

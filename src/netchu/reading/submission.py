@@ -17,7 +17,7 @@ from netchu.core import budget
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.core.image_files import find_images
-from netchu.core.preprocess import Image, read_image
+from netchu.core.images import Image, read_image
 from netchu.core.tables import read_table
 from netchu.ctc.decoders import Reading
 from netchu.reading.drawing import draw_samples

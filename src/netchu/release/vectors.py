@@ -16,7 +16,7 @@ import numpy as np
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
-from netchu.core.preprocess import Image
+from netchu.core.images import Image
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.recipe import Recipe
 from netchu.reading.submission import read_labels

@@ -22,8 +22,9 @@ from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
+from netchu.core.images import read_image
 from netchu.core.metrics import Scores, score
-from netchu.core.preprocess import Geometry, read_image, resize, stretched, to_input
+from netchu.core.preprocess import Geometry, resize, stretched, to_input
 from netchu.ctc.decoders import LogProbs, greedy
 from netchu.data.manifest import Line, read_manifest, split
 from netchu.model.bundle import load_bundle

@@ -23,7 +23,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
-from netchu.core.preprocess import Image
+from netchu.core.images import Image, on_paper
 from netchu.serve.batching import OverloadError, VersionedReading
 from netchu.serve.exports import FORMATS
 from netchu.serve.forms import Form, read_form
@@ -104,7 +104,7 @@ def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastA
             raise RefusalError(413, said)
         size = min(AT_ONCE, max(1, service.batcher.capacity))
         for start in range(0, len(pieces), size):
-            images = [piece.image for piece in pieces[start : start + size]]
+            images = [on_paper(piece.image) for piece in pieces[start : start + size]]
             waiting = service.batcher.submit(images, service.settings.timeout)
             try:
                 answers += await asyncio.gather(*map(_settled, waiting))

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from netchu.core.preprocess import Image
+from netchu.core.images import Image
 from netchu.serve.confidence import DetailedReading
 from netchu.serve.uploads import RefusalError
 

@@ -61,6 +61,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--token-file", type=Path, metavar="FILE", help=f"holds the token, instead of {TOKEN}")
     parser.add_argument("--threads", type=int, default=0, help="of torch for reading; 0: its own choice")
     parser.add_argument("--retrain-threads", type=int, default=0, help="of torch for retraining; 0: its own choice")
+    parser.add_argument("--megapixels", type=int, default=64, metavar="N", help="of a request's pictures")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--queue", type=int, default=256, metavar="LINES", help="that may wait; more are answered 503")
     parser.add_argument(
@@ -71,6 +72,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     for name, least in (
         ("threads", 0),
         ("retrain_threads", 0),
+        ("megapixels", 1),
         ("batch_size", 1),
         ("least_held_out", 1),
         ("queue", 1),
@@ -108,6 +110,7 @@ def open_service(args: argparse.Namespace) -> "Service":
     """The service of a command line, ready to read."""
     try:
         from netchu.serve.service import Service, ServiceSettings
+        from netchu.serve.uploads import UploadLimits
     except ModuleNotFoundError as error:
         raise NetchuError(f"{error.name} is not installed; run pip install 'netchu[serve]'") from error
     token = read_token(args.host, args.token_file)
@@ -129,6 +132,7 @@ def open_service(args: argparse.Namespace) -> "Service":
             least_held_out=args.least_held_out,
             database=args.database,
             token=token,
+            limits=UploadLimits(pixels=args.megapixels * 1_000_000),
         )
     )
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from netchu.core.charset import BLANK, Charset, normalise
 from netchu.core.errors import NetchuError
 from netchu.core.metrics import align as align_texts
-from netchu.core.preprocess import Image
 from netchu.ctc.alignment import best_path
 from netchu.ctc.decoders import LogProbs, Reading
 
@@ -24,8 +23,6 @@ MOST = 3  # alternatives of a character
 MOST_LINES = 4  # alternatives of a line
 LEAST = 0.01  # probability under which an alternative is not shown
 MOST_EMPTY = 0.99  # confidence of an empty reading
-FLAT = 8  # grey levels that the grain of plain paper has at most, either way
-WHITE = 128  # grey level that paper has at least
 
 Span = tuple[int, int, int]  # (class, first time step, end)
 
@@ -66,7 +63,7 @@ def detail(
 
     Other lines are the reading's own alternatives where it has some. A text that the time steps cannot hold has no
     characters. `accept`: from which confidence on a reading is safe (None: not known). `flat`: the picture is plain
-    paper (`is_flat`), the only one whose empty reading is safe.
+    paper (`is_blank`), the only one whose empty reading is safe.
     """
     text = normalise(reading.text)
     if not text:
@@ -92,13 +89,6 @@ def _empty(reading: Reading, log_probs: LogProbs, *, flat: bool, knows: bool) ->
     silent = float(np.exp(log_probs[:, BLANK].sum())) if len(log_probs) else 0.0
     others = [Guess(other, round(value, 4)) for other, value in reading.alternatives[:MOST_LINES] if value >= LEAST]
     return DetailedReading("", min(silent, MOST_EMPTY), [], others, flat if knows else None)
-
-
-def is_flat(image: Image) -> bool:
-    """Whether a grey picture (h, w) is plain paper: hardly any pixel differs from its median by more than `FLAT`."""
-    counts = np.bincount(image.ravel(), minlength=256).cumsum()
-    darkest, paper, lightest = np.searchsorted(counts, np.array((0.0005, 0.5, 0.9995)) * counts[-1])
-    return bool(paper >= WHITE and paper - darkest <= FLAT and lightest - paper <= FLAT)
 
 
 def votes(text: str, others: Sequence[tuple[str, float]]) -> list[Counter[str]]:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netchu.core.preprocess import Image
+from netchu.core.images import Image
 from netchu.serve.uploads import RefusalError, Upload
 
 STRIP = 4.0  # a picture that is so many times as wide as high is a line by itself

@@ -28,8 +28,8 @@ from typing import IO, Any
 from netchu.core.charset import Charset
 from netchu.core.config import ALL_DATA_FOLD, Config, from_dict
 from netchu.core.errors import NetchuError, StoppedError, run_main
+from netchu.core.images import read_image
 from netchu.core.metrics import score, score_by_source
-from netchu.core.preprocess import read_image
 from netchu.ctc.decoders import Reading
 from netchu.data.label_files import read_json
 from netchu.data.manifest import TRAIN_ONLY, Line, read_manifest, split, write_manifest

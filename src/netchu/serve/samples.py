@@ -16,7 +16,7 @@ from typing import Any
 from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
-from netchu.core.preprocess import Image
+from netchu.core.images import Image
 from netchu.serve.confidence import DetailedReading
 from netchu.serve.store import Sample, Store
 from netchu.serve.uploads import RefusalError, content_id, encode_png

@@ -5,8 +5,6 @@ Nothing of an upload is kept as it came: what is stored later is the decoded ima
 
 import hashlib
 import io
-import re
-import struct
 import subprocess
 import sys
 import warnings
@@ -16,9 +14,9 @@ from importlib.util import find_spec
 import cv2
 import numpy as np
 from PIL import Image as PillowImage
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
-from netchu.core.preprocess import Image
+from netchu.core.images import Image, decode
 from netchu.serve.pdf_pages import TOO_MANY
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
@@ -26,21 +24,17 @@ PAGED = ("TIFF",)  # formats whose frames are pages
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")  # kinds of HEIF file
 PDF_SECONDS = 30.0  # for drawing all pages
 MIN_SIDE = 4  # pixels
-FOREIGN = re.compile(rb"<script|<\?php|<html|<svg|%PDF-", re.IGNORECASE)  # other kinds of file inside an image
-MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # of a JPEG segment; the rest are stuffing and restarts
-MOST_SEGMENTS = 10_000  # of a JPEG
-ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"Rar!\x1a", b"7z\xbc\xaf\x27\x1c", b"\x7fELF", b"\x1f\x8b\x08")
 
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
     """What one request may bring."""
 
-    file_bytes: int = 10_000_000
-    request_bytes: int = 40_000_000
+    file_bytes: int = 25_000_000  # a photograph of 50 megapixels has up to 20 MB
+    request_bytes: int = 60_000_000
     files: int = 64
     side: int = 12_000  # pixels
-    pixels: int = 40_000_000
+    pixels: int = 64_000_000
     pages: int = 20  # of a PDF or TIFF
 
 
@@ -109,17 +103,13 @@ def decode_pages(data: bytes, limits: UploadLimits, name: str = "image") -> Uplo
                 if min(width, height) < MIN_SIDE:
                     said = f"{name}: {width} x {height} pixels are too few for a line of writing"
                     raise RefusalError(422, said, "pixels_few")
-            refuse_foreign(data, kind, name)
             header.seek(0)
-            header.load()
-            if kind in FIND_END:
-                pages = [decode_plain(data, header.size, name)]
-            else:
-                pages = []
-                for page in range(count):
-                    header.seek(page)
-                    turned = ImageOps.exif_transpose(header) if kind == "HEIF" else header
-                    pages.append(grey(turned))
+            header.load()  # Pillow tells a truncated file, which OpenCV would fill up with grey
+        pages = decode(data, name, page=True)
+        if kind not in PAGED:
+            pages = pages[:1]
+        if len(pages) != count or sorted(pages[0].shape) != sorted(header.size):
+            raise RefusalError(422, f"{name}: the image is truncated or damaged", "damaged")
     except RefusalError:
         raise
     except UnidentifiedImageError:
@@ -128,26 +118,7 @@ def decode_pages(data: bytes, limits: UploadLimits, name: str = "image") -> Uplo
         raise RefusalError(413, f"{name}: has far too many pixels", "pixels_many") from None
     except Exception as error:  # decoders raise nearly any type on a hostile file
         raise RefusalError(422, f"{name}: the image is truncated or damaged", "damaged") from error
-    return Upload(pages, shown=kind in FIND_END or kind == "MPO", is_document=count > 1)
-
-
-def decode_plain(data: bytes, size: tuple[int, int], name: str) -> Image:
-    """An image as OpenCV decodes it, as `preprocess.read_image` does; `size`: what its header says."""
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except cv2.error:
-        image = None
-    if image is None or sorted(image.shape) != sorted(size):
-        raise RefusalError(422, f"{name}: the image is truncated or damaged", "damaged")
-    return image  # type: ignore[return-value]
-
-
-def grey(picture: PillowImage.Image) -> Image:
-    """A Pillow image in grey; 16 bits are brought down to 8."""
-    if picture.mode.startswith("I"):
-        levels = np.asarray(picture).astype(np.float64)
-        return np.asarray(levels / 257 if levels.max() > 255 else levels, dtype=np.uint8)
-    return np.asarray(picture.convert("L"), dtype=np.uint8)
+    return Upload(pages, shown=kind not in (*PAGED, "HEIF"), is_document=count > 1)
 
 
 def add_heic(name: str) -> None:
@@ -178,62 +149,6 @@ def decode_pdf(data: bytes, limits: UploadLimits, name: str) -> list[Image]:
     while stream.tell() < len(made.stdout):
         pages.append(np.load(stream, allow_pickle=False))
     return pages
-
-
-def refuse_foreign(data: bytes, form: str, name: str) -> None:
-    """Raise RefusalError when an image file carries another kind of file: a script, a document, an archive.
-
-    Cameras put more pictures, a clip or notes behind a JPEG's end, so there only archives are refused, which begin
-    right there; the other formats end where their image ends.
-    """
-    form = "JPEG" if form == "MPO" else form  # a JPEG with a second picture behind it
-    end = FIND_END[form](data) if form in FIND_END else len(data)
-    rest = data[end:]
-    if FOREIGN.search(data) or (form == "JPEG" and rest.lstrip(b"\0").startswith(ARCHIVES)):
-        said = f"{name}: holds another kind of file inside the image; save it again as PNG or JPEG"
-        raise RefusalError(415, said, "foreign")
-    if form != "JPEG" and rest.strip(b"\0"):
-        said = f"{name}: {len(rest):,} foreign bytes follow the image; save it again as PNG or JPEG"
-        raise RefusalError(415, said, "foreign")
-
-
-def png_end(data: bytes) -> int:
-    """Offset behind the IEND chunk, or the length when there is none (decoding then finds it truncated)."""
-    at = 8
-    while at + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        at += 12 + int(length)
-        if kind == b"IEND":
-            return at
-    return len(data)
-
-
-def jpeg_end(data: bytes) -> int:
-    """Offset behind the end-of-image marker, or the length when there is none within a sane number of segments."""
-    at = 2
-    for _ in range(MOST_SEGMENTS):
-        marker = MARKER.search(data, at)
-        if marker is None or marker.end() + 2 > len(data):
-            return marker.end() if marker and marker[0] == b"\xff\xd9" else len(data)
-        if marker[0] == b"\xff\xd9":
-            return marker.end()
-        at = marker.end() + int(struct.unpack_from(">H", data, marker.end())[0])
-    return len(data)
-
-
-def riff_end(data: bytes) -> int:
-    """Offset behind a WebP's RIFF chunk, its padding byte included."""
-    size: int = struct.unpack_from("<I", data, 4)[0]
-    return 8 + size + size % 2
-
-
-def bmp_end(data: bytes) -> int:
-    """End of a BMP by its own header; the length when the header leaves it open."""
-    size: int = struct.unpack_from("<I", data, 2)[0]
-    return size or len(data)
-
-
-FIND_END = {"PNG": png_end, "JPEG": jpeg_end, "WEBP": riff_end, "BMP": bmp_end}
 
 
 def content_id(image: Image) -> str:

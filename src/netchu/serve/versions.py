@@ -13,13 +13,13 @@ from pathlib import Path
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
-from netchu.core.preprocess import Image
+from netchu.core.images import Image, is_blank
 from netchu.experiments.registry import Registry
 from netchu.model.bundle import hash_file
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.line_reader import Settings
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
-from netchu.serve.confidence import DetailedReading, detail, is_flat
+from netchu.serve.confidence import DetailedReading, detail
 from netchu.serve.samples import sync_folder
 from netchu.serve.store import Promotion, Store, Version
 
@@ -43,7 +43,7 @@ class ServedEnsemble:
                 line.outputs[self.heaviest],
                 ensemble.charset,
                 accept=ensemble.accept,
-                flat=not line.reading.text and is_flat(image),
+                flat=not line.reading.text and is_blank(image),
             )
             for image, line in zip(images, timed, strict=True)
         ]

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
-from netchu.core.preprocess import Geometry, read_image, resize, to_input
+from netchu.core.images import read_image
+from netchu.core.preprocess import Geometry, resize, to_input
 from netchu.ctc.alignment import align
 from netchu.data.manifest import Line
 from netchu.model.bundle import load_bundle, read_bundle

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from netchu.core.errors import NetchuError
-from netchu.core.preprocess import Image
+from netchu.core.images import Image
 
 
 def paper_grey(line: Image) -> int:

@@ -19,7 +19,8 @@ from tqdm import tqdm
 from netchu.core.charset import Charset, required_steps
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.core.preprocess import Geometry, Image, Input, read_image, resize, to_input
+from netchu.core.images import Image, read_image
+from netchu.core.preprocess import Geometry, Input, resize, to_input
 from netchu.data.manifest import Line
 from netchu.training.augment import Augmenter
 

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
+from netchu.core.images import Image
 from netchu.core.interruption import outlive_signals
-from netchu.core.preprocess import Image
 
 CHUNK = 32  # lines that a process renders between two reports
 

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
-from netchu.core.preprocess import read_image
+from netchu.core.images import read_image
 from netchu.reading.drawing import draw_samples
 from netchu.training.trackers import TrackedRun, Trackers
 
