@@ -9,9 +9,10 @@ import argparse
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
-from netchu.data.importing import parse_columns, read_helping, read_sources, write_manifests
+from netchu.data.importing import has_folds, parse_columns, read_helping, read_sources, write_manifests
 from netchu.data.layouts import READERS
 from netchu.data.lmdb_file import write_lmdb
+from netchu.data.manifest import Line
 
 
 def main() -> None:
@@ -34,6 +35,13 @@ def main() -> None:
         metavar="PATH",
         help="data sets of other handwriting, such as another language's: only trained on (config field helping_share)",
     )
+    parser.add_argument(
+        "--group-hands",
+        type=Path,
+        metavar="BUNDLE",
+        help="group lines of unknown writers by how their hand looks to this bundle; folds keep such groups together",
+    )
+    parser.add_argument("--hands", type=int, default=0, metavar="N", help="groups of a source; 0: one for 36 lines")
     parser.add_argument("--out", type=Path, default=Path("data"), metavar="DIR", help="folder of the manifests")
     parser.add_argument(
         "--write-lmdb", type=Path, metavar="DIR", help="also write all lines as LMDB for deep-text-recognition tools"
@@ -44,6 +52,8 @@ def main() -> None:
     )
     args = parser.parse_args()
 
+    if args.hands < 0:
+        raise NetchuError(f"--hands {args.hands}: expected 0 or more")
     if not 0 <= args.seed < 1 << 32:
         raise NetchuError(f"--seed {args.seed}: expected 0 to {(1 << 32) - 1}")
     sources = [(name, path) for name in READERS for path in getattr(args, name.replace("-", "_"))]
@@ -51,7 +61,21 @@ def main() -> None:
     columns = parse_columns(args.columns)
     lines = read_sources(sources, args.out / "images", columns)
     lines += read_helping(args.helping, args.out / "images", columns)
+    if args.group_hands:
+        lines = _group_hands(
+            lines, args.group_hands, args.hands, keeps_folds=has_folds(args.out) and not args.new_folds
+        )
     lines = write_manifests(lines, args.out, seed=args.seed, new_folds=args.new_folds)
     if args.write_lmdb:
         write_lmdb(args.write_lmdb, lines)
         print(f"{args.write_lmdb}: {len(lines)} lines as LMDB")
+
+
+def _group_hands(lines: list[Line], bundle: Path, groups: int, *, keeps_folds: bool) -> list[Line]:
+    """The lines with groups of like hands; PyTorch is imported only here."""
+    if keeps_folds:
+        raise NetchuError("--group-hands wants --new-folds: folds that were recorded do not keep such groups together")
+    from netchu.data.hands import group_hands
+    from netchu.model.bundle import load_bundle
+
+    return group_hands(lines, load_bundle(bundle), groups)

@@ -58,6 +58,11 @@ def read_helping(paths: Iterable[Path], images: Path, columns: Mapping[str, str]
     return [replace(line, aug=HELPING) for line in read_sources(sources, images, columns)] if sources else []
 
 
+def has_folds(out: Path) -> bool:
+    """Whether folds are recorded in a folder."""
+    return (out / "train_folds.csv").is_file()
+
+
 def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: bool) -> list[Line]:
     """Write both manifests into `out`, print what is in them, and return the lines with their folds.
 
@@ -69,7 +74,7 @@ def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: b
     helping = [line for line in lines if line.is_helping]
     folds_path, ext_path = out / "train_folds.csv", out / "train_ext.csv"
     if real:
-        recorded = read_manifest(folds_path) if folds_path.is_file() and not new_folds else []
+        recorded = read_manifest(folds_path) if has_folds(out) and not new_folds else []
         real = keep_folds(real, recorded) if recorded else assign_folds(real, seed)
         synthetic = inherit_folds(synthetic, real)
         leaks = refuse_leaks(real + synthetic, ext_path)
@@ -78,9 +83,15 @@ def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: b
             f"{folds_path}: {len(real)} real lines"
             + (", folds kept as recorded" if recorded else f", new folds (seed {seed})")
         )
+        guessed = sum(line.has_guessed_writer for line in real)
         print(
-            f"  {leaks.shared_texts} texts stand in several folds; {leaks.unknown_writers} lines have no writer, "
-            "so the same hand may be on both sides of a fold"
+            f"  {leaks.shared_texts} texts stand in several folds; {leaks.unknown_writers} lines have no writer"
+            + (
+                ", so the same hand may be on both sides of a fold: --group-hands BUNDLE"
+                if leaks.unknown_writers
+                else ""
+            )
+            + (f"; the writers of {guessed} lines are groups of like hands" if guessed else "")
         )
     written = real + synthetic + helping
     write_manifest(ext_path, written)

@@ -22,6 +22,7 @@ FOLDS = 5
 TRAIN_ONLY = -1
 HELPING = "helping"  # in `aug`: real handwriting that only helps to train, such as that of another language
 COLUMNS = ("img_path", "text", "writer_id", "fold", "source", "aug")
+GUESSED = "hand~"  # begins a `writer_id` that stands for lines of a like hand and no known person
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ class Line:
     def origin(self) -> str:
         """What a line made from this one is traced by: source and writer, or source and image for unknown writers."""
         return f"{self.source}/{self.writer_id or self.path.stem}"
+
+    @property
+    def has_guessed_writer(self) -> bool:
+        """Whether its writer is a group of lines whose hands look alike."""
+        return self.writer_id.startswith(GUESSED)
 
 
 def read_manifest(path: Path) -> list[Line]:
@@ -139,7 +145,12 @@ def assign_folds(lines: Sequence[Line], seed: int) -> list[Line]:
 
 
 def keep_folds(lines: Sequence[Line], recorded: Sequence[Line]) -> list[Line]:
-    """Folds as recorded for known images and writers; each new writer joins the fold that has the fewest lines."""
+    """Folds as recorded for known images and writers; each new writer joins the fold that has the fewest lines.
+
+    Groups of like hands are recorded as well, and stay.
+    """
+    groups = {line.path.resolve(): line.writer_id for line in recorded if line.has_guessed_writer}
+    lines = [line if line.writer_id else replace(line, writer_id=groups.get(line.path.resolve(), "")) for line in lines]
     by_image = {line.path.resolve(): line.fold for line in recorded}
     by_group = {_group(line): line.fold for line in recorded}
     result = []
@@ -165,6 +176,8 @@ def inherit_folds(synthetic: Sequence[Line], real: Sequence[Line]) -> list[Line]
     folds: dict[str, set[int]] = defaultdict(set)
     for line in real:
         folds[line.origin].add(line.fold)
+        if line.has_guessed_writer:  # what was made before the hands were grouped names the image
+            folds[replace(line, writer_id="").origin].add(line.fold)
     for line in synthetic:
         if len(folds.get(line.writer_id, ())) > 1:
             raise NetchuError(
