@@ -6,6 +6,7 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,20 +16,25 @@ from netchu.core.errors import NetchuError
 from netchu.core.preprocess import Geometry, preprocess
 from netchu.ctc.decoders import greedy
 from netchu.data.manifest import Line, read_manifest
-from netchu.export import onnx_file as onnxfile
 from netchu.export import targets as module
-from netchu.export.onnx_file import write_onnx
+from netchu.export.onnx_file import KEY, write_onnx
 from netchu.export.parity import compare
+from netchu.export.program import run_onnx
 from netchu.export.quantise import quantise_array
 from netchu.export.targets import TARGETS, Material, choose_lines, export
 from netchu.export.vectors import drawn_lines
 from netchu.model.bundle import Bundle, load_bundle, save_bundle
 from netchu.model.necks import NECKS
-from netchu.reading.lite import LiteRecogniser
 from tests.support.bundles import sharp_bundle
 from tests.support.tiny import CHARSET
 
 onnx = pytest.importorskip("onnx")
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """What an ONNX file says about itself."""
+    about: dict[str, Any] = json.loads({p.key: p.value for p in onnx.load(path).metadata_props}[KEY])
+    return about
 
 
 def plain(bundle: Bundle, to: str, out: Path, material: Material | None = None, package: Path | None = None) -> None:
@@ -40,11 +46,11 @@ def plain(bundle: Bundle, to: str, out: Path, material: Material | None = None, 
 def test_onnx_of_every_neck_reads_alike_at_any_width_and_batch(neck: str, tmp_path: Path) -> None:
     bundle, path = sharp_bundle(neck), tmp_path / "model.onnx"
     write_onnx(bundle, path)
-    recogniser = LiteRecogniser(path, threads=1)
-    parity = compare(bundle, recogniser.log_probs)
+    parity = compare(bundle, run_onnx(path, threads=1))
     assert len(set(parity.widths)) == 3 and parity.same_text and parity.difference < 1e-3
     assert max(len(text) for text, _ in parity.texts) > 3
-    assert recogniser.charset == CHARSET and recogniser.geometry == Geometry.of(bundle.cfg)
+    about = describe_file(path)
+    assert about["charset"] == CHARSET.characters and about["preprocessing"] == Geometry.of(bundle.cfg).to_dict()
     assert np.allclose(np.exp(parity.outputs[0]).sum(axis=1), 1, atol=1e-4)
     graph = onnx.load(path).graph
     free = [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.input, *graph.output)]
@@ -62,7 +68,7 @@ def test_torchscript_of_every_neck(neck: str, tmp_path: Path) -> None:
 
 def test_an_export_that_reads_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tracing exporter freezes the width in attention: exactly what the comparison is there to find."""
-    monkeypatch.setattr(onnxfile, "TRACED_NECKS", frozenset(NECKS))
+    monkeypatch.setattr("netchu.model.graph.TRACED_NECKS", frozenset(NECKS))
     with pytest.raises(NetchuError, match="not written, since it does not run at every width"):
         plain(sharp_bundle("mixing"), "onnx", tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
@@ -79,8 +85,8 @@ def test_int8_is_small_and_gated(manifest: Path, tmp_path: Path, monkeypatch: py
         path = tmp_path / f"{scheme}.onnx"
         plain(bundle, "int8", path, Material(lines[:9], lines[9:15], scheme))
         assert path.stat().st_size < 0.6 * (tmp_path / "float.onnx").stat().st_size
-        found = LiteRecogniser(path, threads=1)
-        assert found.about["kind"] == f"int8 {scheme}" and found.charset == CHARSET
+        about = describe_file(path)
+        assert about["kind"] == f"int8 {scheme}" and about["charset"] == CHARSET.characters
     monkeypatch.setattr(module, "MAX_RISE", -1e6)
     with pytest.raises(NetchuError, match=r"int8 \(weight-only\) raises CER by .* try --scheme static"):
         plain(bundle, "int8", tmp_path / "refused.onnx", Material([], lines[:4]))
@@ -120,12 +126,13 @@ def test_package_holds_what_a_port_needs(tmp_path: Path) -> None:
         (tmp_path / "unpacked.onnx").write_bytes(archive.read("model.onnx"))
     assert "lines of the tests" in card and "| rendered | 8 | 50.00 % | 25.0 % |" in card
     assert about["charset"] == vectors["charset"] == CHARSET.characters
-    lite = LiteRecogniser(tmp_path / "unpacked.onnx", threads=1)
-    for line, image, reading in zip(vectors["lines"], drawn_lines(), lite.read(drawn_lines()), strict=True):
+    geometry, run = Geometry.of(bundle.cfg), run_onnx(tmp_path / "unpacked.onnx", threads=1)
+    for line, image in zip(vectors["lines"], drawn_lines(), strict=True):
+        reading = greedy(run(preprocess(image, geometry)[None])[0], CHARSET)
         grey = np.frombuffer(base64.b64decode(line["grey"]), np.uint8).reshape(line["height"], line["width"])
         assert (grey == image).all() and line["text"] == reading.text
         stored = np.frombuffer(base64.b64decode(line["input"]), "<f4").reshape(line["input_shape"])
-        assert (stored == preprocess(image, lite.geometry)).all()
+        assert (stored == preprocess(image, geometry)).all()
         log_probs = np.frombuffer(base64.b64decode(line["log_probs"]), "<f4").reshape(line["log_probs_shape"])
         assert greedy(log_probs, CHARSET).text == line["text"]
     assert [len(case["text"]) for case in vectors["decode"]] == [3, 3, 0, 0, 3]

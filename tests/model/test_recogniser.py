@@ -13,8 +13,8 @@ from netchu.core.preprocess import preprocess
 from netchu.model.backbones import BACKBONES, TimmBackbone, build_backbone
 from netchu.model.losses import CtcObjective
 from netchu.model.necks import NECKS
+from netchu.model.predict import predict
 from netchu.model.recogniser import build_model
-from netchu.reading.predict import predict
 from tests.support.tiny import TINY
 
 B0 = Config(backbone="tf_efficientnetv2_b0", pretrained=False, hidden=32, neck_layers=1)

@@ -8,25 +8,28 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from netchu.commands.infer import main as infer
 from netchu.core.budget import BUDGET_MB, MEGABYTE
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
+from netchu.core.images import read_image
 from netchu.language.ngram import save_ngram
 from netchu.language.smoothing import train_ngram
 from netchu.model.bundle import hash_file, load_bundle, read_stored, save_bundle
 from netchu.model.recogniser import build_model
 from netchu.reading.line_reader import Settings
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
-from netchu.release.folder import CARD, FOLDER, LARGEST_MB, RECIPE, VECTORS, default_recipe, portable, release
+from netchu.release.engines import MAX_DIFFERENCE, compare_engines, open_both
+from netchu.release.folder import CARD, FOLDER, LARGEST_MB, RECIPE, VECTORS, held_out_lines, portable, release
 from netchu.release.vectors import COUNT, Vector, differences, load_vectors, make_vectors, open_exact
-from tests.support.commands import assert_refused
-from tests.support.tiny import ROOT, TEXTS
+from tests.support.tiny import TEXTS
 
-RELEASED = ROOT / FOLDER
+RELEASED = FOLDER
 needs_release = pytest.mark.skipif(not RELEASED.is_dir(), reason=f"{FOLDER} is not in this checkout")
 
 
@@ -218,31 +221,55 @@ def test_broken_vectors(tmp_path: Path) -> None:
 
 
 def test_reading_without_naming_a_model(
-    chosen: Path, lines_folder: Path, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chosen: Path,
+    lines_folder: Path,
+    manifest: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """`infer.py --images DIR` reads with the release that stands beside it."""
-    out = tmp_path / FOLDER
+    """`infer.py --images DIR` reads with the release that comes with the package."""
+    out = tmp_path / "weights"
     release(chosen, out, lines=lines_folder, manifests=[manifest])
-    shutil.copy(ROOT / "infer.py", tmp_path)
-    command = [sys.executable, str(tmp_path / "infer.py"), "--images", str(lines_folder / "images"), "--out"]
-    done = subprocess.run([*command, str(tmp_path / "s.csv")], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "tiny_f0.safetensors" in done.stdout and "48 lines in" in done.stdout
+    monkeypatch.setattr("netchu.reading.recipe.RELEASE", out / RECIPE)
+    command = ["infer.py", "--images", str(lines_folder / "images"), "--out"]
+    monkeypatch.setattr(sys, "argv", [*command, str(tmp_path / "s.csv")])
+    infer()
+    said = capsys.readouterr().out
+    assert "tiny_f0.safetensors" in said and "48 lines in" in said
 
     about = json.loads((out / RECIPE).read_text(encoding="utf-8"))
     about["members"][0]["sha256"] = "0" * 64
     (out / RECIPE).write_text(json.dumps(about), encoding="utf-8")
-    done = subprocess.run([*command, str(tmp_path / "t.csv")], capture_output=True, text=True, check=False)
-    assert_refused(done, "has changed since")
+    with pytest.raises(NetchuError, match="has changed since"):
+        infer()
+    (out / RECIPE).unlink()
+    with pytest.raises(NetchuError, match=r"ensemble\.json: no released ensemble; install netchu again, .* --bundles"):
+        infer()
 
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    monkeypatch.setattr("netchu.release.folder.ROOT", tmp_path)
-    assert default_recipe(empty) == out / RECIPE
-    monkeypatch.setattr("netchu.release.folder.ROOT", empty)
-    monkeypatch.chdir(empty)
-    with pytest.raises(NetchuError, match=r"ensemble\.json: no released ensemble; copy weights/release .* --bundles"):
-        default_recipe()
+
+def test_both_engines_read_a_release_alike(
+    chosen: Path, lines_folder: Path, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every held-out line of the folds that were measured; an engine that reads otherwise stops the release."""
+    recipe = release(chosen, tmp_path / "out", lines=lines_folder, manifests=[manifest])
+    lines = held_out_lines([manifest], recipe)
+    assert len(lines) > 8 and {line.fold for line in lines} == {0, 1}
+    torch_ensemble, onnx_ensemble = open_both(recipe)
+    opened = [(str(line.path), lambda path=line.path: read_image(path)) for line in lines]
+    apart, wrong = compare_engines(torch_ensemble, onnx_ensemble, opened)
+    assert wrong == [] and apart < MAX_DIFFERENCE
+    texts = {t.reading.text for t in onnx_ensemble.read([read_image(line.path) for line in lines])}
+    assert len(texts) > 3, "the texts must differ for this test to mean something"
+
+    onnx_ensemble.members[0]._run = lambda images: np.roll(run(images), 1, axis=1)  # type: ignore[union-attr]
+    run = open_both(recipe)[1].members[0]._run  # type: ignore[union-attr]
+    apart, wrong = compare_engines(torch_ensemble, onnx_ensemble, opened)
+    assert apart > MAX_DIFFERENCE and wrong and "torch reads" in wrong[0]
+    monkeypatch.setattr("netchu.release.folder.compare_engines", lambda *_: (1e-2, []))
+    with pytest.raises(NetchuError, match=r"engines do not read alike .log-probabilities are 1.0e-02 apart"):
+        release(chosen, tmp_path / "refused", lines=lines_folder, manifests=[manifest])
+    assert not (tmp_path / "refused").exists()
 
 
 def test_paths_of_the_makers_machine_are_cut() -> None:

@@ -14,8 +14,8 @@ from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
 from netchu.model.bundle import save_bundle
+from netchu.model.predict import Prediction
 from netchu.model.recogniser import build_model
-from netchu.reading.predict import Prediction
 from netchu.synthesis.effects import CLEAN_EFFECTS, EFFECTS, check_effects
 from netchu.synthesis.fonts import PACKAGED
 from netchu.synthesis.recombine import LineReuser, read_lines, warp_ink

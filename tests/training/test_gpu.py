@@ -17,7 +17,7 @@ from netchu.core.preprocess import Geometry, preprocess
 from netchu.data.manifest import read_manifest
 from netchu.model.bundle import load_bundle
 from netchu.model.losses import ctc
-from netchu.reading.predict import predict
+from netchu.model.predict import predict
 from netchu.training.dataset import Collate
 from netchu.training.engine import Trainer, fit
 from netchu.training.resume import load_state

@@ -1,35 +1,40 @@
-"""Read a folder of line images: python infer.py --images DIR, with the released ensemble or --bundles or --ensemble."""
+"""Read a folder of line images into a submission file: netchu infer --images DIR.
+
+It reads with the released ensemble, or with --bundles or --ensemble. Answers are kept beside the output while it
+reads: an interrupted run goes on with --resume.
+"""
 
 import argparse
+import os
 import time
 from pathlib import Path
-
-import torch
 
 from netchu.core import budget
 from netchu.core.charset import describe_counts
 from netchu.core.errors import NetchuError
 from netchu.core.metrics import score
-from netchu.ctc.decoders import DECODERS
-from netchu.reading.predict import processes
+from netchu.reading.kept_answers import KeptAnswers, fingerprint
+from netchu.reading.options import add_model_options, check_model_options
+from netchu.reading.recipe import default_recipe, read_recipe
 from netchu.reading.submission import (
+    cores,
     draw_answers,
+    images_of,
     open_ensemble,
     read_folder,
     read_labels,
     write_details,
     write_submission,
 )
-from netchu.release.folder import default_recipe
 
 
 def main() -> None:
     """Check the size, read every image, write the submission, print scores when labels are given."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="line images, nested; or one file")
-    members = parser.add_mutually_exclusive_group()
-    members.add_argument("--bundles", type=Path, nargs="+", metavar="FILE", help="members of equal weight")
-    members.add_argument("--ensemble", type=Path, metavar="FILE.json", help="of netchu select; default: released")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
+    parser.add_argument(
+        "--images", type=Path, required=True, metavar="DIR", help="line images, nested folders too, or one image file"
+    )
+    add_model_options(parser)
     parser.add_argument("--out", type=Path, default=Path("submission.csv"), metavar="FILE")
     parser.add_argument(
         "--budget-mb", type=float, default=budget.BUDGET_MB, help="limit on all files opened, 10^6 bytes each"
@@ -37,46 +42,75 @@ def main() -> None:
     parser.add_argument("--labels", type=Path, metavar="FILE", help="id, tab, text: print the scores")
     parser.add_argument("--samples", type=Path, metavar="FILE.png", help="draw the first lines with what was read")
     parser.add_argument("--details", type=Path, metavar="FILE.jsonl", help="confidence of each line and character")
-    parser.add_argument("--decoder", choices=DECODERS, default="greedy", help="of --bundles; a recipe names its own")
-    parser.add_argument("--threads", type=int, default=0, help="of torch on the CPU; 0: its own choice")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--strict", action="store_true", help="an unreadable image is an error, not an empty answer")
+    going = parser.add_mutually_exclusive_group()
+    going.add_argument("--resume", action="store_true", help="go on where an interrupted run with this --out was")
+    going.add_argument("--restart", action="store_true", help="discard the answers of an interrupted run")
     args = parser.parse_args()
 
-    if args.batch_size < 1 or args.threads < 0:
-        raise NetchuError(f"--batch-size {args.batch_size} --threads {args.threads}: expected 1 or more, 0 or more")
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    check_model_options(args)
+    if args.batch_size < 1:
+        raise NetchuError(f"--batch-size {args.batch_size}: expected 1 or more")
     rank, ranks = processes()
-    recipe = args.ensemble if args.bundles or args.ensemble else default_recipe(Path.cwd())
+    recipe = args.ensemble if args.bundles or args.ensemble else default_recipe()
+    paths, root = images_of(args.images)
+    # Lines are shared out among threads: that beats several threads for one line.
     ensemble = open_ensemble(
-        args.bundles or [], recipe, budget_mb=args.budget_mb, decoder=args.decoder, precision=args.precision,
-        batch_size=args.batch_size,
+        args.bundles, recipe, budget_mb=args.budget_mb, decoder=args.decoder, precision=args.precision,
+        batch_size=args.batch_size, engine=args.engine, threads=args.threads if len(paths) == 1 else 1,
     )  # fmt: skip
-    labels = read_labels(args.labels, args.images) if args.labels else {}
+    labels = read_labels(args.labels, root) if args.labels else {}
     unknown = ensemble.charset.count_unknown(labels.values())
     if unknown:
         print(f"warning: {args.labels} holds characters that the bundles never learnt: {describe_counts(unknown)}")
 
-    folder = args.images.parent if args.images.is_file() else args.images
-    began = time.perf_counter()
-    answers = read_folder(args.images, ensemble, strict=args.strict, rank=rank, ranks=ranks)
+    files = read_recipe(recipe).files if recipe else args.bundles
+    settings = {"decoder": args.decoder if args.bundles else "", "precision": args.precision, "engine": args.engine}
+    suffix = f".{rank}-of-{ranks}.kept" if ranks > 1 else ".kept"
+    kept = KeptAnswers(
+        args.out.with_name(args.out.name + suffix),
+        fingerprint(files, settings, paths),
+        resume=args.resume,
+        restart=args.restart,
+    )
+    began, whole, fresh = time.perf_counter(), False, len(paths) - len(kept.answers)
+    try:
+        answers = read_folder(
+            args.images, ensemble, strict=args.strict, rank=rank, ranks=ranks, kept=kept,
+            workers=args.threads or max(1, cores() // ranks),
+        )  # fmt: skip
+        seconds = time.perf_counter() - began
+        if not rank:
+            write_submission(args.out, answers)
+        whole = True
+    finally:
+        kept.close(whole=whole)
+        if kept.path.is_file() and not rank:
+            print(f"{kept.path}: keeps {kept.count} answers; go on with --resume")
     if rank:
         return
-    seconds = time.perf_counter() - began
-    write_submission(args.out, answers)
     if args.details:
-        write_details(args.details, answers, ensemble.accept)
+        write_details(args.details, answers)
     slowest = max(answers, key=lambda a: a.seconds)
     print(
-        f"{args.out}: {len(answers)} lines in {seconds:.1f} s, {len(answers) / seconds:.1f} lines/s, "
+        f"{args.out}: {len(answers)} lines in {seconds:.1f} s, {fresh / seconds:.1f} lines/s, "
         f"slowest {slowest.seconds:.3f} s ({slowest.id})"
     )
     if labels:
         print(score([a.text for a in answers if a.id in labels], [labels[a.id] for a in answers if a.id in labels]))
     if args.samples:
-        print(f"{args.samples}: {draw_answers(args.samples, folder, answers, labels)} lines with what was read")
+        print(f"{args.samples}: {draw_answers(args.samples, root, answers, labels)} lines with what was read")
     unread = [a for a in answers if a.problem]
     if unread:
         print(f"warning: {len(unread)} images could not be read, their answer is empty; the first: {unread[0].problem}")
+
+
+def processes() -> tuple[int, int]:
+    """(this process's rank, how many there are) under `accelerate launch`, which needs PyTorch; (0, 1) without it."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return 0, 1
+    from netchu.model.predict import processes as started
+
+    return started()

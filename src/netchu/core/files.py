@@ -1,5 +1,6 @@
 """Files appear whole or not at all: written under a temporary name beside the target, then renamed."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -40,6 +41,12 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def refuse_foreign_folder(folder: Path, own: Iterable[str]) -> None:

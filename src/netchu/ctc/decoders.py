@@ -24,6 +24,7 @@ class Reading:
     confidence: float
     characters: tuple[float, ...] = ()  # one for each character of the text
     alternatives: tuple[tuple[str, float], ...] = ()  # other texts and their probabilities, the likeliest first
+    accept: bool | None = None  # whether it is sure enough to be accepted unseen; None: not known
 
 
 def greedy(log_probs: LogProbs, charset: Charset) -> Reading:

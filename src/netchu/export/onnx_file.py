@@ -1,40 +1,16 @@
-"""A bundle as an ONNX file: images (batch, 1, H, width) -> log_probs (batch, steps, classes), batch and width free.
-
-The exporter is chosen by neck, as measured with torch 2.15 and onnxruntime 1.31 (a test walks NECKS):
-the tracing exporter takes half a second and is exact for `none`, `bigru` and `bilstm`, but writes the traced width into
-the reshapes of attention; the graph exporter is exact for every neck and takes a hundred times as long.
-"""
+"""A bundle as an ONNX file of its own, with its charset and the numbers of its preprocessing in the metadata."""
 
 import json
-import logging
-import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
 from netchu.core.errors import NetchuError
-from netchu.core.preprocess import WIDTH_MULTIPLE, Geometry
+from netchu.core.preprocess import Geometry
 from netchu.model.bundle import Bundle, hash_file
-from netchu.reading.lite import FORMAT, KEY
+from netchu.model.graph import export_graph, import_onnx
 
-TRACED_NECKS = frozenset({"none", "bigru", "bilstm"})
-OPSET = 18
-EXAMPLE = (2, 8 * WIDTH_MULTIPLE)  # batch and width that the exporters see
-
-
-class LogProbs(nn.Module):
-    """A recogniser that ends in log-probabilities, so that a reader on a phone needs no softmax of its own."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, H, W) -> log_probs (N, T, C)."""
-        log_probs: Tensor = self.model(images).log_softmax(-1)
-        return log_probs
+KEY = "netchu"  # of the model's metadata: JSON with format, charset and preprocessing
+FORMAT = 1
 
 
 def describe(bundle: Bundle, kind: str) -> dict[str, Any]:
@@ -51,41 +27,12 @@ def describe(bundle: Bundle, kind: str) -> dict[str, Any]:
     }
 
 
-def example(bundle: Bundle) -> Tensor:
-    """Images (2, 1, H, 256) for the exporters to look at."""
-    batch, width = EXAMPLE
-    return torch.zeros(batch, 1, bundle.cfg.height, width)
-
-
 def write_onnx(bundle: Bundle, path: Path) -> None:
     """Export a bundle in float32, add its metadata, and let ONNX's checker pass it.
 
     Raises NetchuError when the exporter or the checker refuses the network.
     """
-    import_onnx()
-    model = LogProbs(bundle.model.cpu()).eval()
-    names: dict[str, Any] = {"input_names": ["images"], "output_names": ["log_probs"], "opset_version": OPSET}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the tracer: that a constant may be one, which parity then measures
-        logging.getLogger("onnxscript").setLevel(logging.ERROR)
-        try:
-            if bundle.cfg.neck in TRACED_NECKS:
-                free = {"images": {0: "batch", 3: "width"}, "log_probs": {0: "batch", 1: "steps"}}
-                torch.onnx.export(model, (example(bundle),), path, dynamo=False, dynamic_axes=free, **names)
-            else:
-                shapes = ({0: torch.export.Dim("batch"), 3: torch.export.Dim.DYNAMIC},)
-                torch.onnx.export(
-                    model, (example(bundle),), path,
-                    dynamo=True, dynamic_shapes=shapes, external_data=False, verbose=False, **names,
-                )  # fmt: skip
-        except NetchuError:
-            raise
-        except Exception as error:
-            cause = str(error).strip().splitlines()[0]
-            raise NetchuError(
-                f"{bundle.path}: neck {bundle.cfg.neck} with backbone {bundle.cfg.backbone} cannot be exported "
-                f"({cause}); try --to torchscript"
-            ) from error
+    import_onnx().save(export_graph(bundle), path)
     write_signed(bundle, path, path, "onnx")
 
 
@@ -108,13 +55,3 @@ def write_signed(bundle: Bundle, source: Path, target: Path, kind: str) -> None:
             f"{about['name']}: ONNX's checker refuses the export ({str(error).splitlines()[0]})"
         ) from error
     onnx.save(graph, target)
-
-
-def import_onnx() -> Any:
-    """The onnx package; raises NetchuError that names the extra when it is not installed."""
-    try:
-        import onnx
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise NetchuError(f"{error.name} is not installed; pip install 'netchu[export]'") from error
-    return onnx

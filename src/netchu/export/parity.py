@@ -17,7 +17,7 @@ from netchu.data.manifest import Line
 from netchu.export.program import Run
 from netchu.export.vectors import drawn_lines
 from netchu.model.bundle import Bundle
-from netchu.reading.predict import predict
+from netchu.model.predict import predict
 
 MAX_DIFFERENCE = 1e-3  # of log-probabilities
 CHUNK = 128  # lines in memory at once

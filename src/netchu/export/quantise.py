@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from netchu.core.errors import NetchuError
 from netchu.core.preprocess import Input
-from netchu.export.onnx_file import import_onnx
+from netchu.model.graph import import_onnx
 
 SMALLEST = 1024  # values; smaller tensors stay float32
 LEVELS = 127  # int8 from -127 to 127

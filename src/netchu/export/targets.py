@@ -18,10 +18,16 @@ from netchu.data.manifest import Line, read_manifest, split
 from netchu.export.onnx_file import write_onnx, write_signed
 from netchu.export.package import write_package
 from netchu.export.parity import compare, refuse_difference, score_both
-from netchu.export.program import Run, run_executorch, run_torchscript, write_executorch, write_torchscript
+from netchu.export.program import (
+    Run,
+    run_executorch,
+    run_onnx,
+    run_torchscript,
+    write_executorch,
+    write_torchscript,
+)
 from netchu.export.quantise import SCHEMES
 from netchu.model.bundle import Bundle, load_bundle
-from netchu.reading.lite import LiteRecogniser
 from netchu.reading.submission import read_labels
 
 CALIBRATION = 64  # lines that the ranges of static int8 are measured on; none of them is scored
@@ -153,10 +159,8 @@ def main() -> None:
 
 
 TARGETS: dict[str, Target] = {
-    "onnx": Target(
-        ".onnx", lambda bundle, path, _: write_onnx(bundle, path), lambda path: LiteRecogniser(path).log_probs
-    ),
-    "int8": Target(".int8.onnx", write_int8, lambda path: LiteRecogniser(path).log_probs, exact=False),
+    "onnx": Target(".onnx", lambda bundle, path, _: write_onnx(bundle, path), run_onnx),
+    "int8": Target(".int8.onnx", write_int8, run_onnx, exact=False),
     "torchscript": Target(".pt", lambda bundle, path, _: write_torchscript(bundle, path), run_torchscript),
     "executorch": Target(".pte", lambda bundle, path, _: write_executorch(bundle, path), run_executorch),
 }

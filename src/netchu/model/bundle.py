@@ -5,28 +5,29 @@ else is needed to read lines with it, and nothing in it can run code.
 """
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from netchu.core.batches import Prediction
 from netchu.core.charset import Charset, describe_counts, nearest_letter
 from netchu.core.config import Config, ModelFields, differing, from_dict, names
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
-from netchu.model.int8 import dequantise
+from netchu.core.files import hash_file as hash_file
+from netchu.core.preprocess import Input
+from netchu.model.bundle_file import FORMAT, KEY, Arrays, dequantise, hash_arrays, read_arrays
+from netchu.model.predict import predict
 from netchu.model.recogniser import Recogniser, build_model
 
-FORMAT = 1
 NEW_LETTER_PENALTY = 1.0  # taken off the bias of a letter that starts from another one
-KEY = "netchu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,10 @@ class Bundle:
     cfg: Config
     charset: Charset
     metrics: dict[str, Any]
+
+    def predict(self, inputs: Sequence[Input], *, precision: str = "auto", batch_size: int = 16) -> list[Prediction]:
+        """Log-probabilities of each input (1, H, W), in order; see `model.predict`."""
+        return predict(self.model, inputs, precision=precision, batch_size=batch_size)
 
 
 def save_bundle(
@@ -57,7 +62,7 @@ def save_bundle(
 
 def write_bundle(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
     """Write tensors as they are to be stored, and their metadata with their hash, atomically."""
-    about = {**about, "hashes": {**about["hashes"], "weights": hash_tensors(tensors)}}
+    about = {**about, "hashes": {**about["hashes"], "weights": hash_arrays({n: t.numpy() for n, t in tensors.items()})}}
     with atomic_path(path) as temporary:
         try:
             save_file(tensors, temporary, metadata={KEY: json.dumps(about, ensure_ascii=False)})
@@ -95,31 +100,18 @@ def load_bundle(path: Path) -> Bundle:
 
 def read_bundle(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(tensors, metadata) of a bundle, checked against its own hash; int8 weights come back as floats."""
-    tensors, about = read_stored(path)
-    return dequantise(tensors), about
+    arrays, about = read_arrays(path)
+    return _tensors(dequantise(arrays)), about
 
 
 def read_stored(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The same with the tensors as they are stored, for writing them again."""
-    if not path.is_file():
-        raise NetchuError(f"{path}: no such bundle; train one, it is written to outputs/NAME/best.safetensors")
-    try:
-        with safe_open(path, framework="pt") as stream:
-            about = json.loads((stream.metadata() or {}).get(KEY, "null"))
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise NetchuError(
-            f"{path}: is truncated or no safetensors file ({error}); copy it again or train it again"
-        ) from error
-    if about is None:
-        raise NetchuError(f"{path}: is a safetensors file, but no netchu bundle; give one that train.py wrote")
-    if about.get("format") != FORMAT:
-        raise NetchuError(
-            f"{path}: bundle format {about.get('format')}, this version reads {FORMAT}; train it again or update"
-        )
-    if hash_tensors(tensors) != about["hashes"]["weights"]:
-        raise NetchuError(f"{path}: its weights do not match the hash inside; copy it again or train it again")
-    return tensors, about
+    arrays, about = read_arrays(path)
+    return _tensors(arrays), about
+
+
+def _tensors(arrays: Arrays) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def warm_start(model: nn.Module, cfg: Config, charset: Charset, texts: Iterable[str]) -> str:
@@ -169,21 +161,6 @@ def _difference(cfg: Config, theirs: dict[str, Any]) -> str:
         for key in differing(theirs, cfg.to_dict(), names(ModelFields))
     ]
     return f"load_weight has another geometry ({'; '.join(wrong) or 'its tensors differ'}); make the configs agree"
-
-
-def hash_tensors(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over names, types and bytes of all tensors."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _half(tensor: Tensor) -> Tensor:

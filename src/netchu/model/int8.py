@@ -7,7 +7,8 @@ weights by 127. Small tensors (biases, norms) stay as they are.
 import torch
 from torch import Tensor
 
-SCALE = ".scale"  # suffix of the tensor that holds a tensor's scales
+from netchu.model.bundle_file import SCALE
+
 SMALLEST = 1024  # elements under which a tensor stays as it is
 
 
@@ -25,15 +26,3 @@ def quantise(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         )
         stored[name + SCALE] = scale.contiguous()
     return stored
-
-
-def dequantise(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors as floats again; what was never quantised comes back as it is."""
-    restored: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        scale = tensors.get(name + SCALE)
-        if tensor.dtype == torch.int8 and scale is not None:
-            restored[name] = (tensor.float().flatten(1) * scale[:, None]).reshape(tensor.shape)
-        elif not (name.endswith(SCALE) and tensors.get(name.removesuffix(SCALE), tensor).dtype == torch.int8):
-            restored[name] = tensor
-    return restored

@@ -1,5 +1,6 @@
 """N bundles as one recogniser: images in, readings out. Nobody above needs to know how many members there are."""
 
+import threading
 import time
 import warnings
 from collections.abc import Sequence
@@ -7,29 +8,40 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from netchu.core.errors import NetchuError
-from netchu.core.images import Image, confidence_of_nothing, is_blank
+from netchu.core.images import BLANK_CONFIDENCE, Image, is_blank
 from netchu.core.preprocess import Geometry, resize, stretched, to_input
 from netchu.ctc.decoders import LogProbs, Reading
 from netchu.language.gazetteer import Gazetteer, read_places
 from netchu.language.ngram import NGram, load_ngram
-from netchu.model.bundle import Bundle, load_bundle
 from netchu.reading.combination import APART, FramePositions, frame_positions, spike_offset
+from netchu.reading.engines import Member, open_member
 from netchu.reading.line_reader import LineReader, Settings
-from netchu.reading.predict import predict
+from netchu.reading.long_lines import join, resize_whole, why_no_line, window_starts, windows
 from netchu.reading.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
 class TimedReading:
     """A reading, the seconds that its preprocessing, its share of the batches and its decoding took, and the members'
-    log_probs (T, C) behind it where they were asked for."""
+    log_probs (T, C) behind it where they were asked for. `problem`: why the image can be no line; it has no text then.
+    """
 
     reading: Reading
     seconds: float
     outputs: tuple[LogProbs, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A line as the members read it: (H, w) for each height and stretch among them; the image itself may be dropped."""
+
+    lines: dict[Geometry, Image]
+    blank: bool
+    seconds: float
+    problem: str = ""
 
 
 class Ensemble:
@@ -37,7 +49,7 @@ class Ensemble:
 
     def __init__(
         self,
-        bundles: Sequence[Bundle],
+        members: Sequence[Member],
         *,
         decoder: str = "greedy",
         settings: Settings | None = None,
@@ -49,50 +61,59 @@ class Ensemble:
         precision: str = "auto",
         batch_size: int = 16,
     ) -> None:
-        """`settings` replace `decoder`; `stretches`: at which each member reads, see `preprocess`; `accept`: from which
-        confidence on a reading is safe (None: not known).
+        """`members`: bundles that `engines.open_member` or `model.load_bundle` opened. `settings` replace `decoder`;
+        `stretches`: at which each member reads, see `preprocess`; `accept`: from which confidence on a reading is safe
+        (None: not known).
 
         Raises NetchuError for no bundle, or for one whose charset differs from the first one's.
         """
-        if not bundles:
+        if not members:
             raise NetchuError("no bundle given; name at least one with --bundles")
-        first = bundles[0]
-        for bundle in bundles[1:]:
-            if bundle.charset != first.charset:
-                differing = sorted(set(bundle.charset.characters) ^ set(first.charset.characters))
+        first = members[0]
+        for member in members[1:]:
+            if member.charset != first.charset:
+                differing = sorted(set(member.charset.characters) ^ set(first.charset.characters))
                 raise NetchuError(
-                    f"{bundle.path}: its charset differs from that of {first.path} "
+                    f"{member.path}: its charset differs from that of {first.path} "
                     f"(in {''.join(differing)!r} or in order); members must be trained on the same manifest"
                 )
-        self.bundles = list(bundles)
-        shapes = zip(bundles, stretches or [1.0] * len(bundles), strict=True)
-        self.geometries = [stretched(Geometry.of(bundle.cfg), stretch) for bundle, stretch in shapes]
+        self.members = list(members)
+        shapes = zip(members, stretches or [1.0] * len(members), strict=True)
+        self.geometries = [stretched(Geometry.of(member.cfg), stretch) for member, stretch in shapes]
         self.charset = first.charset
         self.reader = LineReader(
             first.charset,
             settings or Settings(decoder=decoder),
-            weights=weights or [1.0] * len(bundles),
+            weights=weights or [1.0] * len(members),
             language=language,
             gazetteer=gazetteer,
         )
         self.accept, self.precision, self.batch_size = accept, precision, batch_size
-        self._offsets_measured = self.reader.settings.combination != "frame" or len(bundles) < 2
-        for bundle in self.bundles:
-            bundle.model.to("cuda" if torch.cuda.is_available() else "cpu")
+        self._decoding = threading.Lock()  # the language model keeps what it has computed
+        self._offsets_measured = self.reader.settings.combination != "frame" or len(members) < 2
 
     @classmethod
     def load(
-        cls, paths: Sequence[Path], *, decoder: str = "greedy", precision: str = "auto", batch_size: int = 16
+        cls,
+        paths: Sequence[Path],
+        *,
+        decoder: str = "greedy",
+        precision: str = "auto",
+        batch_size: int = 16,
+        engine: str = "auto",
+        threads: int = 0,
     ) -> "Ensemble":
-        """Read the bundles and build their ensemble."""
-        return cls([load_bundle(path) for path in paths], decoder=decoder, precision=precision, batch_size=batch_size)
+        """Read the bundles and build their ensemble; `engine`, `threads`: see `engines.open_member`."""
+        members = _open(paths, engine, threads, precision)
+        return cls(members, decoder=decoder, precision=precision, batch_size=batch_size)
 
     @classmethod
-    def from_recipe(cls, recipe: Recipe, *, precision: str = "auto", batch_size: int = 16) -> "Ensemble":
-        """Read all files of a recipe and build its ensemble."""
-        opened = {path: load_bundle(path) for path in recipe.bundles}
+    def from_recipe(
+        cls, recipe: Recipe, *, precision: str = "auto", batch_size: int = 16, engine: str = "auto", threads: int = 0
+    ) -> "Ensemble":
+        """Read all files of a recipe and build its ensemble; `engine`, `threads`: see `engines.open_member`."""
         return cls(
-            [opened[path] for path in recipe.bundles],
+            _open(recipe.bundles, engine, threads, precision),
             settings=recipe.settings,
             weights=recipe.weights,
             stretches=recipe.all_stretches,
@@ -104,40 +125,67 @@ class Ensemble:
         )
 
     def read(self, images: Sequence[Image], *, keep_outputs: bool = False) -> list[TimedReading]:
-        """Readings of grey images (h, w) of any size, in order; flat paper reads as nothing.
+        """Readings of grey images (h, w) of any size, in order; flat paper reads as nothing, and so does an image that
+        can be no line by its shape. An empty reading of anything but flat paper has the confidence 0.
 
-        An empty reading of anything else has the confidence 0. With `keep_outputs` each has its members' log_probs.
+        With `keep_outputs` each reading has its members' log_probs. May be called by several threads at once.
         """
-        seconds = np.zeros(len(images))
-        outputs: list[list[LogProbs]] = [[] for _ in images]
-        positions: list[list[FramePositions]] = [[] for _ in images]
-        for bundle, geometry in zip(self.bundles, self.geometries, strict=True):
-            inputs, widths = [], []
-            for i, image in enumerate(images):
-                began = time.perf_counter()
-                line = resize(image, geometry)
-                widths.append(line.shape[1])
-                inputs.append(to_input(line, geometry))
-                seconds[i] += time.perf_counter() - began
-            for i, prediction in enumerate(
-                predict(bundle.model, inputs, precision=self.precision, batch_size=self.batch_size)
-            ):
-                outputs[i].append(prediction.log_probs)
-                positions[i].append(
-                    frame_positions(len(prediction.log_probs), bundle.cfg.width_stride, geometry, widths[i])
-                )
-                seconds[i] += prediction.seconds
+        return self.read_prepared([self.prepare(image) for image in images], keep_outputs=keep_outputs)
+
+    def prepare(self, image: Image) -> Prepared:
+        """Reduce a grey image (h, w) to what `read_prepared` needs of it."""
+        began = time.perf_counter()
+        blank, problem = is_blank(image), why_no_line(image)
+        scale = resize if problem else resize_whole
+        lines = {geometry: scale(image, geometry) for geometry in self.geometries}
+        return Prepared(lines, blank, time.perf_counter() - began, "" if blank else problem)
+
+    def read_prepared(self, prepared: Sequence[Prepared], *, keep_outputs: bool = False) -> list[TimedReading]:
+        """Readings of prepared lines, in order; see `read`."""
+        seconds = np.array([line.seconds for line in prepared])
+        outputs: list[list[LogProbs]] = [[] for _ in prepared]
+        positions: list[list[FramePositions]] = [[] for _ in prepared]
+        written = [i for i, line in enumerate(prepared) if keep_outputs or not (line.blank or line.problem)]
+        for member, geometry in zip(self.members, self.geometries, strict=True):
+            lines = [prepared[i].lines[geometry] for i in written]
+            for i, line, (log_probs, spent) in zip(written, lines, self._predict(member, geometry, lines), strict=True):
+                outputs[i].append(log_probs)
+                positions[i].append(frame_positions(len(log_probs), member.cfg.width_stride, geometry, line.shape[1]))
+                seconds[i] += spent
         self._warn_of_offsets(outputs, positions)
         results = []
-        for i in range(len(images)):
+        for i, one in enumerate(prepared):
             began = time.perf_counter()
-            blank = is_blank(images[i])
-            reading = Reading("", 0.0) if blank else self.reader.read(outputs[i], positions[i])
+            if one.blank or one.problem:
+                reading = Reading("", 0.0)
+            else:
+                with self._decoding:
+                    reading = self.reader.read(outputs[i], positions[i])
             if not reading.text:
-                reading = replace(reading, confidence=confidence_of_nothing(images[i]))
-            kept = tuple(outputs[i]) if keep_outputs else ()
-            results.append(TimedReading(reading, seconds[i] + time.perf_counter() - began, kept))
+                reading = replace(reading, confidence=BLANK_CONFIDENCE if one.blank else 0.0)
+            if self.accept is not None:
+                reading = replace(reading, accept=reading.confidence >= self.accept and not one.problem)
+            spent = seconds[i] + time.perf_counter() - began
+            results.append(TimedReading(reading, spent, tuple(outputs[i]) if keep_outputs else (), one.problem))
         return results
+
+    def _predict(self, member: Member, geometry: Geometry, lines: Sequence[Image]) -> list[tuple[LogProbs, float]]:
+        """(log_probs (T, C), seconds) of each resized line, in windows where it is wider than the network takes."""
+        pieces, owners, starts, seconds = [], [], [], np.zeros(len(lines))
+        for i, line in enumerate(lines):
+            began = time.perf_counter()
+            whole = to_input(line, geometry)
+            starts.append(window_starts(whole.shape[2], geometry.max_width, geometry.height))
+            pieces += windows(whole, geometry.max_width, geometry.height)
+            owners += [i] * len(starts[-1])
+            seconds[i] += time.perf_counter() - began
+        found: list[list[LogProbs]] = [[] for _ in lines]
+        predictions = member.predict(pieces, precision=self.precision, batch_size=self.batch_size)
+        for i, prediction in zip(owners, predictions, strict=True):
+            found[i].append(prediction.log_probs)
+            seconds[i] += prediction.seconds
+        stride = member.cfg.width_stride
+        return [(join(parts, begins, stride), s) for parts, begins, s in zip(found, starts, seconds, strict=True)]
 
     def _warn_of_offsets(
         self, outputs: Sequence[Sequence[LogProbs]], positions: Sequence[Sequence[FramePositions]]
@@ -155,3 +203,12 @@ class Ensemble:
                     f"up to {APART} is safe to average): read with combination rescore",
                     stacklevel=3,
                 )
+
+
+def _open(paths: Sequence[Path], engine: str, threads: int, precision: str) -> list[Member]:
+    """The member of each path; a file that stands there twice is opened once. Number formats other than float32 are
+    PyTorch's alone, so `auto` follows them."""
+    if engine == "auto" and precision not in ("auto", "fp32"):
+        engine = "torch"
+    opened = {path: open_member(path, engine, threads) for path in dict.fromkeys(paths)}
+    return [opened[path] for path in paths]

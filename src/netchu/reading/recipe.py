@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
-from netchu.model.bundle import hash_file
+from netchu.core.files import atomic_path, hash_file
 from netchu.reading.line_reader import Settings, settings_from
 
 FORMAT = 1
+RELEASE = Path(__file__).resolve().parents[1] / "weights" / "ensemble.json"  # comes with the package
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,15 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
     }
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def default_recipe() -> Path:
+    """The released recipe, which comes with the package; raises NetchuError when it is not there."""
+    if not RELEASE.is_file():
+        raise NetchuError(
+            f"{RELEASE}: no released ensemble; install netchu again, or name other models with --bundles or --ensemble"
+        )
+    return RELEASE
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -5,11 +5,14 @@ An id is the image's path relative to the folder, with forward slashes, e.g. `7/
 
 import csv
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from tqdm import tqdm
 
@@ -17,38 +20,15 @@ from netchu.core import budget
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.core.image_files import find_images
-from netchu.core.images import Image, read_image
+from netchu.core.images import read_image
 from netchu.core.tables import read_table
 from netchu.ctc.decoders import Reading
-from netchu.reading.drawing import draw_samples
-from netchu.reading.ensemble import Ensemble
-from netchu.reading.predict import gather_rows
+from netchu.reading.ensemble import Ensemble, Prepared
+from netchu.reading.kept_answers import Answer, KeptAnswers
 from netchu.reading.recipe import read_recipe
 
-CHUNK = 256  # images opened at once; within it, lines of one width share batches
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What was read in one image; `problem` says why an image could not be read (the text is then empty)."""
-
-    id: str
-    reading: Reading
-    seconds: float
-    problem: str = ""
-
-    @property
-    def text(self) -> str:
-        """The text alone."""
-        return self.reading.text
-
-    @property
-    def confidence(self) -> float:
-        """How sure the reading is, 0 to 1."""
-        return self.reading.confidence
-
-
-Opened = tuple[Path, Image | None, float, str]  # path, image, seconds, problem
+CHUNK = 64  # images that one worker opens, reduces and reads before it hands their answers in
+WORKERS = 8  # at most, each with a line's activations in memory
 
 
 def open_ensemble(
@@ -59,6 +39,8 @@ def open_ensemble(
     decoder: str = "greedy",
     precision: str = "auto",
     batch_size: int = 16,
+    engine: str = "auto",
+    threads: int = 0,
 ) -> Ensemble:
     """The ensemble of a recipe, or of bundles; prints the sizes of all files and refuses more than the budget."""
     recipe = read_recipe(recipe_path) if recipe_path else None
@@ -66,88 +48,132 @@ def open_ensemble(
     print(budget.table(sizes, budget_mb))
     budget.check(sizes, budget_mb)
     if recipe:
-        return Ensemble.from_recipe(recipe, precision=precision, batch_size=batch_size)
-    return Ensemble.load(bundles, decoder=decoder, precision=precision, batch_size=batch_size)
+        return Ensemble.from_recipe(recipe, precision=precision, batch_size=batch_size, engine=engine, threads=threads)
+    return Ensemble.load(
+        bundles, decoder=decoder, precision=precision, batch_size=batch_size, engine=engine, threads=threads
+    )
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_folder(
-    folder: Path, ensemble: Ensemble, *, strict: bool = False, rank: int = 0, ranks: int = 1
+    folder: Path,
+    ensemble: Ensemble,
+    *,
+    strict: bool = False,
+    rank: int = 0,
+    ranks: int = 1,
+    workers: int = 0,
+    kept: KeptAnswers | None = None,
 ) -> list[Answer]:
     """Answers for every image below `folder`, in natural order of their ids; of the image alone where it is one.
 
-    Each of `ranks` processes reads every ranks-th chunk and gets all answers. The next chunk's images are opened while
-    this one's are read. An unreadable image gets an empty text, or with `strict` raises NetchuError. Raises NetchuError
-    for a missing or empty folder.
+    Each of `workers` threads (0: as many as there are cores) opens, reduces and reads CHUNK images at a time, so that
+    opening, network and decoding overlap and no more than one image a thread is held at its full size. Each of `ranks`
+    processes reads every ranks-th chunk and gets all answers. What `kept` holds is not read again; what is read is
+    kept there. An unreadable image gets an empty text, or with `strict` raises NetchuError. Raises NetchuError for a
+    missing or empty folder.
     """
-    paths = find_images(folder)
-    folder = folder.parent if folder.is_file() else folder
-    size = max(1, min(CHUNK, -(-len(paths) // ranks)))
-    chunks = [paths[start : start + size] for start in range(0, len(paths), size)][rank::ranks]
-    answers: list[Answer] = []
-    with (
-        tqdm(total=sum(map(len, chunks)), unit="line", desc="reading", disable=rank > 0) as bar,
-        ThreadPoolExecutor(1) as opener,
-    ):
-        waiting = opener.submit(_open, chunks[0], strict) if chunks else None
-        for following in [*chunks[1:], None] if chunks else []:
-            assert waiting is not None
-            opened = waiting.result()
-            waiting = opener.submit(_open, following, strict) if following else None
-            answers += _read_chunk(folder, opened, ensemble)
-            bar.update(len(opened))
+    paths, root = images_of(folder)
+    done = {answer.id: answer for answer in kept.answers} if kept else {}
+    names = [path.relative_to(root).as_posix() for path in paths]
+    size = max(1, min(CHUNK, -(-len(paths) // (ranks * (workers or cores())))))
+    chunks = [range(start, min(start + size, len(paths))) for start in range(0, len(paths), size)][rank::ranks]
+    mine = [i for chunk in chunks for i in chunk]
+    waiting = [[i for i in chunk if names[i] not in done] for chunk in chunks]
+    queue = iter([chunk for chunk in waiting if chunk])
+    found = {names[i]: done[names[i]] for i in mine if names[i] in done}
+    count = min(WORKERS, workers or cores())
+    pool = ThreadPoolExecutor(count)
+    bar = tqdm(total=len(mine), initial=len(found), unit="line", desc="reading", disable=rank > 0)
+
+    def submit(chunk: list[int]) -> Future[list[Answer]]:
+        return pool.submit(_read_chunk, [(names[i], paths[i]) for i in chunk], ensemble, strict)
+
+    running = {submit(chunk) for chunk in islice(queue, 2 * count)}
+    try:
+        while running:
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                answers = future.result()
+                running |= {submit(chunk) for chunk in islice(queue, 1)}
+                if kept:
+                    kept.add(answers)
+                found.update((answer.id, answer) for answer in answers)
+                bar.update(len(answers))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        bar.close()
     if ranks > 1:
-        by_id = {answer.id: answer for answer in gather_rows(answers)}
-        answers = [by_id[path.relative_to(folder).as_posix()] for path in paths]
-    return answers
+        from netchu.model.predict import gather_rows
+
+        found = {answer.id: answer for answer in gather_rows(list(found.values()))}
+    return [found[name] for name in names]
 
 
-def _open(paths: Sequence[Path], strict: bool) -> list[Opened]:
-    """The images of a chunk."""
-    opened: list[Opened] = []
-    for path in paths:
+def images_of(folder: Path) -> tuple[list[Path], Path]:
+    """(images in natural order, the folder that their ids are relative to) of a folder or of one image file."""
+    if folder.is_file():
+        return [folder], folder.parent
+    return find_images(folder), folder
+
+
+def _read_chunk(images: Sequence[tuple[str, Path]], ensemble: Ensemble, strict: bool) -> list[Answer]:
+    """Answers for the images of these ids; each is reduced before the next one is opened."""
+    prepared: list[Prepared] = []
+    problems: dict[str, tuple[str, float]] = {}
+    for name, path in images:
         began = time.perf_counter()
-        image, problem = None, ""
         try:
-            image = read_image(path)
+            line = ensemble.prepare(read_image(path, strict=strict))
+            problem = f"{path}: {line.problem}" if line.problem else ""
         except NetchuError as error:
-            if strict:
-                raise
             problem = str(error)
-        opened.append((path, image, time.perf_counter() - began, problem))
-    return opened
-
-
-def _read_chunk(folder: Path, opened: Sequence[Opened], ensemble: Ensemble) -> list[Answer]:
-    """Answers for opened images."""
-    readings = iter(ensemble.read([image for _, image, _, _ in opened if image is not None]))
+        except MemoryError:
+            problem = f"{path}: does not fit in memory; reduce it"
+        spent = time.perf_counter() - began
+        if not problem:
+            prepared.append(replace(line, seconds=spent))
+        elif strict:
+            raise NetchuError(problem)
+        else:
+            problems[name] = problem, spent
+    readings = iter(ensemble.read_prepared(prepared))
     answers = []
-    for path, image, spent, problem in opened:
-        name = path.relative_to(folder).as_posix()
-        if image is None:
-            answers.append(Answer(name, Reading("", 0.0), spent, problem))
+    for name, _ in images:
+        if name in problems:
+            problem, spent = problems[name]
+            answers.append(Answer(name, Reading("", 0.0, accept=False), spent, problem))
         else:
             timed = next(readings)
-            answers.append(Answer(name, timed.reading, spent + timed.seconds))
+            answers.append(Answer(name, timed.reading, timed.seconds))
     return answers
 
 
-def write_details(path: Path, answers: Iterable[Answer], accept: float | None) -> None:
+def describe(answer: Answer) -> dict[str, Any]:
+    """An answer as a JSON-ready mapping, see `write_details`."""
+    reading = answer.reading
+    return {
+        "id": answer.id,
+        "text": reading.text,
+        "confidence": round(reading.confidence, 4),
+        "accept": reading.accept,
+        "characters": [[c, round(p, 4)] for c, p in zip(reading.text, reading.characters, strict=False)],
+        "alternatives": [[text, round(p, 4)] for text, p in reading.alternatives],
+        "seconds": round(answer.seconds, 4),
+        "problem": answer.problem,
+    }
+
+
+def write_details(path: Path, answers: Iterable[Answer]) -> None:
     """Write one JSON object a line: id, text, confidence, whether it may be accepted unseen (null: not known), each
     character's confidence, other texts with their probabilities, seconds, and why an image could not be read."""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
         for answer in answers:
-            reading = answer.reading
-            row = {
-                "id": answer.id,
-                "text": reading.text,
-                "confidence": round(reading.confidence, 4),
-                "accept": None if accept is None else reading.confidence >= accept and not answer.problem,
-                "characters": [[c, round(p, 4)] for c, p in zip(reading.text, reading.characters, strict=False)],
-                "alternatives": [[text, round(p, 4)] for text, p in reading.alternatives],
-                "seconds": round(answer.seconds, 4),
-                "problem": answer.problem,
-            }
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            stream.write(json.dumps(describe(answer), ensure_ascii=False) + "\n")
 
 
 def write_submission(path: Path, answers: Iterable[Answer]) -> None:
@@ -177,6 +203,8 @@ def draw_answers(
     path: Path, folder: Path, answers: Sequence[Answer], labels: Mapping[str, str], count: int = 16
 ) -> int:
     """Draw the first lines of a folder that could be read; `labels` by id, some or none. Returns how many."""
+    from netchu.reading.drawing import draw_samples  # with Pillow, which nothing else here wants
+
     shown = [answer for answer in answers if not answer.problem][:count]
     images = [read_image(folder / answer.id) for answer in shown]
     draw_samples(path, images, [answer.text for answer in shown], [labels.get(answer.id) for answer in shown])

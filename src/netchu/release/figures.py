@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from netchu.core.files import atomic_path
 from netchu.reading.drawing import draw_samples
-from netchu.release.folder import SELECTION_TABLE, VECTORS, default_recipe
+from netchu.reading.recipe import default_recipe
+from netchu.release.folder import SELECTION_TABLE, VECTORS
 from netchu.release.vectors import load_vectors
 from netchu.selection.selection_table import SelectionRow, read_selection_table
 
@@ -82,7 +83,7 @@ def _draw_panel(axis: "Axes", rows: Sequence[SelectionRow], cost: str) -> None:
 def main() -> None:
     """Read the arguments and draw both pictures."""
     parser = argparse.ArgumentParser(description="The README's pictures of a release")
-    parser.add_argument("--release", type=Path, metavar="DIR", help="released folder; by default weights/release")
+    parser.add_argument("--release", type=Path, metavar="DIR", help="released folder; by default the package's")
     parser.add_argument("--out", type=Path, default=Path("docs"), metavar="DIR")
     args = parser.parse_args()
     folder = args.release or default_recipe().parent

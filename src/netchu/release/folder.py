@@ -1,4 +1,4 @@
-"""`netchu release`: an ensemble.json and everything that it opens -> `weights/release/`, ready to commit.
+"""`netchu release`: an ensemble.json and everything that it opens -> a folder of its own, ready to commit.
 
 The figures of a selection are out of fold: measured with bundles that were trained without the fold that they read.
 What is released may be their refits, trained on every line: `--replace MEASURED.safetensors=RELEASED.safetensors`. The
@@ -10,40 +10,30 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from netchu.core.budget import BUDGET_MB, MEGABYTE, check, measure, table
-from netchu.core.config import GEOMETRY, PATH, differing, marked
+from netchu.core.config import GEOMETRY, PATH, ROOT, differing, marked
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder, refuse_foreign_folder
+from netchu.core.images import read_image
+from netchu.data.manifest import Line, read_manifest
 from netchu.model.bundle import hash_file, read_stored, write_bundle
-from netchu.reading.recipe import Recipe, read_recipe, write_recipe
+from netchu.model.graph import add_graph
+from netchu.reading.recipe import RELEASE, Recipe, read_recipe, write_recipe
 from netchu.release.card import write_card
+from netchu.release.engines import MAX_DIFFERENCE, compare_engines, open_both
 from netchu.release.measured import ReleasedBundle
 from netchu.release.vectors import differences, make_vectors, open_exact, save_vectors
 from netchu.selection.selection_table import selection_table_path
 
-ROOT = Path(__file__).resolve().parents[3]  # of the repository
-FOLDER = Path("weights") / "release"
+IN_PLACE = (ROOT / "pyproject.toml").is_file()  # whether this is the repository, and no installed copy
+FOLDER = RELEASE.parent if IN_PLACE else Path("weights") / "release"  # the package's own, so that a wheel carries it
 RECIPE, VECTORS, CARD, SELECTION_TABLE = "ensemble.json", "vectors.json", "MODEL_CARD.md", "ensemble_choices.csv"
 OWN = ("*.safetensors", "*.nlm", "*.tsv", RECIPE, VECTORS, CARD, SELECTION_TABLE)  # patterns of what a release may hold
 LARGEST_MB = 25.0  # a bundle stays under it, 10^6 bytes each
-
-
-def default_recipe(beside: Path | None = None) -> Path:
-    """The released ensemble.json: in the folder `beside` (a script's), else the repository, else where one works.
-
-    Raises NetchuError when there is none.
-    """
-    folders = [folder / FOLDER for folder in (beside, ROOT, Path.cwd()) if folder]
-    for folder in folders:
-        if (folder / RECIPE).is_file():
-            return folder / RECIPE
-    raise NetchuError(
-        f"{folders[0] / RECIPE}: no released ensemble; copy {FOLDER} of the repository there, or name other models "
-        "with --bundles or --ensemble"
-    )
 
 
 def release(
@@ -54,12 +44,14 @@ def release(
     manifests: Sequence[Path],
     replaced: Mapping[Path, Path] | None = None,
     budget_mb: float = BUDGET_MB,
+    check_every: int = 1,
 ) -> Recipe:
-    """Write the folder `out` and return the recipe in it.
+    """Write the folder `out` and return the recipe in it. Each bundle gets a graph for onnxruntime where it has none.
 
     `lines`: synthetic lines for the test vectors; `manifests`: what the bundles were trained on, for the card;
-    `replaced`: measured bundle -> the one that is released for it. Raises NetchuError for what cannot be opened, a
-    replacement that is no refit, sizes over the limits, or a copy that does not read its own vectors.
+    `replaced`: measured bundle -> the one that is released for it; `check_every`: of so many held-out lines one is read
+    with both engines. Raises NetchuError for what cannot be opened, a replacement that is no refit, sizes over the
+    limits, a copy that does not read its own vectors, or engines that do not read alike.
     """
     measured = read_recipe(recipe)
     chosen = swap(measured, replaced or {})
@@ -79,8 +71,20 @@ def release(
         check(sizes, budget_mb)
         vectors = make_vectors(lines, open_exact(chosen))
         save_vectors(folder / VECTORS, vectors)
-        if wrong := differences(open_exact(copied), vectors):
-            raise NetchuError(f"{out}: the copy does not read its own vectors ({wrong[0]}); nothing was replaced")
+        torch, onnx = open_both(copied)
+        for ensemble in (torch, onnx):
+            if wrong := differences(ensemble, vectors):
+                raise NetchuError(f"{out}: the copy does not read its own vectors ({wrong[0]}); nothing was replaced")
+        held_out = held_out_lines(manifests, measured)[:: max(1, check_every)]
+        apart, wrong = compare_engines(
+            torch, onnx,
+            [*((f"vector {i}", partial(getattr, v, "image")) for i, v in enumerate(vectors, 1)),
+             *((str(line.path), partial(read_image, line.path)) for line in held_out)],
+        )  # fmt: skip
+        if wrong or apart > MAX_DIFFERENCE:
+            why = wrong[0] if wrong else f"log-probabilities are {apart:.1e} apart, {MAX_DIFFERENCE:g} is allowed"
+            raise NetchuError(f"{out}: its engines do not read alike ({why}); nothing was replaced")
+        print(f"engines: {len(vectors)} vectors and {len(held_out)} held-out lines read alike, within {apart:.1e}")
         if selection_table_path(recipe).is_file():
             shutil.copyfile(selection_table_path(recipe), folder / SELECTION_TABLE)
         pairs = dict(zip(copied.bundles, measured.bundles, strict=True))
@@ -92,6 +96,13 @@ def release(
         write_card(folder / CARD, copied, bundles, vectors, manifests)
     print(f"{out}: {len(bundles)} bundles, {sum(sizes.values()) / MEGABYTE:.3f} MB, {len(vectors)} test vectors")
     return read_recipe(out / RECIPE)
+
+
+def held_out_lines(manifests: Sequence[Path], measured: Recipe) -> list[Line]:
+    """The real lines of the folds that an ensemble was measured on; of all folds when it does not say."""
+    folds = (measured.measured or {}).get("folds")
+    return [line for path in manifests for line in read_manifest(path)
+            if line.is_real and (folds is None or line.fold in folds)]  # fmt: skip
 
 
 def swap(recipe: Recipe, replaced: Mapping[Path, Path]) -> Recipe:
@@ -132,6 +143,7 @@ def _copy(chosen: Recipe, measured: Recipe, folder: Path) -> Recipe:
             names[path.resolve()] = folder / (f"{stem}~{number + 1}.safetensors" if number else f"{stem}.safetensors")
             config |= {key: portable(config.get(key, "")) for key in marked(PATH)}
             write_bundle(names[path.resolve()], tensors, about)
+            add_graph(names[path.resolve()])
     language, places = folder / "language.nlm", folder / "places.tsv"
     for source, target in ((chosen.language, language), (chosen.places, places)):
         if source:
@@ -168,6 +180,9 @@ def main() -> None:
     )
     parser.add_argument("--budget-mb", type=float, default=BUDGET_MB, help="limit on all files, 10^6 bytes each")
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR")
+    parser.add_argument(
+        "--check-every", type=int, default=1, metavar="N", help="read one of N held-out lines with both engines; 1: all"
+    )
     args = parser.parse_args()
     replaced = {}
     for pair in args.replace:
@@ -176,5 +191,6 @@ def main() -> None:
             raise NetchuError(f"--replace {pair}: expected OLD.safetensors=NEW.safetensors")
         replaced[Path(old)] = Path(new)
     release(
-        args.ensemble, args.out, lines=args.lines, manifests=args.manifest, replaced=replaced, budget_mb=args.budget_mb
-    )
+        args.ensemble, args.out, lines=args.lines, manifests=args.manifest, replaced=replaced, budget_mb=args.budget_mb,
+        check_every=args.check_every,
+    )  # fmt: skip

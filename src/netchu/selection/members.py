@@ -11,8 +11,8 @@ from netchu.core.config import from_dict
 from netchu.core.errors import NetchuError
 from netchu.core.preprocess import Geometry
 from netchu.model.bundle import load_bundle, read_stored
+from netchu.model.predict import predict
 from netchu.reading.combination import FramePositions, frame_positions
-from netchu.reading.predict import predict
 from netchu.selection.out_of_fold import OutOfFold, load_oof, merge_oof
 
 TIMED = 8  # lines that a member's speed is measured on

@@ -28,7 +28,7 @@ from netchu.core.preprocess import Geometry, resize, stretched, to_input
 from netchu.ctc.decoders import LogProbs, greedy
 from netchu.data.manifest import Line, read_manifest, split
 from netchu.model.bundle import load_bundle
-from netchu.reading.predict import predict
+from netchu.model.predict import predict
 
 FORMAT = 1
 CHUNK = 256  # images held in memory at once

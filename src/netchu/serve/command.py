@@ -12,7 +12,7 @@ import torch
 
 from netchu.core.errors import NetchuError
 from netchu.reading.pages import find_lines
-from netchu.release.folder import FOLDER, RECIPE, ROOT
+from netchu.reading.recipe import RELEASE
 
 if TYPE_CHECKING:
     from netchu.serve.service import Service
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 TOKEN = "NETCHU_TOKEN"  # environment variable
 DATABASE = "NETCHU_DATABASE"  # environment variable
-RELEASE = ROOT / FOLDER / RECIPE
 MOST_REQUESTS = 128  # open at once
 BACKLOG = 2048  # connections that the system holds until they are accepted
 

@@ -19,7 +19,7 @@ from netchu.core.preprocess import Geometry, resize, to_input
 from netchu.ctc.alignment import align
 from netchu.data.manifest import Line
 from netchu.model.bundle import load_bundle, read_bundle
-from netchu.reading.predict import predict
+from netchu.model.predict import predict
 
 CHUNK = 256
 LEAST = -1.0  # mean log-probability per letter below which a label and its line do not fit

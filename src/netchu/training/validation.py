@@ -21,7 +21,7 @@ from netchu.core.files import atomic_path
 from netchu.core.metrics import Scores, score, score_by_source
 from netchu.ctc.decoders import greedy
 from netchu.model.bundle import save_bundle
-from netchu.reading.predict import gather_rows, predict
+from netchu.model.predict import gather_rows, predict
 from netchu.training.dataset import LineDataset
 
 LINES_A_BATCH = 128  # between two looks at a stop; within it, lines of one width share batches

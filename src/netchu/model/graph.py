@@ -1,0 +1,132 @@
+"""A network as an ONNX graph: images (batch, 1, H, width) -> log_probs (batch, steps, classes), batch and width free.
+
+The exporter is chosen by neck, as measured with torch 2.15 and onnxruntime 1.31 (a test walks NECKS): the tracing
+exporter takes half a second and is exact for `none`, `bigru` and `bilstm`, but writes the traced width into the
+reshapes of attention; the graph exporter is exact for every neck and takes a hundred times as long.
+
+`add_graph` puts the graph without its weights into a bundle's metadata, some 20 kB, so that onnxruntime reads with the
+weights that PyTorch reads with and no number is stored twice.
+"""
+
+import base64
+import io
+import logging
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netchu.core.errors import NetchuError
+from netchu.core.preprocess import WIDTH_MULTIPLE
+from netchu.model.bundle import Bundle, load_bundle, read_stored, write_bundle
+
+TRACED_NECKS = frozenset({"none", "bigru", "bilstm"})
+OPSET = 18
+EXAMPLE = (2, 8 * WIDTH_MULTIPLE)  # batch and width that the exporters see
+PREFIX = "model."  # of a weight's name in the graph
+
+
+class LogProbs(nn.Module):
+    """A recogniser that ends in log-probabilities, so that a reader without PyTorch needs no softmax of its own."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) -> log_probs (N, T, C)."""
+        log_probs: Tensor = self.model(images).log_softmax(-1)
+        return log_probs
+
+
+def example(bundle: Bundle) -> Tensor:
+    """Images (2, 1, H, 256) for the exporters to look at."""
+    batch, width = EXAMPLE
+    return torch.zeros(batch, 1, bundle.cfg.height, width)
+
+
+def export_graph(bundle: Bundle, *, fold: bool = True) -> Any:
+    """The network as an onnx.ModelProto, float32. `fold`: constants are computed; without it every initializer is a
+    tensor of the bundle as it is, named with PREFIX.
+
+    Raises NetchuError when onnx is not installed, or the exporter refuses the network.
+    """
+    onnx = import_onnx()
+    model = LogProbs(bundle.model.cpu()).eval()
+    names: dict[str, Any] = {"input_names": ["images"], "output_names": ["log_probs"], "opset_version": OPSET}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the tracer: that a constant may be one, which parity then measures
+        logging.getLogger("onnxscript").setLevel(logging.ERROR)
+        buffer = io.BytesIO()
+        try:
+            if bundle.cfg.neck in TRACED_NECKS:
+                free = {"images": {0: "batch", 3: "width"}, "log_probs": {0: "batch", 1: "steps"}}
+                mode = torch.onnx.TrainingMode.EVAL if fold else torch.onnx.TrainingMode.PRESERVE
+                torch.onnx.export(
+                    model, (example(bundle),), buffer,  # type: ignore[arg-type]
+                    dynamo=False, dynamic_axes=free, do_constant_folding=fold, training=mode, **names,
+                )  # fmt: skip
+                return onnx.load_model_from_string(buffer.getvalue())
+            shapes = ({0: torch.export.Dim("batch"), 3: torch.export.Dim.DYNAMIC},)
+            program = torch.onnx.export(
+                model, (example(bundle),), dynamo=True, dynamic_shapes=shapes, optimize=fold, verbose=False, **names
+            )
+            assert program is not None
+            return program.model_proto
+        except Exception as error:
+            cause = str(error).strip().splitlines()[0]
+            raise NetchuError(
+                f"{bundle.path}: neck {bundle.cfg.neck} with backbone {bundle.cfg.backbone} cannot be exported "
+                f"({cause}); try --to torchscript"
+            ) from error
+
+
+def add_graph(path: Path) -> None:
+    """Write the graph into a bundle's metadata; its weights stay, a graph that is there already too.
+
+    Raises NetchuError for a network that cannot be exported.
+    """
+    tensors, about = read_stored(path)
+    if about.get("graph"):
+        return
+    bundle = load_bundle(path)
+    graph = export_graph(bundle, fold=False)
+    used = {tensor.name for tensor in graph.graph.initializer}
+    part = {
+        "onnx": base64.b64encode(zlib.compress(strip_weights(graph), 9)).decode("ascii"),
+        "unused": [name for name in bundle.model.state_dict() if PREFIX + name not in used],
+    }
+    write_bundle(path, tensors, {**about, "graph": part})
+
+
+def strip_weights(graph: Any) -> bytes:
+    """A serialised graph whose large initializers are only named, as if they lay in a file beside it."""
+    onnx = import_onnx()
+    del graph.graph.value_info[:]
+    for tensor in graph.graph.initializer:
+        if not tensor.name.startswith(PREFIX):
+            continue
+        for kind in ("raw_data", "float_data", "int64_data"):
+            tensor.ClearField(kind)
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        del tensor.external_data[:]
+        where = tensor.external_data.add()
+        where.key, where.value = "location", "bundle"
+    for node in graph.graph.node:
+        node.ClearField("doc_string")
+        del node.metadata_props[:]
+    data: bytes = graph.SerializeToString()
+    return data
+
+
+def import_onnx() -> Any:
+    """The onnx package; raises NetchuError that names the extra when it is not installed."""
+    try:
+        import onnx
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise NetchuError(f"{error.name} is not installed; pip install 'netchu[export]'") from error
+    return onnx
