@@ -35,8 +35,8 @@ demo: .venv/.installed
 	$(BIN)/python train.py -C demo
 	$(BIN)/python infer.py --images $(DEMO)/test --bundles outputs/demo/best.safetensors \
 		--labels $(DEMO)/test/labels.tsv --out outputs/demo/submission.csv --samples outputs/demo/samples.png
-	@if [ -f weights/release/ensemble.json ]; then echo "The same lines, read by the released ensemble:"; \
-		$(BIN)/python infer.py --images $(DEMO)/test --ensemble weights/release/ensemble.json \
+	@if [ -f src/netchu/weights/ensemble.json ]; then echo "The same lines, read by the released ensemble:"; \
+		$(BIN)/python infer.py --images $(DEMO)/test --ensemble src/netchu/weights/ensemble.json \
 		--labels $(DEMO)/test/labels.tsv --out outputs/demo/released.csv; fi
 
 # Two test processes of one thread each: more threads would only wait for one another. Each begins with half of the files,
