@@ -152,7 +152,7 @@ def test_all_members_learn_a_new_character_together(tmp_path: Path, lines_folder
     assert (report["members"], report["left_out"]) == ([1, 2], {"lines": 0, "characters": ""})
     version = Versions(tmp_path / "versions", store).register(read_recipe(job / "ensemble.json"))
     new = Versions(tmp_path / "versions", store).load(version.id).ensemble
-    assert [set(bundle.charset.characters) - set("".join(TEXTS)) for bundle in new.bundles] == [{"€"}] * 2
+    assert [set(bundle.charset.characters) - set("".join(TEXTS)) for bundle in new.members] == [{"€"}] * 2
     assert read_progress(job)["done"] == 1.0
     store.close()
 
