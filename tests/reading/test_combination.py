@@ -46,7 +46,7 @@ def test_averaging_logits_is_averaging_log_probs() -> None:
     normal = [(x - np.logaddexp.reduce(x, axis=1, keepdims=True)).astype(np.float32) for x in logits]
     mean = (logits[0] + logits[1]) / 2
     mean -= np.logaddexp.reduce(mean, axis=1, keepdims=True)
-    assert np.allclose(average_frames(normal, [np.arange(6.0)] * 2, kind="logits"), mean, atol=1e-5)
+    assert np.allclose(average_frames(normal, [np.arange(6.0)] * 2, kind="log_probs"), mean, atol=1e-5)
 
 
 def test_interpolated_member_stays_in_place() -> None:

@@ -9,7 +9,7 @@ from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
 from netchu.ctc.decoders import greedy
 from netchu.ctc.likelihood import log_likelihoods
-from netchu.ctc.posteriors import certainties, choose, expected_scores, posteriors
+from netchu.ctc.posteriors import certainties, posteriors
 from netchu.language.gazetteer import Gazetteer
 from netchu.language.ngram import NGram
 from netchu.language.smoothing import train_ngram
@@ -135,16 +135,6 @@ def test_certainty_of_characters() -> None:
     assert reading.confidence == pytest.approx(0.6, abs=0.01)
 
 
-def test_minimum_risk_prefers_the_middle() -> None:
-    """No single text is likely, but one is near all the others."""
-    texts = ["aaaaaaaaaa", "aaaaabbbbb", "aaabbbbbbb", "cccccccccc"]
-    probabilities = np.array([0.24, 0.22, 0.22, 0.32])
-    gains = expected_scores(texts, probabilities)
-    assert choose(texts, probabilities) == int(gains.argmax()) == 1
-    assert choose(texts[:2], np.array([0.4, 0.6])) == 1
-    assert gains[3] == pytest.approx(0.32)
-
-
 def test_posteriors_and_certainties() -> None:
     assert posteriors([0.0, -np.log(3)]) == pytest.approx([0.75, 0.25])
     assert posteriors([0.0, -2 * np.log(3)], 2.0) == pytest.approx([0.75, 0.25])
@@ -164,8 +154,11 @@ def test_settings_are_checked() -> None:
     for key, value in wrong.items():
         with pytest.raises(NetchuError, match=f"settings: {key}="):
             Settings(**{key: value})
-    settings = Settings(decoder="beam", risk=True)
+    settings = Settings(decoder="beam", width=4)
     assert settings_from(settings.to_dict(), "a.json") == settings
+    assert settings_from(settings.to_dict() | {"risk": False}, "a.json") == settings
+    with pytest.raises(NetchuError, match=r"a.json: settings: risk is no longer there"):
+        settings_from({"risk": True}, "a.json")
     assert settings_from({"language_weight": 1}, "a.json").language_weight == 1
     with pytest.raises(NetchuError, match=r"a.json: settings hold an unknown key 'widht'"):
         settings_from({"widht": 3}, "a.json")

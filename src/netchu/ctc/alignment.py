@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netchu.core.charset import BLANK
-from netchu.ctc.decoders import LogProbs
+from netchu.ctc.likelihood import LogProbs
 
 IMPOSSIBLE = -1e30
 
 
-def best_path(log_probs: LogProbs, codes: Sequence[int]) -> tuple[NDArray[np.intp], float]:
+def forced_path(log_probs: LogProbs, codes: Sequence[int]) -> tuple[NDArray[np.intp], float]:
     """State of the best path at each time step, (T,), and the sum of the log-probabilities along it.
 
     log_probs (T, C); codes are class numbers without blanks. State 2 i + 1 is character i, the even ones are the blanks
@@ -45,8 +45,8 @@ def best_path(log_probs: LogProbs, codes: Sequence[int]) -> tuple[NDArray[np.int
 
 def align(log_probs: LogProbs, codes: Sequence[int]) -> tuple[NDArray[np.intp], float]:
     """Time step at which each of `codes` is most probable on the best path, (len(codes),), rising, and that path's
-    log-probability; see `best_path`."""
-    path, total = best_path(log_probs, codes)
+    log-probability; see `forced_path`."""
+    path, total = forced_path(log_probs, codes)
     steps = np.empty(len(codes), np.intp)
     for i, code in enumerate(codes):
         on = np.flatnonzero(path == 2 * i + 1)

@@ -1,27 +1,27 @@
-"""CTC prefix beam search: the likeliest texts of a line (its N-best), with a language model inside when one is given.
+"""CTC prefix beam search: the texts that a line most likely says, with a language model inside when one is given.
 
 Source: Hannun et al. 2014, "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent
-DNNs" (arXiv:1408.2873), algorithm 1, here over all prefixes of the beam at once. Only classes above `FLOOR` are tried
-in a frame, prefixes far below the best are dropped, and frames in which nothing but the blank is likely are passed in
-one step. The search is therefore approximate; the log-likelihoods that it returns are not, for each surviving text is
-scored again over all its alignments.
+DNNs" (arXiv:1408.2873), algorithm 1. Only classes above `FLOOR` are tried in a frame, prefixes far below the best are
+dropped, and frames in which nothing but the blank is likely are passed in one step, so that few prefixes and classes
+are left in most frames and plain Python beats arrays over them. The search is approximate: `likelihood` scores the
+texts that it proposes over all their alignments.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import pairwise
+from math import exp, log
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from netchu.core.charset import BLANK
-from netchu.ctc.likelihood import LogProbs, log_likelihoods
+from netchu.ctc.likelihood import LogProbs
 
-WIDTH = 16  # prefixes kept after a frame
-FLOOR = -7.0  # log-probability under which a class is not tried in a frame
-MARGIN = 10.0  # nats below the best prefix at which another one is dropped
-NEVER = -1e30
-Row = NDArray[np.float32]  # (C,)
+WIDTH = 8  # prefixes kept after a frame
+FLOOR = -5.0  # log-probability under which a class is not tried in a frame
+MARGIN = 6.0  # nats below the best prefix at which another one is dropped
+SLACK = 2.0  # nats more at which a longer prefix is dropped before the language model is asked about it
+TINY = 1e-300
 
 
 class Scorer(Protocol):
@@ -30,51 +30,8 @@ class Scorer(Protocol):
     def start(self) -> object:
         """The state of the empty prefix."""
 
-    def advance(self, state: object, label: int) -> object:
-        """The state after one more class."""
-
-    def row(self, state: object) -> Row:
-        """(C,): what appending each class adds to a prefix's score."""
-
-    def score(self, sequence: Sequence[int]) -> float:
-        """What all classes of a sequence add, its end included."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """A class sequence without blanks, its exact CTC log-likelihood, and the language score (0 without a model)."""
-
-    classes: tuple[int, ...]
-    log_prob: float
-    language: float = 0.0
-
-    @property
-    def score(self) -> float:
-        """What hypotheses are ranked by."""
-        return self.log_prob + self.language
-
-
-def search(
-    log_probs: LogProbs,
-    *,
-    scorer: Scorer | None = None,
-    width: int = WIDTH,
-    best: int = WIDTH,
-    floor: float = FLOOR,
-    space: int = BLANK,
-) -> list[Hypothesis]:
-    """The N-best of a line (T, C), at most `best`, highest score first.
-
-    `space` is the class of the space, which is taken off both ends of a text; BLANK when the charset has none.
-    """
-    sequences = propose(log_probs, scorer=scorer, width=width, floor=floor, space=space)
-    likelihoods = log_likelihoods(log_probs, sequences)
-    hypotheses = [
-        Hypothesis(sequence, float(value), scorer.score(sequence) if scorer else 0.0)
-        for sequence, value in zip(sequences, likelihoods, strict=True)
-        if np.isfinite(value)
-    ]
-    return sorted(hypotheses, key=lambda h: (-h.score, h.classes))[:best]
+    def advance(self, state: object, label: int) -> tuple[object, float]:
+        """(the state after one more class, what that class adds to the prefix's score)."""
 
 
 def propose(
@@ -85,7 +42,10 @@ def propose(
     floor: float = FLOOR,
     space: int = BLANK,
 ) -> list[tuple[int, ...]]:
-    """The texts that the search ends with, the seemingly likeliest first, not scored again; see `search`."""
+    """The class sequences (no blanks) that the search of log_probs (T, C) ends with, the seemingly likeliest first.
+
+    `space` is the class of the space, which is taken off both ends of a text; BLANK when the charset has none.
+    """
     return list(dict.fromkeys(trim(s, space) for s in _prefixes(log_probs, scorer, width, floor)))
 
 
@@ -100,69 +60,70 @@ def trim(sequence: Sequence[int], space: int) -> tuple[int, ...]:
 
 
 def _prefixes(log_probs: LogProbs, scorer: Scorer | None, width: int, floor: float) -> list[tuple[int, ...]]:
-    """The prefixes in the beam after the last frame. Arrays run over prefixes; a prefix is a node of a tree."""
-    frames = np.maximum(log_probs.astype(np.float64), NEVER)
-    tried = frames > floor
-    tried[:, BLANK] = False
-    busy = np.flatnonzero(tried.any(axis=1))
-    quiet = np.concatenate([[0.0], np.cumsum(frames[:, BLANK])])  # blank alone over any run of frames
-    parents, labels = [-1], [BLANK]  # of each node; node 0 is the empty prefix
-    children: dict[tuple[int, int], int] = {}
+    """The prefixes in the beam after the last frame, the best first. A prefix is a node of a tree."""
+    parents, labels, language = [-1], [BLANK], [0.0]  # of each node; node 0 is the empty prefix
     states = [scorer.start() if scorer else None]
-    nodes, last, parent = np.zeros(1, np.int64), np.zeros(1, np.int64), np.full(1, -1)
-    blank, label = np.zeros(1), np.full(1, NEVER)  # log-probability of ending in a blank, in the last class
-    language = np.zeros(1)
-    rows = scorer.row(states[0])[None] if scorer else None
+    children: list[dict[int, int]] = [{}]
+    nodes, blanks, repeats = [0], [1.0], [0.0]  # the beam: probabilities of ending in a blank, in the last class
     done = 0
-    for t in busy.tolist():
-        frame = frames[t]
-        total = np.logaddexp(blank, label)
-        if t > done:  # nothing but blanks in between
-            blank, label = total + quiet[t] - quiet[done], np.full(len(nodes), NEVER)
-            total = blank
+    for t, blank, frame in _busy_frames(log_probs, floor):
+        if t > done:  # nothing but blanks in between: a factor that all prefixes share
+            blanks, repeats = [b + r for b, r in zip(blanks, repeats, strict=True)], [0.0] * len(nodes)
         done = t + 1
-        classes = np.flatnonzero(tried[t])
-        grown = total[:, None] + frame[classes]
-        repeats = last[:, None] == classes
-        grown = np.where(repeats, blank[:, None] + frame[classes], grown)
-        stay_blank, stay_label = total + frame[BLANK], np.maximum(label + frame[last], NEVER)
-        known = (parent[:, None] == nodes) @ np.arange(1, len(nodes) + 1) - 1  # where each one's parent stands, or -1
-        for i in np.flatnonzero(known >= 0).tolist():  # growing the parent by this class gives the same text
-            column = np.searchsorted(classes, last[i])
-            if column < len(classes) and classes[column] == last[i]:
-                stay_label[i] = np.logaddexp(stay_label[i], grown[known[i], column])
-                grown[known[i], column] = NEVER
-        ranks = np.concatenate([np.logaddexp(stay_blank, stay_label), grown.ravel()])
-        weights = np.concatenate([language, np.repeat(language, len(classes))])
-        if rows is not None:
-            weights[len(nodes) :] += rows[:, classes].ravel()
-        ranks += weights
-        chosen = np.argpartition(-ranks, width)[:width] if len(ranks) > width else np.arange(len(ranks))
-        chosen = chosen[ranks[chosen] > ranks[chosen].max() - MARGIN]
-        old, new = chosen[chosen < len(nodes)], chosen[chosen >= len(nodes)] - len(nodes)
-        if len(new) == 0 and len(old) == len(nodes):
-            blank, label = stay_blank, stay_label
-            continue
-        source, column = np.divmod(new, len(classes))
-        fresh = []
-        for node, symbol in zip(nodes[source].tolist(), classes[column].tolist(), strict=True):
-            child = children.get((node, symbol))
-            if child is None:
-                child = children[node, symbol] = len(parents)
-                parents.append(node)
-                labels.append(symbol)
-                states.append(scorer.advance(states[node], symbol) if scorer else None)
-            fresh.append(child)
-        if rows is not None and scorer:
-            rows = np.stack([*rows[old], *(scorer.row(states[child]) for child in fresh)])
-        language = weights[np.concatenate([old, new + len(nodes)])]
-        blank = np.concatenate([stay_blank[old], np.full(len(new), NEVER)])
-        label = np.concatenate([stay_label[old], grown[source, column]])
-        parent = np.concatenate([parent[old], nodes[source]])
-        last = np.concatenate([last[old], classes[column]])
-        nodes = np.concatenate([nodes[old], np.array(fresh, np.int64)])
-    order = np.argsort(-(np.logaddexp(blank, label) + language))
-    return [_spell(node, parents, labels) for node in nodes[order].tolist()]
+        here = {node: i for i, node in enumerate(nodes)}
+        totals = [b + r for b, r in zip(blanks, repeats, strict=True)]
+        least = max(totals) * max(blank, *frame.values()) * exp(-MARGIN - SLACK)
+        stay_blank = [total * blank for total in totals]
+        stay_repeat = [r * frame.get(labels[node], 0.0) for node, r in zip(nodes, repeats, strict=True)]
+        grown: dict[int, float] = {}
+        for node, total, before in zip(nodes, totals, blanks, strict=True):
+            last, own = labels[node], children[node]
+            for label, prob in frame.items():
+                value = (before if label == last else total) * prob
+                if value <= least:
+                    continue
+                child = own.get(label)
+                if child is None:
+                    child = own[label] = len(parents)
+                    parents.append(node)
+                    labels.append(label)
+                    children.append({})
+                    state, added = scorer.advance(states[node], label) if scorer else (None, 0.0)
+                    states.append(state)
+                    language.append(language[node] + added)
+                place = here.get(child)
+                if place is None:
+                    grown[child] = value
+                else:  # growing its parent by this class gives the same text
+                    stay_repeat[place] += value
+        ranked = [
+            (log(b + r + TINY) + language[node], node, b, r)
+            for node, b, r in zip(nodes, stay_blank, stay_repeat, strict=True)
+        ]
+        ranked += [(log(value + TINY) + language[node], node, 0.0, value) for node, value in grown.items()]
+        ranked.sort(reverse=True)
+        worst = ranked[0][0] - MARGIN
+        kept = [entry for entry in ranked[:width] if entry[0] > worst]
+        nodes = [entry[1] for entry in kept]
+        scale = 1 / max(max(b + r for _, _, b, r in kept), TINY)
+        blanks, repeats = [b * scale for _, _, b, _ in kept], [r * scale for _, _, _, r in kept]
+    return [_spell(node, parents, labels) for node in nodes]
+
+
+def _busy_frames(log_probs: LogProbs, floor: float) -> list[tuple[int, float, dict[int, float]]]:
+    """(frame, probability of the blank, probabilities of the classes to try) of the frames that have such classes."""
+    tried = log_probs > floor
+    tried[:, BLANK] = False
+    frames, classes = np.nonzero(tried)
+    probs = np.exp(log_probs[frames, classes], dtype=np.float64).tolist()
+    labels = classes.tolist()
+    busy, starts = np.unique(frames, return_index=True)
+    blanks = np.exp(log_probs[busy, BLANK], dtype=np.float64).tolist()
+    bounds = pairwise([*starts.tolist(), len(labels)])
+    return [
+        (t, blank, dict(zip(labels[a:b], probs[a:b], strict=True)))
+        for t, blank, (a, b) in zip(busy.tolist(), blanks, bounds, strict=True)
+    ]
 
 
 def _spell(node: int, parents: list[int], labels: list[int]) -> tuple[int, ...]:

@@ -1,14 +1,11 @@
-"""Choosing among hypotheses: posterior probabilities, the minimum-Bayes-risk choice, the certainty of each character.
-
-Source of the choice: Goel and Byrne 2000, "Minimum Bayes-risk automatic speech recognition", with kalapa_score as gain.
-"""
+"""Posterior probabilities of texts, and of each character of one among them."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from netchu.core.metrics import align, line_score
+from netchu.core.metrics import align
 
 Floats = NDArray[np.float64]
 NEGLIGIBLE = 1e-3  # hypotheses less probable than this say nothing of single characters
@@ -19,19 +16,6 @@ def posteriors(scores: Sequence[float] | Floats, temperature: float = 1.0) -> Fl
     scaled = np.asarray(scores, np.float64) / temperature
     weights = np.exp(scaled - scaled.max())
     return np.asarray(weights / weights.sum())
-
-
-def expected_scores(texts: Sequence[str], probabilities: Floats) -> Floats:
-    """Expected kalapa_score of answering each text when the label is text i with probability i."""
-    gains = np.array([[line_score(answer, label) for label in texts] for answer in texts])
-    return np.asarray(gains @ probabilities)
-
-
-def choose(texts: Sequence[str], probabilities: Floats) -> int:
-    """The text with the highest expected kalapa_score; the earlier one of equals."""
-    if len(texts) < 3:
-        return int(probabilities.argmax())
-    return int(expected_scores(texts, probabilities).argmax())
 
 
 def certainties(answer: str, texts: Sequence[str], probabilities: Floats) -> tuple[float, ...]:

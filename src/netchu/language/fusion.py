@@ -5,24 +5,13 @@ letters had added before the digit came is taken back, so house numbers and ward
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import cast
 
-import numpy as np
+from netchu.core.charset import Charset
+from netchu.language.ngram import END, UNSEEN, NGram
+from netchu.language.ngram import State as Context
 
-from netchu.core.charset import BLANK, Charset
-from netchu.ctc.beam import Row
-from netchu.language.ngram import END, START, UNSEEN, NGram
-
-CACHE = 20_000  # contexts whose rows are kept in memory
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A prefix as the model sees it: its last symbols, what its last word has added, whether that holds a digit."""
-
-    context: tuple[int, ...]
-    word: float = 0.0
-    numeral: bool = False
+State = tuple[Context, float, bool]  # of the model; what the last word has added; whether that holds a digit
 
 
 class LanguageScorer:
@@ -30,74 +19,44 @@ class LanguageScorer:
 
     def __init__(self, model: NGram, charset: Charset, *, weight: float, bonus: float) -> None:
         self.model, self.weight, self.bonus = model, weight, bonus
-        self.classes, self._keep = len(charset), model.order - 1
-        self._digits = np.array([i for i, c in enumerate(charset.characters, 1) if c.isdigit()], np.int64)
-        self._is_digit = np.zeros(len(charset), bool)
-        self._is_digit[self._digits] = True
-        self._space = charset.characters.find(" ") + 1  # BLANK where the charset has none
-        symbols = np.array([-1, *(model.symbol(c) for c in charset.characters)])
-        self._symbols: list[int] = symbols.tolist()
-        self._known = np.flatnonzero(symbols >= 0)
-        self._places = symbols[self._known]
-        self._rows: dict[tuple[int, ...], Row] = {}
+        self._digits = {i for i, c in enumerate(charset.characters, 1) if c.isdigit()}
+        self._space = charset.characters.find(" ") + 1 or None  # None where the charset has none
+        self._symbols = [-1, *(model.symbol(c) for c in charset.characters)]
 
     def start(self) -> State:
         """The state of the empty prefix."""
-        return State((START,))
+        return self.model.start(), 0.0, False
 
-    def advance(self, state: object, label: int) -> State:
-        """The state after one more class."""
-        assert isinstance(state, State)
-        symbol = self._symbols[label]
-        context = (*state.context, symbol)[-self._keep :] if symbol >= 0 and self._keep else ()
-        if label == self._space and label != BLANK:
-            return State(context)
-        if state.numeral or self._is_digit[label]:
-            return State(context, numeral=True)
-        return State(context, word=state.word + float(self._row(state.context)[label]))
-
-    def row(self, state: object) -> Row:
-        """(C,): what appending each class adds."""
-        assert isinstance(state, State)
-        plain = self._row(state.context)
-        if state.numeral:
-            row = np.zeros(self.classes, np.float32)
-            row[self._space] = plain[self._space]
-        else:
-            row = plain.copy()
-            row[self._digits] = -state.word
-        return row
-
-    def score(self, sequence: Sequence[int]) -> float:
-        """What a whole text adds, the line's end included."""
-        log_prob, length = self.features(sequence)
-        return self.weight * log_prob + self.bonus * length
+    def advance(self, state: object, label: int) -> tuple[State, float]:
+        """(the state after one more class, what it adds)."""
+        context, word, numeral = cast(State, state)
+        context, log_prob = self._step(context, label)
+        value = self.weight * log_prob + self.bonus
+        if label == self._space:
+            return (context, 0.0, False), value
+        if numeral:
+            return (context, 0.0, True), 0.0
+        if label in self._digits:
+            return (context, 0.0, True), -word
+        return (context, word + value, False), value
 
     def features(self, sequence: Sequence[int]) -> tuple[float, int]:
         """(log-probability, how many characters it is of): of all that counts in a text, the line's end included."""
-        context: tuple[int, ...] = (START,)
+        context = self.model.start()
         total, length = 0.0, 0
         word, letters, numeral = 0.0, 0, False
         for label in sequence:
-            symbol = self._symbols[label]
-            value = float(self.model.distribution(context)[symbol]) if symbol >= 0 else UNSEEN
-            context = (*context, symbol)[-self._keep :] if symbol >= 0 and self._keep else ()
+            context, value = self._step(context, label)
             if label == self._space:
                 total, length = total + word + value, length + letters + 1
                 word, letters, numeral = 0.0, 0, False
-            elif numeral or self._is_digit[label]:
+            elif numeral or label in self._digits:
                 word, letters, numeral = 0.0, 0, True
             else:
                 word, letters = word + value, letters + 1
-        return total + word + float(self.model.distribution(context)[END]), length + letters
+        return total + word + self.model.step(context, END)[1], length + letters
 
-    def _row(self, context: tuple[int, ...]) -> Row:
-        """(C,) of a context, digits not treated yet."""
-        known = self._rows.get(context)
-        if known is None:
-            if len(self._rows) >= CACHE:
-                self._rows.clear()
-            known = np.full(self.classes, self.weight * UNSEEN + self.bonus, np.float32)
-            known[self._known] = self.weight * self.model.distribution(context)[self._places] + self.bonus
-            self._rows[context] = known
-        return known
+    def _step(self, context: Context, label: int) -> tuple[Context, float]:
+        """The model's step by the character of a class."""
+        symbol = self._symbols[label]
+        return self.model.step(context, symbol) if symbol >= 0 else ((), UNSEEN)

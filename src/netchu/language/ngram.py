@@ -12,6 +12,7 @@ import json
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -28,7 +29,7 @@ START, END, CHARACTERS = 0, 1, 2
 DIGIT = "0"  # the symbol of every digit
 STEP = 1 / 16  # nats between two stored log-probabilities
 UNSEEN = -16.0  # log-probability of a character that the model has never met
-CACHE = 20_000  # contexts whose distributions are kept in memory
+CACHE = 50_000  # steps that are remembered
 
 Keys = NDArray[np.uint64]
 Floats = NDArray[np.float32]
@@ -43,8 +44,38 @@ class Level:
     backoffs: Floats
 
 
+State = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A level for looking up one n-gram at a time: its last symbols as a string, in which a C loop finds the one that
+    is asked for, and where the n-grams that go on from each stand on the next level."""
+
+    last: str
+    log_probs: memoryview
+    backoffs: memoryview
+    begins: memoryview
+    ends: memoryview
+
+    @classmethod
+    def of(cls, level: Level, deeper: Level | None, bits: int) -> "Table":
+        """`deeper`: the level of n-grams longer by one, None for the last."""
+        last = (level.keys & np.uint64((1 << bits) - 1)).astype("<u4").tobytes().decode("utf-32-le")
+        first = level.keys << np.uint64(bits)
+        after = deeper.keys if deeper else np.zeros(0, np.uint64)
+        begins, ends = (np.searchsorted(after, first + np.uint64(more)).astype(np.int32) for more in (0, 1 << bits))
+        values, weights = memoryview(level.log_probs), memoryview(level.backoffs)  # type: ignore[arg-type]  # 'f' buffers
+        return cls(last, values, weights, memoryview(begins), memoryview(ends))  # type: ignore[arg-type]
+
+
 class NGram:
-    """The model. `characters` are its symbols in order, starting with symbol 2."""
+    """The model. `characters` are its symbols in order, starting with symbol 2.
+
+    `step(state, symbol)` gives (the state after one more symbol, that symbol's log-probability). A state is the place,
+    on each level, of the n-gram that ends there, the shortest first, as far as the model knows what may follow; ()
+    where it knows nothing, as after a character that it has never met.
+    """
 
     def __init__(self, characters: str, levels: Sequence[Level], folds: Sequence[int] = ()) -> None:
         """`folds`: those whose labels it was trained on; what it says of lines of these folds is not out of fold."""
@@ -52,58 +83,52 @@ class NGram:
         self.order, self.size = len(levels), len(characters) + CHARACTERS
         self.bits = symbol_bits(len(characters))
         self._symbols = {character: i for i, character in enumerate(characters, CHARACTERS)}
-        self._cache: dict[tuple[int, ...], Floats] = {}
+        self._tables = [
+            Table.of(level, deeper, self.bits) for level, deeper in zip(levels, [*levels[1:], None], strict=True)
+        ]
+        self.step = lru_cache(CACHE)(self._look_up)
 
     def symbol(self, character: str) -> int:
         """The symbol of a character, or -1 when the model has never met it."""
         return self._symbols.get(DIGIT if character.isdigit() else character, -1)
 
-    def distribution(self, context: tuple[int, ...]) -> Floats:
-        """(symbols,) log-probabilities of what follows the last `order - 1` symbols of a context."""
-        context = context[max(0, len(context) - self.order + 1) :]
-        known = self._cache.get(context)
-        if known is not None:
-            return known
-        if len(self._cache) >= CACHE:
-            self._cache.clear()
-        if not context:
-            row = np.full(self.size, UNSEEN, np.float32)
-            row[self.levels[0].keys.astype(np.int64)] = self.levels[0].log_probs
-            row[START] = UNSEEN
-        else:
-            row = self.distribution(context[1:])
-            key = self._pack(context)
-            level, deeper = self.levels[len(context) - 1], self.levels[len(context)]
-            place = int(np.searchsorted(level.keys, key))
-            if place < len(level.keys) and level.keys[place] == key:
-                first = key << np.uint64(self.bits)
-                begin, end = np.searchsorted(deeper.keys, [first, first + np.uint64(1 << self.bits)])
-                if end > begin:
-                    row = row + level.backoffs[place]
-                    row[(deeper.keys[begin:end] - first).astype(np.int64)] = deeper.log_probs[begin:end]
-        self._cache[context] = row
-        return row
+    def start(self) -> State:
+        """What a line begins with."""
+        return self.step((), START)[0]
+
+    def _look_up(self, state: State, symbol: int) -> tuple[State, float]:
+        """What `step` remembers."""
+        tables, character = self._tables, chr(symbol)
+        table = tables[0]
+        place = table.last.find(character)
+        if place < 0:
+            return (), UNSEEN
+        value = UNSEEN if symbol == START else table.log_probs[place]
+        found = [place] if table.begins[place] < table.ends[place] else []
+        for depth, context in enumerate(state, 1):
+            shorter, table = table, tables[depth]
+            place = table.last.find(character, shorter.begins[context], shorter.ends[context])
+            if place < 0:
+                value += shorter.backoffs[context]
+                continue
+            value = table.log_probs[place]
+            if len(found) == depth and table.begins[place] < table.ends[place]:
+                found.append(place)
+        return tuple(found), value
 
     def log_prob(self, text: str) -> float:
         """log p(text), its end included, with every digit as one symbol."""
-        context: tuple[int, ...] = (START,)
-        total = 0.0
+        state, total = self.start(), 0.0
         for character in normalise(text):
             symbol = self.symbol(character)
-            total += float(self.distribution(context)[symbol]) if symbol >= 0 else UNSEEN
-            context = (*context[-self.order + 1 :], symbol) if symbol >= 0 else ()
-        return total + float(self.distribution(context)[END])
+            state, value = self.step(state, symbol) if symbol >= 0 else ((), UNSEEN)
+            total += value
+        return total + self.step(state, END)[1]
 
     def bits_a_character(self, texts: Iterable[str]) -> float:
         """Mean bits a character (and line end) over texts: how well the model foretells them."""
         texts = list(texts)
         return -sum(map(self.log_prob, texts)) / sum(len(normalise(t)) + 1 for t in texts) / float(np.log(2))
-
-    def _pack(self, symbols: tuple[int, ...]) -> np.uint64:
-        key = 0
-        for symbol in symbols:
-            key = key << self.bits | symbol
-        return np.uint64(key)
 
 
 def symbol_bits(characters: int) -> int:

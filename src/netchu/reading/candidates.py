@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from netchu.core.charset import BLANK, Charset
-from netchu.ctc.beam import FLOOR, WIDTH, propose, trim
+from netchu.core.charset import Charset
+from netchu.ctc.beam import FLOOR, WIDTH, propose
+from netchu.ctc.best_path import best_path
 from netchu.ctc.likelihood import LogProbs, log_likelihoods
 from netchu.language.fusion import LanguageScorer
 from netchu.language.gazetteer import Gazetteer
@@ -57,7 +58,7 @@ def gather(
     silent = np.zeros(len(outputs), bool)
     mended: dict[str, None] = {}
     for member, output in enumerate(outputs):
-        path = best_path(output, space)
+        path = tuple(best_path(output).stripped(space).classes.tolist())
         silent[member] = not path
         sequences = [path]
         if decoder == "beam":
@@ -83,10 +84,3 @@ def gather(
         found=np.array([[m in origins[s] for s in sequences] for m in range(len(outputs))]),
         silent=silent,
     )
-
-
-def best_path(log_probs: LogProbs, space: int) -> tuple[int, ...]:
-    """Classes of the best path, repeats merged, without blanks and without spaces at the ends."""
-    best = log_probs.argmax(axis=1)
-    kept = best[np.r_[True, best[1:] != best[:-1]]] if len(best) else best
-    return trim(kept[kept != BLANK].tolist(), space)

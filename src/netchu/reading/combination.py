@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from netchu.core.charset import BLANK
 from netchu.core.preprocess import Geometry
+from netchu.ctc.best_path import best_path
 from netchu.ctc.likelihood import LogProbs
 
 APART = 0.5  # frames: members whose spikes are further apart than this are not to be averaged
@@ -68,17 +68,8 @@ def spike_offset(outputs: Sequence[LogProbs], positions: Sequence[FramePositions
 
 def _spikes(log_probs: LogProbs, positions: FramePositions) -> tuple[list[int], list[float]]:
     """(classes, position of each one's surest frame) on the best path of a line."""
-    if not len(log_probs):
-        return [], []
-    best = log_probs.argmax(axis=1)
-    starts = np.flatnonzero(np.r_[True, best[1:] != best[:-1]])
-    top = log_probs.max(axis=1)
-    labels, where = [], []
-    for start, end in zip(starts, [*starts[1:], len(best)], strict=True):
-        if best[start] != BLANK:
-            labels.append(int(best[start]))
-            where.append(float(positions[start + int(top[start:end].argmax())]))
-    return labels, where
+    path = best_path(log_probs)
+    return path.classes.tolist(), positions[path.peaks].tolist()
 
 
 def _normalised(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -97,10 +88,9 @@ def _same(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 Change = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-# What is averaged: (log_probs -> that, mean of it -> log_probs). Logits differ from log_probs by one number a frame,
-# which cancels when the mean is normalised, so both names mean the same thing.
+# What is averaged: (log_probs -> that, mean of it -> log_probs). Averaging logits gives what log_probs give: they
+# differ by one number a frame, which cancels when the mean is normalised.
 AVERAGES: dict[str, tuple[Change, Change]] = {
     "probs": (np.exp, _log),
     "log_probs": (_same, _normalised),
-    "logits": (_same, _normalised),
 }

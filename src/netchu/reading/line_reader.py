@@ -14,9 +14,9 @@ import numpy as np
 
 from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
-from netchu.ctc.decoders import DECODERS, Reading
+from netchu.ctc.decoders import Reading, greedy
 from netchu.ctc.likelihood import LogProbs
-from netchu.ctc.posteriors import certainties, choose, posteriors
+from netchu.ctc.posteriors import certainties, posteriors
 from netchu.language.conventions import CONVENTIONS, answers
 from netchu.language.fusion import LanguageScorer
 from netchu.language.gazetteer import Gazetteer
@@ -24,6 +24,7 @@ from netchu.language.ngram import NGram
 from netchu.reading.candidates import Candidates, Floats, gather
 from netchu.reading.combination import AVERAGES, FramePositions, average_frames
 
+DECODERS = ("greedy", "beam")
 COMBINATIONS = ("rescore", "frame")
 ALTERNATIVES = 5  # other texts that a reading tells of
 
@@ -32,17 +33,16 @@ ALTERNATIVES = 5  # other texts that a reading tells of
 class Settings:
     """How lines are read. Weights are in nats; without a language model or gazetteer theirs do nothing."""
 
-    decoder: str = "greedy"  # a key of decode.DECODERS
+    decoder: str = "greedy"  # of DECODERS
     combination: str = "rescore"  # of COMBINATIONS
     average: str = "probs"  # a key of combination.AVERAGES, for `frame`
-    width: int = 16  # prefixes in the beam
-    best: int = 8  # texts that each member contributes
+    width: int = 8  # prefixes in the beam
+    best: int = 6  # texts that each member contributes
     language_weight: float = 0.25
     language_bonus: float = 0.8
     place_bonus: float = 2.0
     place_drop: float = 8.0  # nats of likelihood that a proposed place may be below the best found text
     convention: str = "none"  # a key of conventions.CONVENTIONS
-    risk: bool = False  # choose by expected kalapa_score rather than by score
     temperature: float = 1.0
     shortest: int = 4  # characters; an answer of fewer that is less sure than `doubtful` is a stain, not writing
     doubtful: float = 0.5
@@ -74,6 +74,9 @@ class Settings:
 def settings_from(values: dict[str, Any], where: str) -> Settings:
     """Settings of JSON values; raises NetchuError for an unknown key or another type, naming `where`."""
     types = {field.name: field.type for field in fields(Settings)}
+    if values.get("risk") is True:
+        raise NetchuError(f"{where}: settings: risk is no longer there; select again, or set it to false")
+    values = {key: value for key, value in values.items() if key != "risk"}  # false in recipes of before
     for key, value in values.items():
         if key not in types:
             raise NetchuError(f"{where}: settings hold an unknown key {key!r}; there are: {', '.join(types)}")
@@ -114,7 +117,7 @@ class LineReader:
             weights = np.ones(1)
         plain = settings.decoder == "greedy" and settings.convention == "none"
         if len(outputs) == 1 and not self.scorer and not self.gazetteer and plain:
-            return DECODERS["greedy"](outputs[0], self.charset)
+            return greedy(outputs[0], self.charset)
         candidates = gather(
             outputs,
             self.charset,
@@ -158,10 +161,9 @@ def decide(candidates: Candidates, weights: Floats, settings: Settings, known: s
         return Reading("", 1.0)
     texts = [found.texts[i] for i in order]
     probabilities = posteriors(sums[order], settings.temperature)
-    best = choose(texts, probabilities) if settings.risk else 0
-    confidence = float(probabilities[best])
+    confidence = float(probabilities[0])
     if settings.decoder == "greedy":  # too few texts to tell probabilities from: the answer's own likelihood then
-        confidence = float(np.exp(found.sums(weights @ candidates.likelihoods)[order[best]]))
-    sure = certainties(texts[best], texts, probabilities)
-    others = [(t, float(p)) for i, (t, p) in enumerate(zip(texts, probabilities, strict=True)) if i != best]
-    return Reading(texts[best], confidence, sure, tuple(others[:ALTERNATIVES]))
+        confidence = float(np.exp(found.sums(weights @ candidates.likelihoods)[order[0]]))
+    sure = certainties(texts[0], texts, probabilities)
+    others = tuple((text, float(p)) for text, p in zip(texts[1:], probabilities[1:], strict=True))
+    return Reading(texts[0], confidence, sure, others[:ALTERNATIVES])

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
-from netchu.ctc.decoders import DECODERS
 from netchu.reading.engines import ENGINES
+from netchu.reading.line_reader import DECODERS
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

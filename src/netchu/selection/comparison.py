@@ -73,6 +73,3 @@ def _steps(
         lines, _ = gather_lines(team, changed, language, gazetteer)
         spent = 1e3 * (time.process_time() - began) / len(lines)
         yield name, spent, cross_tuned(lines, weights, changed, parts)[0]
-    began = time.process_time()
-    scores = cross_tuned(lines, weights, replace(settings, risk=True), parts)[0]
-    yield "+ minimum risk", spent + 1e3 * (time.process_time() - began) / len(lines), scores

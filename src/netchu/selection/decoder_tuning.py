@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from netchu.core.metrics import Scores, line_score, score
-from netchu.ctc.posteriors import choose, posteriors
 from netchu.language.conventions import CONVENTIONS, Answers, answers
 from netchu.reading.candidates import Candidates, Floats
 from netchu.reading.confidence import fit_temperature
@@ -46,12 +45,7 @@ def sums(line: ScoredLine, weights: Floats, settings: Settings) -> Floats:
 def pick(line: ScoredLine, weights: Floats, settings: Settings) -> int:
     """Number of the answer that would be given."""
     total = sums(line, weights, settings)
-    if not settings.risk:
-        return int(total.argmax())
-    order = [i for i in np.argsort(-total, kind="stable").tolist() if np.isfinite(total[i])]
-    texts = [line.answers[settings.convention].texts[i] for i in order]
-    best: int = order[choose(texts, posteriors(total[order], settings.temperature))]
-    return best
+    return int(total.argmax())
 
 
 def answer(line: ScoredLine, weights: Floats, settings: Settings) -> str:

@@ -6,7 +6,7 @@ The gain is reported by nested cross-validation over writers: what some writers'
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import NamedTuple
 
@@ -166,7 +166,7 @@ def _in_parts(
     for held in sorted(set(part.values())):
         others = [line for line in lines if part[line.writer] != held]
         weights, rough = weigh(others)
-        tuned = replace(tune(others, weights, replace(rough, risk=False)), risk=settings.risk)
+        tuned = tune(others, weights, rough)
         for i, line in enumerate(lines):
             if part[line.writer] == held:
                 chosen = pick(line, weights, tuned)

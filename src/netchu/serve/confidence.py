@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from netchu.core.charset import BLANK, Charset, normalise
 from netchu.core.errors import NetchuError
 from netchu.core.metrics import align as align_texts
-from netchu.ctc.alignment import best_path
+from netchu.ctc.alignment import forced_path
+from netchu.ctc.best_path import best_path
 from netchu.ctc.decoders import LogProbs, Reading
 
 MOST = 3  # alternatives of a character
@@ -119,10 +120,8 @@ def _agreed(character: Character, sure: float, voted: Mapping[str, float]) -> Ch
 
 def best_path_spans(log_probs: LogProbs, charset: Charset, text: str) -> list[Span]:
     """Spans of `text` on the best class of each time step; empty when that path says something else."""
-    best = log_probs.argmax(axis=1)
-    starts = np.flatnonzero(np.r_[True, best[1:] != best[:-1]]) if len(best) else np.zeros(0, dtype=int)
-    ends = np.r_[starts[1:], len(best)]
-    spans = [(int(best[s]), int(s), int(e)) for s, e in zip(starts, ends, strict=True) if best[s] != BLANK]
+    path = best_path(log_probs)
+    spans = list(zip(path.classes.tolist(), path.starts.tolist(), path.ends.tolist(), strict=True))
     whole = charset.decode([code for code, _, _ in spans])
     first = len(whole) - len(whole.lstrip())
     spans = spans[first : first + len(whole.strip())]
@@ -136,7 +135,7 @@ def align(log_probs: LogProbs, codes: Sequence[int]) -> list[Span]:
     """
     if not codes:
         return []
-    path, _ = best_path(log_probs, codes)
+    path, _ = forced_path(log_probs, codes)
     spans = []
     for position, code in enumerate(codes):
         own = np.flatnonzero(path == 2 * position + 1)
