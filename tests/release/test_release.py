@@ -18,14 +18,17 @@ from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
+from netchu.data.manifest import Line, write_manifest
 from netchu.language.ngram import save_ngram
 from netchu.language.smoothing import train_ngram
 from netchu.model.bundle import hash_file, load_bundle, read_stored, save_bundle
 from netchu.model.recogniser import build_model
 from netchu.reading.line_reader import Settings
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
+from netchu.release.card import write_card
 from netchu.release.engines import MAX_DIFFERENCE, compare_engines, open_both
 from netchu.release.folder import CARD, FOLDER, LARGEST_MB, RECIPE, VECTORS, held_out_lines, portable, release
+from netchu.release.measured import ReleasedBundle
 from netchu.release.vectors import COUNT, Vector, differences, load_vectors, make_vectors, open_exact
 from tests.support.tiny import TEXTS
 
@@ -208,6 +211,20 @@ def test_vectors_tell_what_differs(chosen: Path, lines_folder: Path) -> None:
     unsure, misread = differences(ensemble, spoilt)
     assert unsure.startswith("line 1: confidence")
     assert misread == f"line 2: reads {vectors[1].text!r}, the vectors say 'Huế?'"
+
+
+def test_the_card_names_whose_weights_and_lines_were_used(tmp_path: Path, chosen: Path) -> None:
+    recipe = read_recipe(chosen)
+    helping = [Line(tmp_path / f"{i}.jpg", "Lyon", source="dhsd", aug="helping") for i in range(3)]
+    write_manifest(tmp_path / "train_ext.csv", helping)
+    about = read_stored(recipe.bundles[0])[1]
+    about["config"]["backbone"] = "pplcnet_v4"
+    bundle = ReleasedBundle(recipe.bundles[0], about, about)
+    vector = Vector(b"", "Huế", "Huế", 0.5)
+    write_card(tmp_path / "CARD.md", recipe, [bundle], [vector], [tmp_path / "train_ext.csv"])
+    card = (tmp_path / "CARD.md").read_text(encoding="utf-8")
+    assert "- pplcnet_v4: started from the recognition network of PP-OCRv6 (PaddleOCR, Apache-2.0" in card
+    assert "| train_ext.csv | dhsd | helping | 3 |" in card and "- dhsd: DHSD" in card
 
 
 def test_broken_vectors(tmp_path: Path) -> None:

@@ -26,6 +26,10 @@ TERMS = {
     "dhsd": "DHSD (nauman-riaz/DHSD): handwritten German place names, CC BY 4.0.",
     "testaments_poilus": "Testaments de poilus (HTR-United/CREMMA-AN-TestamentsDePoilus): French wills, CC BY 4.0.",
 }
+ORIGINS = {  # by backbone
+    "pplcnet_v4": "started from the recognition network of PP-OCRv6 (PaddleOCR, Apache-2.0, see NOTICE), which has "
+    "seen lines that its authors do not list.",
+}
 UNKNOWN = "terms not stated here; ask its owner."
 CARD = """# The released ensemble of netchu
 
@@ -114,7 +118,7 @@ def write_card(
             _training_row(bundle, {key: name for key, (name, _) in known.items()}) for bundle in bundles
         ),
         data="\n".join(row for name, lines in known.values() for row in _data_rows(name, lines)),
-        terms="\n".join(_terms(line for _, lines in known.values() for line in lines)),
+        terms="\n".join([*_terms(line for _, lines in known.values() for line in lines), *_origins(bundles)]),
         language=_language(recipe),
         figures=describe_figures(recipe.measured or {}, bundles),
         vectors=f"{read.lines} synthetic lines and what is read in them in float32, {round(read.exact * read.lines)} "
@@ -166,6 +170,12 @@ def _data_rows(name: str, lines: Sequence[Line]) -> list[str]:
 def _terms(lines: Iterable[Line]) -> list[str]:
     sources = sorted({line.source for line in lines if line.is_real or line.is_helping})
     return [f"- {source or 'No source'}: {TERMS.get(source, UNKNOWN)}" for source in sources]
+
+
+def _origins(bundles: Iterable[ReleasedBundle]) -> list[str]:
+    """Whose weights the bundles started from, where those are of another project."""
+    backbones = sorted({bundle.about["config"]["backbone"] for bundle in bundles})
+    return [f"- {backbone}: {ORIGINS[backbone]}" for backbone in backbones if backbone in ORIGINS]
 
 
 def _language(recipe: Recipe) -> str:
