@@ -124,7 +124,7 @@ def test_wrong_rows_are_named(tmp_path: Path, three: list[tuple[Path, str, str]]
     annotations.write_text("7/0.jpg\tHà Nội\n7/1.jpg Huế\n", encoding="utf-8")
     with pytest.raises(NetchuError, match=re.escape(f"{annotations}:2: expected 2 columns")):
         READERS["kalapa"](kalapa, images=tmp_path)
-    annotations.write_bytes("7/0.jpg\tHà Nội\n".encode("utf-16"))
+    annotations.write_bytes("7/0.jpg\tHà Nội\n".encode("cp1258", "replace"))
     with pytest.raises(NetchuError, match="is not UTF-8"):
         READERS["kalapa"](kalapa, images=tmp_path)
     labels = cinnamon / "labels.json"

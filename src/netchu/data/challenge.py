@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
-from netchu.core.image_files import natural_key
+from netchu.core.image_files import list_files, natural_key
 from netchu.core.tables import read_cells, read_text
 from netchu.data.label_files import ImageFinder, read_json, source_name
 from netchu.data.manifest import Line
@@ -23,7 +23,7 @@ def read_kalapa(folder: Path) -> list[Line]:
     annotation file's own name is the writer.
     """
     root = folder / "training_data" if (folder / "training_data").is_dir() else folder
-    files = sorted((root / "annotations").glob("*.txt"), key=lambda p: natural_key(p.name))
+    files = sorted(list_files(root / "annotations", ".txt"), key=lambda p: natural_key(p.name))
     if not files:
         raise NetchuError(f"{root}: no annotations/*.txt; expected the Kalapa layout with images/ and annotations/")
     return [

@@ -17,12 +17,12 @@ from netchu.core.config import Config, load_config
 from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
 from netchu.core.preprocess import Geometry
+from netchu.core.tables import csv_header
 from netchu.data.check_report import write_report
 from netchu.data.cleaning import clean
 from netchu.data.findings import KINDS, RARE, Finding, check_readings, find_all, has_errors
 from netchu.data.image_facts import ImageFacts, read_image_facts
 from netchu.data.importing import parse_columns
-from netchu.data.label_files import csv_header
 from netchu.data.layouts import READERS, find_sets
 from netchu.data.manifest import COLUMNS, Line, read_manifest, write_manifest
 

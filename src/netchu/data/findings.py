@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netchu.core.charset import normalise, required_steps
-from netchu.core.image_files import IMAGE_SUFFIXES
+from netchu.core.image_files import is_foreign, is_image_name
 from netchu.core.metrics import distance
 from netchu.core.preprocess import Geometry
 from netchu.data.image_facts import MISSING, ImageFacts, available_steps
@@ -38,6 +38,7 @@ KINDS: dict[str, Kind] = {
     "copy-other-label": Kind(True, "identical images, different labels", "keep the right label"),
     "leak": Kind(True, "writer or image on both sides of a fold", "make the folds again, or use --fix"),
     "too-narrow": Kind(False, "more time steps needed than the line has", "a smaller width stride, or a wider image"),
+    "on-its-side": Kind(False, "line that is taller than wide", "turn the image"),
     "unlabelled": Kind(False, "image without a label", "label it, or leave it for a test"),
     "not-nfc": Kind(False, "label that is not NFC", "nothing: it is made NFC when it is read"),
     "odd-character": Kind(False, "invisible, combining or foreign characters", "correct the label"),
@@ -79,10 +80,10 @@ def check_images(lines: Sequence[Line], image_facts: Sequence[ImageFacts]) -> It
             missing = facts.problem == MISSING
             message = str(line.path) if missing else facts.problem
             yield Finding("missing-image" if missing else "unreadable", message, (line,))
-    named = {line.path.resolve() for line in lines}
+    named = {line.path.absolute() for line in lines}
     for folder in sorted({path.parent for path in named}):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.suffix.lower() in IMAGE_SUFFIXES and path not in named:
+            if is_image_name(path) and not is_foreign(path) and path not in named:
                 yield Finding("unlabelled", str(path), (Line(path, ""),))
 
 
@@ -98,6 +99,8 @@ def check_lengths(
         elif needed > most:
             yield Finding("over-long", f"{needed} time steps needed, the widest line has {most}", (line,))
         elif not facts.problem:
+            if facts.shape[0] > facts.shape[1] and len(line.text.strip()) > 2:
+                yield Finding("on-its-side", f"{facts.shape[1]} x {facts.shape[0]} pixels", (line,))
             steps = available_steps(facts, geometry, width_stride)
             if needed > steps:
                 height, width = facts.shape

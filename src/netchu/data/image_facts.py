@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
+from netchu.core.image_files import is_file
 from netchu.core.images import read_image
 from netchu.core.preprocess import Geometry
 from netchu.data.manifest import Line, image_hash
@@ -32,7 +33,7 @@ def read_image_facts(lines: Sequence[Line]) -> list[ImageFacts]:
 
 
 def _read_facts(line: Line) -> ImageFacts:
-    if not line.path.is_file():
+    if not is_file(line.path):
         return ImageFacts(problem=MISSING)
     try:
         image = read_image(line.path)

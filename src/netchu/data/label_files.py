@@ -1,22 +1,21 @@
 """Label files and the images that they name: what every reader shares.
 
-Texts come back as they stand in the file; only `read_table` makes them NFC.
+Texts come back as they stand in the file; `layouts.Reader` makes them plain labels.
 """
 
-import csv
-import io
 import json
+import re
 from collections import defaultdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from netchu.core.errors import NetchuError
-from netchu.core.image_files import IMAGE_SUFFIXES
+from netchu.core.image_files import AlikeFinder, is_image_name, name_key, walk
 from netchu.core.tables import read_text
 
+UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # Label Studio puts it before the names of uploaded files
 SPLIT_NAMES = frozenset({"train", "training", "data", "images", "test", "val", "lines"})
-LARGEST_CELL = 1 << 30  # characters; the csv module stops at 131,072 unless told
 
 
 class ImageFinder:
@@ -25,13 +24,16 @@ class ImageFinder:
     def __init__(self, *roots: Path) -> None:
         self.roots = roots
         self._given: dict[Path, Path] = {}  # image -> the name that it was given for
+        self._alike = AlikeFinder()
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = defaultdict(list)
-        for path in dict.fromkeys(path for root in self.roots for path in root.rglob("*")):
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                found[path.name].append(path)
+        for path in dict.fromkeys(path for root in self.roots for path in walk(root)):
+            if is_image_name(path):
+                found[name_key(path.name)].append(path)
+                found[f"{name_key(path.stem)}.*"].append(path)
+                found[f"{upload_name(path.name)}/"].append(path)
         return found
 
     @cached_property
@@ -39,16 +41,20 @@ class ImageFinder:
         return {path.parent.name for paths in self._by_name.values() for path in paths}
 
     def find(self, name: str) -> Path:
-        """The image of that name: as the path says, else the one whose path ends most alike.
+        """The image of that name: as the path says, else the one whose path ends most alike, without regard to case,
+        to the composition of letters, to a suffix where the name has none, and to what an upload changes.
 
         Returns the path as it was said when there is none; 8/5.jpg does not stand for 7/5.jpg where a folder 7 is.
         Raises NetchuError when two fit equally well, or when the one that fits was found for another name before.
         """
         wanted = Path(name.replace("\\", "/"))
         for root in self.roots:
-            if (root / wanted).is_file():
-                return self._give(root / wanted, wanted)
-        likeness = {path: _common_end(path, wanted) for path in self._by_name.get(wanted.name, ())}
+            if path := self._alike.find(root / wanted):
+                return self._give(path, wanted)
+        keys = [name_key(wanted.name), f"{upload_name(UPLOAD_PREFIX.sub('', wanted.name))}/"]
+        keys += [] if is_image_name(wanted) else [f"{name_key(wanted.name)}.*"]
+        fitting = next((self._by_name[key] for key in keys if key in self._by_name), ())
+        likeness = {path: _common_end(path, wanted) for path in fitting}
         best = [path for path, count in likeness.items() if count == max(likeness.values())]
         if len(best) > 1:
             raise NetchuError(f"{best[0]}: the name {name} may also mean {best[1]}; rename one or give its whole path")
@@ -68,10 +74,16 @@ def _common_end(one: Path, other: Path) -> int:
     """How many parts of two paths agree, from the end."""
     count = 0
     for a, b in zip(reversed(one.parts), reversed(other.parts), strict=False):
-        if a != b:
+        if name_key(a) != name_key(b) and count:
             break
         count += 1
     return count
+
+
+def upload_name(name: str) -> str:
+    """What is left of a name when Label Studio uploads it: spaces and brackets are changed or dropped."""
+    stem, dot, suffix = name.rpartition(".")
+    return re.sub(r"[\W_]+", "", name_key(stem)) + dot + suffix.lower()
 
 
 def source_name(path: Path) -> str:
@@ -89,38 +101,3 @@ def read_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise NetchuError(f"{path}:{error.lineno}: is not JSON ({error.msg}); correct this row") from None
-
-
-def read_csv_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """(column names, rows) of a CSV in UTF-8 with a header, separated by comma, semicolon or tab.
-
-    Raises NetchuError naming the row that has fewer or more cells than the header, or a quote that is not closed.
-    """
-    text = read_text(path)
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)
-    csv.field_size_limit(LARGEST_CELL)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    rows = []
-    try:
-        for row in reader:
-            if None in row.values():
-                raise NetchuError(f"{path}:{reader.line_num}: has fewer columns than the header; correct this row")
-            if None in row:
-                raise NetchuError(
-                    f"{path}:{reader.line_num}: has more columns than the header; quote texts that hold {separator!r}"
-                )
-            rows.append(row)
-    except csv.Error as error:
-        raise NetchuError(f"{path}:{reader.line_num}: is not CSV ({error}); correct this row") from None
-    return [name or "" for name in reader.fieldnames or ()], rows
-
-
-def csv_header(path: Path) -> list[str]:
-    """Column names of a file that may be a CSV with a header; nothing when it is no text."""
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            first = stream.readline(65536)
-    except (OSError, UnicodeDecodeError):
-        return []
-    return [name.strip().strip('"') for name in first.rstrip("\r\n").split(max(",;\t", key=first.count))]

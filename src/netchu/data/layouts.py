@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
+from netchu.core.image_files import AlikeFinder, is_file, is_foreign, list_files
+from netchu.core.tables import plain_label
 from netchu.data.answers import is_answers, read_answers
 from netchu.data.challenge import is_iam, is_kalapa, is_labels_json, read_iam, read_kalapa, read_labels_json
 from netchu.data.manifest import Line
@@ -51,12 +52,17 @@ class LayoutReader:
         """
         options = {"images": images, "columns": columns or {}}
         lines = self.read(path, **{name: options[name] for name in self.takes})
+        finder = AlikeFinder()
+        lines = [replace(line, path=finder.find(line.path) or line.path) for line in lines]
         if raw:
             return lines
         for line in lines:
-            if not line.path.is_file():
-                raise NetchuError(f"{path}: names {line.path}, which is missing; add the image or remove its row")
-        return [replace(line, text=normalise(line.text).strip()) for line in lines]
+            if not is_file(line.path):
+                raise NetchuError(
+                    f"{path}: names {str(line.path)[:200]}, which is missing; add the image or remove its row, or say "
+                    "which column is the image"
+                )
+        return [replace(line, text=plain_label(line.text)) for line in lines]
 
     @property
     def description(self) -> str:
@@ -90,10 +96,10 @@ def _sets_below(path: Path, depth: int) -> Iterator[tuple[str, Path]]:
     layout = detect_layout(path)
     below: list[tuple[str, Path]] = []
     if path.is_dir() and depth and (not layout or READERS[layout].deep):
-        for folder in sorted(child for child in path.iterdir() if child.is_dir()):
+        for folder in sorted(child for child in path.iterdir() if child.is_dir() and not is_foreign(child)):
             below += _sets_below(folder, depth - 1)
     if not layout or any(name != layout for name, _ in below):
-        if layout and any(child.suffix == READERS[layout].deep for child in path.iterdir()):
+        if layout and list_files(path, READERS[layout].deep):
             raise NetchuError(f"{path}: holds {layout} and {below[0][0]} ({below[0][1]}); name each by --LAYOUT PATH")
         yield from below
     else:

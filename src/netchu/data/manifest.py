@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
+from netchu.core.tables import plain_label
 
 FOLDS = 5
 TRAIN_ONLY = -1
@@ -96,7 +96,7 @@ def _line(row: dict[str, str | None], path: Path, number: int) -> Line:
         raise NetchuError(f"{where}: fold is {fold}; expected -1 to {FOLDS - 1}")
     return Line(
         path=path.parent / image,
-        text=normalise(row["text"]).strip(),
+        text=plain_label(row["text"]),
         writer_id=row["writer_id"] or "",
         fold=fold,
         source=row.get("source") or "",
@@ -106,12 +106,11 @@ def _line(row: dict[str, str | None], path: Path, number: int) -> Line:
 
 def write_manifest(path: Path, lines: Iterable[Line]) -> None:
     """Write a manifest atomically, with image paths relative to its folder."""
-    folder = path.parent.resolve()
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
         for line in lines:
-            relative = Path(os.path.relpath(line.path.resolve(), folder)).as_posix()
+            relative = Path(os.path.relpath(line.path.absolute(), path.parent.absolute())).as_posix()
             writer.writerow([relative, line.text, line.writer_id, line.fold, line.source, line.aug])
 
 

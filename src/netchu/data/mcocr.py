@@ -12,8 +12,10 @@ from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder
+from netchu.core.image_files import list_files
 from netchu.core.images import Image, read_image
-from netchu.data.label_files import ImageFinder, csv_header, read_csv_rows
+from netchu.core.tables import csv_header, read_csv_rows
+from netchu.data.label_files import ImageFinder
 from netchu.data.manifest import Line
 from netchu.data.store import unpacking_folder
 
@@ -50,7 +52,7 @@ def read_mcocr(path: Path, *, images: Path) -> list[Line]:
             if not pairs:
                 continue
             source = finder.find(row["img_id"])
-            receipt = read_image(source)
+            receipt = _in_frame(read_image(source, page=True), source, pairs[0][0])
             stem = source.stem
             for number, (polygon, text) in enumerate(pairs):
                 name = f"{stem}_{number:02d}.jpg"
@@ -65,8 +67,7 @@ def read_mcocr(path: Path, *, images: Path) -> list[Line]:
 
 def _files(path: Path) -> list[Path]:
     """The CSVs with polygons that a path may mean."""
-    files = sorted(path.glob("*.csv")) if path.is_dir() else [path] if path.suffix.lower() == ".csv" else []
-    return [file for file in files if "anno_polygons" in csv_header(file)]
+    return [file for file in list_files(path, ".csv") if "anno_polygons" in csv_header(file)]
 
 
 def _pairs(row: dict[str, str], where: str) -> list[tuple[dict[str, Any], str]]:
@@ -94,14 +95,35 @@ def _corners(polygon: dict[str, Any], where: str) -> NDArray[np.float32]:
     except (ValueError, TypeError, KeyError):
         raise NetchuError(f"{where}: segmentation is not [[x, y, ...]]; correct or remove it") from None
     if len(flat) >= 3 and abs(cv2.contourArea(flat)) >= 1:
-        points = flat if len(flat) == 4 else cv2.boxPoints(cv2.minAreaRect(flat))
+        if len(flat) != 4:
+            return _clockwise(np.asarray(cv2.boxPoints(cv2.minAreaRect(flat)), dtype=np.float32))
+        points = flat
     else:
         box = polygon.get("bbox") or []
         if len(box) != 4 or min(box[2:]) < 1:
             raise NetchuError(f"{where}: has neither an area nor a bounding box; correct or remove it")
         x, y, width, height = box
         points = np.array([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])
-    return _clockwise(np.asarray(points, dtype=np.float32))
+    return _reading_order(np.asarray(points, dtype=np.float32))
+
+
+def _in_frame(receipt: Image, source: Path, polygon: dict[str, Any]) -> Image:
+    """The receipt as its polygons mean it: not turned by EXIF where their width and height fit the stored pixels."""
+    frame = (polygon.get("height"), polygon.get("width"))
+    if frame != receipt.shape and frame == receipt.shape[::-1]:
+        stored = read_image(source, page=True, turned=False)
+        return stored if stored.shape == frame else receipt
+    return receipt
+
+
+def _reading_order(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Four corners clockwise from the upper left of the text: as they were drawn where that makes a line that is wider
+    than high, so that a receipt on its side reads right, else from the image's upper left."""
+    following = np.roll(points, -1, axis=0)
+    area = float((points[:, 0] * following[:, 1] - following[:, 0] * points[:, 1]).sum())
+    drawn = points if area > 0 else points[[0, 3, 2, 1]]
+    sides = np.linalg.norm(drawn - np.roll(drawn, -1, axis=0), axis=1)
+    return drawn if sides[0] + sides[2] >= sides[1] + sides[3] else _clockwise(points)
 
 
 def _clockwise(points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,16 +1,14 @@
 """Readers of what review tools leave: Label Studio's JSON export, and images with a JSON sidecar each."""
 
-import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from netchu.core.errors import NetchuError
-from netchu.core.image_files import IMAGE_SUFFIXES, find_images
+from netchu.core.image_files import IMAGE_SUFFIXES, find_images, is_image_name, list_files, walk
 from netchu.data.label_files import ImageFinder, read_json, source_name
 from netchu.data.manifest import Line
 
-UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # Label Studio puts it before the names of uploaded files
 REFUSING = frozenset(
     {"reject", "rejected", "bad", "skip", "unreadable", "illegible", "unusable", "discard", "delete", "blank", "empty"}
 )  # choices with which a reviewer gives a line up
@@ -41,7 +39,7 @@ def read_label_studio(path: Path) -> list[Line]:
             where = f"{file}: task {task.get('id', '?')}"
             text = _accepted_text(task, where)
             if text is not None:
-                image = _find_upload(finder, _file_name(task, where))
+                image = finder.find(_file_name(task, where))
                 lines.append(Line(image, text, _writer(task["data"]), source=source_name(path)))
     if not lines:
         raise NetchuError(f"{path}: no task has an accepted annotation with a text; review some lines first")
@@ -51,8 +49,8 @@ def read_label_studio(path: Path) -> list[Line]:
 def _json_files(path: Path) -> list[Path]:
     """The exports that a path may mean."""
     if path.is_dir():
-        return sorted(file for file in path.glob("*.json") if file.name != "labels.json")
-    return [path] if path.is_file() and path.suffix.lower() == ".json" else []
+        return [file for file in list_files(path, ".json") if file.name != "labels.json"]
+    return list_files(path, ".json")
 
 
 def _tasks(path: Path) -> list[dict[str, Any]]:
@@ -106,25 +104,17 @@ def _file_name(task: dict[str, Any], where: str) -> str:
         if isinstance(data.get(key), str):
             parts = urlsplit(data[key])
             path = Path(unquote(parse_qs(parts.query).get("d", [parts.path])[0]).lstrip("/"))
-            if path.suffix.lower() in IMAGE_SUFFIXES:
+            if is_image_name(path):
                 return path.name if path.parts[:2] == ("data", "upload") else path.as_posix()
     raise NetchuError(f"{where}: no field of its data names an image; expected data.image")
-
-
-def _find_upload(finder: ImageFinder, name: str) -> Path:
-    """An image by name, also without the prefix that uploading put before it."""
-    image, path = finder.find(name), Path(name)
-    if image.is_file() or not UPLOAD_PREFIX.match(path.name):
-        return image
-    return finder.find(path.with_name(UPLOAD_PREFIX.sub("", path.name)).as_posix())
 
 
 def is_sidecars(path: Path) -> bool:
     """Whether some image of a folder has a JSON file of the same name beside it."""
     return path.is_dir() and any(
         any(file.with_suffix(suffix).is_file() for suffix in IMAGE_SUFFIXES)
-        for file in path.rglob("*.json")
-        if file.name != "labels.json"
+        for file in walk(path)
+        if file.suffix.lower() == ".json" and file.name != "labels.json"
     )
 
 

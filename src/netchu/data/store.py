@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder
+from netchu.core.image_files import list_files, walk
 from netchu.data.label_files import source_name
 from netchu.data.lmdb_file import Record, read_records
 from netchu.data.manifest import Line
@@ -60,7 +61,13 @@ def read_lmdb(path: Path, *, images: Path) -> list[Line]:
 
 def is_parquet(path: Path) -> bool:
     """Whether a path is a parquet file, or a folder with some below it."""
-    return path.suffix == ".parquet" or (path.is_dir() and next(path.rglob("*.parquet"), None) is not None)
+    return bool(_parquets(path))
+
+
+def _parquets(path: Path) -> list[Path]:
+    """The parquet files that a path may mean."""
+    return [file for file in (walk(path) if path.is_dir() else list_files(path, ".parquet"))
+            if file.suffix.lower() == ".parquet"]  # fmt: skip
 
 
 def read_parquet(path: Path, *, images: Path, columns: Mapping[str, str]) -> list[Line]:
@@ -72,8 +79,8 @@ def read_parquet(path: Path, *, images: Path, columns: Mapping[str, str]) -> lis
         import pyarrow.parquet as pq
     except ImportError as error:
         raise NetchuError(f"{path}: parquet needs the pyarrow package: pip install 'netchu[parquet]'") from error
-    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-    if not files or not all(file.is_file() for file in files):
+    files = _parquets(path)
+    if not files:
         raise NetchuError(f"{path}: no such file; expected a .parquet file or a folder with some")
 
     def records() -> Iterator[Record]:
@@ -86,7 +93,8 @@ def read_parquet(path: Path, *, images: Path, columns: Mapping[str, str]) -> lis
             chosen = _columns(file, table.schema_arrow, columns)
             for batch in table.iter_batches(batch_size=256, columns=[name for name in chosen.values() if name]):
                 for row in batch.to_pylist():
-                    yield _record(f"{number:09d}", row, chosen, f"{file}: row {number}")
+                    if row[chosen["text"]] is not None:  # nobody has written it yet
+                        yield _record(f"{number:09d}", row, chosen, f"{file}: row {number}")
                     number += 1
 
     return unpack(records(), unpacking_folder(images, path), source_name(path))

@@ -1,21 +1,22 @@
 """Readers of tables: tab-separated label files, CSVs with any column names, and the project's own synthetic lines."""
 
+import codecs
 import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
-from netchu.core.image_files import IMAGE_SUFFIXES
-from netchu.core.tables import read_cells
-from netchu.data.label_files import ImageFinder, csv_header, read_csv_rows, source_name
+from netchu.core.image_files import is_file, is_image_name, list_files
+from netchu.core.tables import csv_header, read_cells, read_csv_rows
+from netchu.data.label_files import ImageFinder, source_name
 from netchu.data.lmdb_file import STORE
 from netchu.data.manifest import Line
 from netchu.data.store import read_lmdb
 
 COLUMN_NAMES: dict[str, tuple[str, ...]] = {  # what a column may be called, the likeliest first
     "image": (
-        "img_path", "image_path", "img_id", "image_id", "image", "img", "file_name", "filename", "file", "path", "id",
+        "img_path", "image_path", "file_name", "filename", "img_id", "image", "img", "file", "path", "image_id", "id",
     ),
     "text": ("text", "label", "transcription", "transcript", "anno_text", "anno_texts", "ground_truth", "words"),
     "writer": ("writer_id", "writer", "author"),
@@ -30,9 +31,9 @@ def is_labels_tsv(path: Path) -> bool:
 def read_labels_tsv(folder: Path) -> list[Line]:
     """A folder with `labels.tsv`: image path (from here or from `images/`), tab, text, perhaps a tab and the writer."""
     source = folder.resolve().name
-    rows = read_cells(folder / "labels.tsv")
+    rows = read_cells(folder / "labels.tsv", 2, 3)
     below = folder / "images"
-    root = below if not (folder / rows[0][0]).is_file() and (below / rows[0][0]).is_file() else folder
+    root = below if not is_file(folder / rows[0][0]) and is_file(below / rows[0][0]) else folder
     return [Line(root / image, text, writer[0] if writer else "", source=source) for image, text, *writer in rows]
 
 
@@ -72,23 +73,30 @@ def read_path_text(path: Path) -> list[Line]:
 def _text_files(path: Path) -> list[Path]:
     """The label files that a path may mean."""
     if path.is_dir():
-        return sorted(path.glob("*.txt"))
-    return [path] if path.is_file() and path.suffix in (".txt", ".tsv") else []
+        return list_files(path, ".txt")
+    return list_files(path, ".txt", ".tsv")
 
 
 def _names_image(path: Path) -> bool:
     """Whether the first row of a file begins with the name of an image and a tab."""
+    if path.name.lower() == "filestate.txt":  # PPOCRLabel's own notes
+        return False
     with path.open("rb") as stream:
-        name, tab, _ = stream.readline(65536).decode("utf-8", "replace").partition("\t")
-    return bool(tab) and Path(name.strip().replace("\\", "/")).suffix.lower() in IMAGE_SUFFIXES
+        start = stream.read(65536)
+    coding = "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    name, tab, rest = start.decode(coding, "replace").partition("\n")[0].partition("\t")
+    return bool(tab) and is_image_name(name.strip().replace("\\", "/")) and not rest.startswith("[{")
 
 
 def is_csv(path: Path) -> bool:
     """Whether a CSV, or the only one of a folder, has a column for images and one for texts, and no polygons."""
     files = _csv_files(path)
-    if len(files) != 1:
-        return False
-    names = [name.lower() for name in csv_header(files[0])]
+    return len(files) == 1 and _has_columns(files[0])
+
+
+def _has_columns(path: Path) -> bool:
+    """Whether a CSV has a column for images and one for texts."""
+    names = [name.lower() for name in csv_header(path)]
     return "anno_polygons" not in names and all(
         any(word in names for word in COLUMN_NAMES[key]) for key in ("image", "text")
     )
@@ -109,7 +117,7 @@ def read_csv(path: Path, *, columns: Mapping[str, str]) -> list[Line]:
     for number, row in enumerate(rows, 2):
         if not row[chosen["image"]].strip():
             raise NetchuError(f"{files[0]}: row {number} has no {chosen['image']}; correct this row")
-        image = finder.find(_with_suffix(row[chosen["image"]].strip()))
+        image = finder.find(row[chosen["image"]].strip())
         writer = row[chosen["writer"]].strip() if chosen["writer"] else ""
         lines.append(Line(image, row[chosen["text"]].strip(), writer, source=source_name(path)))
     if not lines:
@@ -120,8 +128,8 @@ def read_csv(path: Path, *, columns: Mapping[str, str]) -> list[Line]:
 def _csv_files(path: Path) -> list[Path]:
     """The CSVs that a path may mean."""
     if path.is_dir():
-        return sorted(path.glob("*.csv"))
-    return [path] if path.is_file() and path.suffix.lower() in (".csv", ".tsv") else []
+        return [f for f in list_files(path, ".csv") if _has_columns(f)] or list_files(path, ".csv")
+    return list_files(path, ".csv", ".tsv")
 
 
 def _column(path: Path, names: list[str], key: str, columns: Mapping[str, str]) -> str:
@@ -137,8 +145,3 @@ def _column(path: Path, names: list[str], key: str, columns: Mapping[str, str]) 
     if not found and key != "writer":
         raise NetchuError(f"{path}: which column is the {key}? It has {', '.join(names)}; say --columns {key}=NAME")
     return found[0] if found else ""
-
-
-def _with_suffix(name: str) -> str:
-    """An image's name; ids without a suffix are taken for JPEGs."""
-    return name if Path(name).suffix.lower() in IMAGE_SUFFIXES else f"{name}.jpg"
