@@ -24,6 +24,7 @@ from benchmarks.peers import install_peers
 from benchmarks.rates import print_rates
 from netchu.core.config import Config, load_config
 from netchu.core.errors import NetchuError, run_main
+from netchu.core.files import read_log
 from netchu.data.manifest import Line, write_manifest
 from netchu.experiments.trial import data_rate
 from netchu.model.precision import autocast, choose_precision
@@ -31,7 +32,6 @@ from netchu.model.recogniser import build_model
 from netchu.synthesis.fonts import PACKAGED, find_fonts
 from netchu.synthesis.renderer import Renderer
 from netchu.training.engine import LOG_EVERY, fit
-from netchu.training.run_folder import read_log
 
 ROOT = Path(__file__).resolve().parent.parent
 HEIGHT, WIDTH, BATCH = 48, 768, 16  # pixels as the network sees them, padding included

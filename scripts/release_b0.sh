@@ -60,8 +60,8 @@ train b0_7_real_seed1_f0 --fold 5 --set epochs=4
 mean outputs/release/b0_192_high_f5/best.safetensors outputs/release/b0_7_real_f5/last.safetensors outputs/release/b0_7_real_seed1_f5/last.safetensors
 
 python synthetic_data/gentext_address.py --count 300000 --out synthetic/addresses.txt --places data/places.tsv
-netchu language train --texts synthetic/addresses.txt --labels data/train_folds.csv --fold 0 --out data/lm_f0.nlm
-netchu language train --texts synthetic/addresses.txt --labels data/train_folds.csv --out data/lm.nlm
+netchu language train --texts synthetic/addresses.txt --manifest data/train_folds.csv --fold 0 --out data/lm_f0.nlm
+netchu language train --texts synthetic/addresses.txt --manifest data/train_folds.csv --out data/lm.nlm
 bundle=outputs/release/b0_192_high_f0/best.safetensors
 members=
 for stretch in 0.9 1 1.15; do

@@ -12,9 +12,10 @@ import torch
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
+from netchu.core.files import hash_file
 from netchu.experiments import registry
 from netchu.experiments.registry import Registry
-from netchu.model.bundle import hash_file, load_bundle, save_bundle
+from netchu.model.bundle import load_bundle, save_bundle
 from netchu.model.recogniser import build_model
 from tests.support.tiny import ROOT, TINY
 

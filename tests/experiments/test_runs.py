@@ -9,9 +9,10 @@ import pytest
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
+from netchu.core.files import write_json
 from netchu.experiments import runs
 from netchu.training.engine import fit
-from netchu.training.run_folder import Run, write_json
+from netchu.training.run_folder import Run
 
 
 def leave_run(folder: Path, kalapa: float | None, **config: object) -> None:

@@ -14,9 +14,10 @@ from PIL import Image
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
+from netchu.core.files import read_log
 from netchu.reading.drawing import draw_samples
 from netchu.training.engine import fit
-from netchu.training.run_folder import Run, observed, read_log
+from netchu.training.run_folder import Run, observed
 from netchu.training.trackers import TRACKERS, parse_names
 
 

@@ -18,8 +18,14 @@ import optuna
 from netchu.core.config import Config, load_config
 from netchu.core.errors import NetchuError, StoppedError
 from netchu.experiments import tune
-from netchu.experiments.tune_report import write_results
-from netchu.experiments.tuning import SharedStudy, StudyPlan, fit_or_resume, load_space, training_objective
+from netchu.experiments.tuning import (
+    SharedStudy,
+    StudyPlan,
+    fit_or_resume,
+    load_space,
+    training_objective,
+    write_results,
+)
 from netchu.training.train_step import TrainStep
 from tests.support.stopping import stopping_after
 from tests.support.tiny import ROOT

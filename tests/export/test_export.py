@@ -143,7 +143,7 @@ def test_the_command_scores_the_held_out_fold(
 ) -> None:
     sharp, path = sharp_bundle("none"), tmp_path / "best.safetensors"
     save_bundle(path, sharp.model, sharp.cfg, CHARSET, metrics={}, hashes={})
-    monkeypatch.setattr("sys.argv", ["export", str(path), "--to", "onnx", "--manifest", str(manifest), "--lines", "4"])
+    monkeypatch.setattr("sys.argv", ["export", str(path), "--to", "onnx", "--manifest", str(manifest), "--count", "4"])
     module.main()
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith(str(tmp_path / "best.onnx")) and "same text" in printed[0]

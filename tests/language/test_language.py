@@ -150,7 +150,7 @@ def test_commands(
         return capsys.readouterr().out
 
     said = run(
-        "train", "--texts", tmp_path / "texts.txt", "--labels", manifest, "--fold", 2, "--out", tmp_path / "a.nlm"
+        "train", "--texts", tmp_path / "texts.txt", "--manifest", manifest, "--fold", 2, "--out", tmp_path / "a.nlm"
     )
     assert "fold 2, left out: " in said
     folds = {line.fold for line in read_manifest(manifest)} - {2}

@@ -22,7 +22,6 @@ def test_temperature_is_found_again() -> None:
 def test_curve_and_threshold() -> None:
     coverage = measure_coverage([0.9, 0.5, 0.8, 0.7], [True, False, True, False])
     assert coverage.errors.tolist() == pytest.approx([0, 0, 1 / 3, 0.5])
-    assert coverage.area == pytest.approx((1 / 3 + 0.5) / 4)
     assert coverage.accept(0.99) == (0.8, 0.5)
     assert coverage.accept(0.6) == (0.7, 0.75)
     assert (coverage.error_at(0.5), coverage.error_at(1.0)) == (0, 0.5)

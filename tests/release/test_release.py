@@ -17,11 +17,12 @@ from netchu.core.budget import BUDGET_MB, MEGABYTE
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
+from netchu.core.files import hash_file
 from netchu.core.images import read_image
 from netchu.data.manifest import Line, write_manifest
 from netchu.language.ngram import save_ngram
 from netchu.language.smoothing import train_ngram
-from netchu.model.bundle import hash_file, load_bundle, read_stored, save_bundle
+from netchu.model.bundle import load_bundle, read_stored, save_bundle
 from netchu.model.recogniser import build_model
 from netchu.reading.line_reader import Settings
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe

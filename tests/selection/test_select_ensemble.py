@@ -34,7 +34,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, manifest: Path) -> Path:
         assert "CER" in done.stdout
     (folder / "texts.txt").write_text("\n".join(TEXTS * 3), encoding="utf-8")
     (folder / "places.tsv").write_text("Hà Nội\tĐống Đa\tThổ Quan\n", encoding="utf-8")
-    for name, words in (("made", ()), ("all", ("--labels", manifest)), ("f0", ("--labels", manifest, "--fold", 0))):
+    for name, words in (("made", ()), ("all", ("--manifest", manifest)), ("f0", ("--manifest", manifest, "--fold", 0))):
         done = netchu("language", "train", "--texts", folder / "texts.txt", *words, "--out", folder / f"{name}.nlm")
         assert done.returncode == 0, done.stderr
     return folder

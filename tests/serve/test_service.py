@@ -20,6 +20,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from netchu.core.errors import NetchuError, StoppedError
+from netchu.core.files import write_json
 from netchu.core.images import read_image
 from netchu.ctc.decoders import Reading
 from netchu.data.manifest import Line, read_manifest, split
@@ -47,7 +48,6 @@ from netchu.serve.samples import Samples
 from netchu.serve.store import Job, Store
 from netchu.serve.uploads import RefusalError
 from netchu.serve.versions import Versions, digest_of
-from netchu.training.run_folder import write_json
 from tests.support.forms import make_form
 from tests.support.services import RATE, Running, noise, send_corrections, wait_for
 from tests.support.tiny import ROOT, TEXTS

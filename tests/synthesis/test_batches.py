@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from netchu.core.errors import NetchuError
+from netchu.data.lmdb_file import read_records
 from netchu.synthesis import batches as production
 from netchu.synthesis.batches import LineMaker, Order, SyntheticLine, produce
 from netchu.synthesis.fonts import PACKAGED
-from netchu.synthesis.line_store import read_store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -108,14 +108,13 @@ def test_one_file_holds_the_same_lines(tmp_path: Path) -> None:
     with pytest.raises(NetchuError, match="stopped"):
         produce(recipe, Order(tmp_path / "a", 10, lmdb=True))
     with pytest.raises(NetchuError, match="not finished"):
-        list(read_store(tmp_path / "a" / "lines.lmdb"))
+        list(read_records(tmp_path / "a" / "lines.lmdb"))
     fault.unlink()
     produce(recipe, Order(tmp_path / "a", 10, lmdb=True))
     produce(Stripes(), Order(tmp_path / "b", 10))
-    lines = list(read_store(tmp_path / "a" / "lines.lmdb"))
-    assert [text for _, text, _ in lines] == [f"Tổ {number}" for number in range(10)]
-    image = cv2.imread(str(tmp_path / "b/images/00000007.jpg"), cv2.IMREAD_GRAYSCALE)
-    assert image is not None and np.array_equal(lines[7][0], image)
+    lines = list(read_records(tmp_path / "a" / "lines.lmdb"))
+    assert [line.text for line in lines] == [f"Tổ {number}" for number in range(10)]
+    assert lines[7].image == (tmp_path / "b/images/00000007.jpg").read_bytes()
 
 
 def test_a_full_disk_leaves_no_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

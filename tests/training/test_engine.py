@@ -17,12 +17,12 @@ import torch
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
+from netchu.core.files import read_log
 from netchu.data.manifest import read_manifest, write_manifest
 from netchu.model.bundle import load_bundle, read_bundle
 from netchu.model.losses import CtcObjective
 from netchu.training.engine import Trainer, fit
 from netchu.training.resume import load_state, refuse_other_run, run_hashes, save_state
-from netchu.training.run_folder import read_log
 from netchu.training.train_step import TrainStep
 from tests.support.stopping import stopping_after
 from tests.support.tiny import ROOT

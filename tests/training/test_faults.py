@@ -16,10 +16,10 @@ import torch
 
 from netchu.core.config import Config, from_dict
 from netchu.core.errors import NetchuError
+from netchu.core.files import read_log
 from netchu.core.preprocess import to_input
 from netchu.training.engine import fit
 from netchu.training.resume import load_state
-from netchu.training.run_folder import read_log
 from tests.support.commands import CONTEXT
 
 KILLS = 20

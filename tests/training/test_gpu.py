@@ -12,6 +12,7 @@ import torch
 
 from netchu.core.config import Config, load_config
 from netchu.core.errors import StoppedError
+from netchu.core.files import read_log
 from netchu.core.images import read_image
 from netchu.core.preprocess import Geometry, preprocess
 from netchu.data.manifest import read_manifest
@@ -21,7 +22,6 @@ from netchu.model.predict import predict
 from netchu.training.dataset import Collate
 from netchu.training.engine import Trainer, fit
 from netchu.training.resume import load_state
-from netchu.training.run_folder import read_log
 from tests.support.tiny import ROOT
 
 pytestmark = [

@@ -9,6 +9,7 @@ import torch
 
 from netchu.core.charset import Charset
 from netchu.core.config import Config
+from netchu.core.files import read_log
 from netchu.data.manifest import read_manifest
 from netchu.model.bundle import load_bundle
 from netchu.model.losses import CtcObjective
@@ -16,7 +17,6 @@ from netchu.model.recogniser import build_model
 from netchu.training.dataset import Batch, BucketSampler, Collate, LineDataset
 from netchu.training.engine import Trainer, fit
 from netchu.training.optimizer import EpochAverage, build_optimizer, learning_rate
-from netchu.training.run_folder import read_log
 
 
 def test_two_accumulated_batches_step_like_one_of_both(tiny: Config) -> None:

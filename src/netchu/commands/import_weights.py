@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from netchu.model.bundle import hash_file, save_bundle
+from netchu.core.files import hash_file
+from netchu.model.bundle import save_bundle
 from netchu.model.ppocr import NETWORK, import_ppocr
 
 

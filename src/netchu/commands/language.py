@@ -1,6 +1,6 @@
 """Command line of the language model: train it on texts and labels, measure it, turn it into ARPA and back.
 
-netchu language train --texts synthetic/addresses.txt --labels data/train_folds.csv --fold 0 --out data/lm_f0.nlm
+netchu language train --texts synthetic/addresses.txt --manifest data/train_folds.csv --fold 0 --out data/lm_f0.nlm
 """
 
 import argparse
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from netchu.core.config import ALL_DATA_FOLD
 from netchu.core.errors import NetchuError
+from netchu.core.options import add_options
 from netchu.data.manifest import read_manifest, split
 from netchu.language.arpa import read_arpa, write_arpa
 from netchu.language.ngram import load_ngram, save_ngram
@@ -38,17 +39,17 @@ def train(args: argparse.Namespace) -> None:
     texts = [text for path in args.texts for text in read_lines(path)]
     held_out: list[str] = []
     folds: list[int] = []
-    if args.labels:
+    if args.manifest:
         if not 0 <= args.fold <= ALL_DATA_FOLD or args.repeat < 1:
             raise NetchuError(
                 f"--fold {args.fold} --repeat {args.repeat}: expected 0 to {ALL_DATA_FOLD}, and 1 or more"
             )
-        used, kept_aside = split([line for line in read_manifest(args.labels) if line.is_real], args.fold)
+        used, kept_aside = split([line for line in read_manifest(args.manifest) if line.is_real], args.fold)
         texts += [line.text for line in used] * args.repeat
         held_out = [line.text for line in kept_aside]
         folds = sorted({line.fold for line in used if line.fold >= 0})
     if not texts:
-        raise NetchuError("nothing to train on; give --texts or --labels")
+        raise NetchuError("nothing to train on; give --texts or --manifest")
     model = train_ngram(texts, args.order, args.cutoff, folds)
     save_ngram(args.out, model)
     grams = sum(len(level.keys) for level in model.levels)
@@ -63,7 +64,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("train", help="texts and labels -> model")
     command.add_argument("--texts", type=Path, nargs="*", default=[], metavar="FILE", help="one text a line, or .gz")
-    command.add_argument("--labels", type=Path, metavar="MANIFEST", help="train on the labels of its real lines too")
+    add_options(command, "--manifest", help="learn from the labels of its real lines too")
     command.add_argument("--fold", type=int, default=ALL_DATA_FOLD, help="whose labels are left out; 5: none")
     command.add_argument("--repeat", type=int, default=REPEAT, help="how often a label counts")
     command.add_argument("--order", type=int, default=ORDER, help="characters of the longest n-gram")

@@ -4,22 +4,20 @@ A run that was stopped goes on when the same command is given again.
 """
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from netchu.core.config import ROOT, Config, load_config
+from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.training.engine import fit
-from netchu.training.folds import fold_runs, train_folds
+from netchu.core.options import add_options, configured
 
 
 def main() -> None:
     """Read the command line, train, print the held-out figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("-C", "--config", required=True, metavar="NAME", help="a file of configs/, without .py")
+    add_options(parser, "--config", required=True)
+    add_options(parser, "--configs", "--set")
     parser.add_argument("--fold", help="fold to hold out, 0 to 4; 5 trains on everything; all: 0 to 4 in turn")
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="key=value", help="config fields")
+    add_options(parser, "--seed", default=None, help="instead of the config's")
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--resume", action="store_true", help="refuse to begin anew when nothing has been saved")
     begin.add_argument("--restart", action="store_true", help="begin anew; deletes what an earlier run has saved")
@@ -27,15 +25,17 @@ def main() -> None:
     resume = True if args.resume else False if args.restart else None
 
     def load(fold: int | None) -> Config:
-        configs = Path("configs") if Path("configs").is_dir() else ROOT / "configs"
-        return load_config(args.config, fold=fold, seed=args.seed, overrides=args.set, folder=configs)
+        return configured(args, fold=fold, seed=args.seed)
 
     def command(cfg: Config) -> list[str]:
         place = ["--fold", str(cfg.fold), "--seed", str(cfg.seed)]
         begun = [f"--{word}" for word in ("resume", "restart") if getattr(args, word)]
+        begun += ["--configs", str(args.configs)] if args.configs else []
         return ["-m", "netchu", "train", "-C", args.config, *place, *begun, "--set", *args.set, f"name={cfg.name}"]
 
     if args.fold == "all":
+        from netchu.training.folds import fold_runs, train_folds
+
         print(train_folds(fold_runs(load), lambda cfg: train(cfg, resume), command))
         return
     if args.fold and not args.fold.isdigit():
@@ -46,6 +46,8 @@ def main() -> None:
 
 def train(cfg: Config, resume: bool | None) -> dict[str, Any]:
     """One run; the generators are imported only when its config renders lines while training."""
+    from netchu.training.engine import fit  # PyTorch is not imported for --help
+
     if not cfg.synthetic_source:
         return fit(cfg, resume=resume)
     from netchu.synthesis.streaming import open_source

@@ -1,6 +1,7 @@
 """Files appear whole or not at all: written under a temporary name beside the target, then renamed."""
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -8,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from netchu.core.errors import NetchuError
 
@@ -87,3 +89,20 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             old.rename(target)
         for leftover in (temporary, old):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Records of a log; a last line cut short by a crash is left out."""
+    records = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():  # cut short within a letter, too
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically, readable by people."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from netchu.core.config import Config, load_config
+from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
+from netchu.core.options import add_options, configured
 from netchu.core.preprocess import Geometry
 from netchu.core.tables import csv_header
 from netchu.data.check_report import write_report
@@ -80,10 +81,9 @@ def main() -> int:
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--layout", choices=READERS, default="", help="where it cannot be detected")
     parser.add_argument("--columns", nargs="+", default=[], metavar="KEY=NAME", help="of a CSV: image=, text=, writer=")
-    parser.add_argument(
-        "-C", "--config", metavar="NAME", help="whose height and width stride time steps are counted for"
-    )
-    parser.add_argument("--bundles", type=Path, nargs="+", default=[], metavar="FILE", help="models to doubt labels by")
+    add_options(parser, "--config", help="whose height and width stride time steps are counted for")
+    add_options(parser, "--configs")
+    add_options(parser, "--bundles", default=[], help="labels far from what these read are doubted")
     parser.add_argument("--report", type=Path, metavar="FILE.html", help="default: outputs/check/NAME.html")
     parser.add_argument("--fix", type=Path, metavar="FILE.csv", help="write a cleaned manifest; DATA stays as it is")
     parser.add_argument("--strict", action="store_true", help="warnings count as errors")
@@ -92,7 +92,7 @@ def main() -> int:
     if args.fix and args.fix.resolve() == args.data.resolve():
         raise NetchuError(f"--fix {args.fix}: is the data itself; give another name")
     report = args.report or Path("outputs/check") / f"{args.data.resolve().stem}.html"
-    cfg = load_config(args.config) if args.config else Config()
+    cfg = configured(args) if args.config else Config()
     if args.bundles and not args.config:
         from netchu.model.bundle import load_bundle
 

@@ -17,11 +17,11 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from netchu.core.errors import NetchuError
+from netchu.core.files import read_log
 from netchu.core.html import chart, line_picture, write_html
 from netchu.core.metrics import Scores, score_by_source
 from netchu.data.manifest import read_manifest
 from netchu.experiments.analysis import KINDS, Answered, by_length, by_writer, confusions, count_kinds, worst
-from netchu.training.run_folder import read_log
 
 WORST, CONFUSIONS, WRITERS = 30, 40, 40  # rows shown
 COLOURS = ("#4477aa", "#cc3311", "#009988", "#ee7733", "#aa3377", "#777777")

@@ -13,7 +13,7 @@ from typing import Any
 
 from netchu.core.config import MachineFields, names
 from netchu.core.errors import NetchuError
-from netchu.training.run_folder import read_log
+from netchu.core.files import read_log
 
 LOWER_IS_BETTER = frozenset({"cer", "wer", "training_seconds"})
 FIGURES = ("kalapa_score", "cer", "wer", "exact")

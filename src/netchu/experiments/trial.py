@@ -13,15 +13,15 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from netchu.core.config import Config, load_config
+from netchu.core.config import Config
 from netchu.core.errors import NetchuError
+from netchu.core.options import add_options, configured
 from netchu.model.losses import CtcObjective
 from netchu.model.precision import autocast, choose_precision
 from netchu.model.recogniser import build_model
@@ -180,15 +180,14 @@ def main() -> None:
     """Read the command line, run a trial, print what it says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", choices=["auto", "lr"])
-    parser.add_argument("-C", "--config", required=True, metavar="NAME", help="a file of configs/, without .py")
-    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="key=value", help="config fields")
+    add_options(parser, "--config", required=True)
+    add_options(parser, "--configs", "--set")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement of auto")
     parser.add_argument("--batches", type=int, default=150, help="of lr")
-    parser.add_argument("--configs", type=Path, default=Path("configs"), help="folder of the configs")
     args = parser.parse_args()
     if args.batches < 10:
         raise NetchuError(f"--batches {args.batches}: give at least 10")
-    cfg = load_config(args.config, overrides=args.set, folder=args.configs)
+    cfg = configured(args)
     if args.what == "auto":
         print(f"--set {' '.join(auto_configure(cfg, seconds=args.seconds))}")
         return

@@ -14,11 +14,21 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from netchu.core.config import load_config
-from netchu.core.errors import NetchuError
+from netchu.core.errors import NetchuError, StoppedError
 from netchu.core.interruption import Interruption
-from netchu.experiments.tune_report import write_results
-from netchu.experiments.tuning import OBJECTIVES, PRUNERS, SharedStudy, StudyPlan, load_space, training_objective
+from netchu.core.options import add_options, configured
+from netchu.experiments.tuning import (
+    OBJECTIVES,
+    PRUNERS,
+    SharedStudy,
+    StudyPlan,
+    load_space,
+    training_objective,
+    write_results,
+)
+
+MISTAKE = 2  # exit status of a worker that a NetchuError ended
+TRIALS_LEFT = 3  # exit status when trials have no result yet
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -27,7 +37,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-C", "--config", required=True, metavar="NAME", help="a file of configs/, without .py")
+    add_options(parser, "--config", required=True)
+    add_options(parser, "--configs")
+    add_options(parser, "--set", help="fields that all trials have")
+    add_options(parser, "--seed", help="of the search")
     parser.add_argument("--fold", type=int, help="fold to tune by, 0 to 4")
     parser.add_argument("--space", type=Path, metavar="FILE.py", help="default: configs/spaces/NAME.py")
     parser.add_argument("--trials", type=int, default=20, help="of the whole study")
@@ -37,20 +50,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--name", help="of the study; default: the config's")
     parser.add_argument("--out", type=Path, default=Path("outputs/tune"), metavar="DIR", help="folder of the studies")
     parser.add_argument("--storage", default="", metavar="URL", help="postgresql://... ; default: SQLite in the folder")
-    parser.add_argument("--seed", type=int, default=0, help="of the search")
-    parser.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="key=value", help="fields that all trials have"
-    )
     return parser.parse_args(arguments)
 
 
 def main() -> int:
-    """Work on the study alone or by workers, then write what was found; 1 when trials are left."""
+    """Work on the study alone or by workers, then write what was found; TRIALS_LEFT when some are left."""
     args = parse()
     for key in ("trials", "workers"):
         if getattr(args, key) < 1:
             raise NetchuError(f"--{key} {getattr(args, key)}: expected 1 or more")
-    cfg = load_config(args.config, fold=args.fold, overrides=args.set)
+    cfg = configured(args, fold=args.fold)
     if not cfg.threads:
         cfg = replace(cfg, threads=max(1, (os.cpu_count() or 1) // args.workers))
     space_path = args.space or Path("configs/spaces") / f"{args.config}.py"
@@ -71,13 +80,13 @@ def main() -> int:
     else:
         run_workers(args.workers, shared, cfg.threads)
     print(write_results(plan.folder, shared.study, args.config, plan.objective, args.set))
-    return int(bool(shared.unfinished()))
+    return TRIALS_LEFT if shared.unfinished() else 0
 
 
 def run_workers(count: int, shared: SharedStudy, threads: int) -> None:
     """Start `count` processes with this very command less --workers, and show their progress until all have ended.
 
-    Raises NetchuError after a signal, which is passed on so that they save their trials, or when one fails.
+    Raises StoppedError after a signal, which is passed on so that they save their trials, NetchuError when one fails.
     """
     command = [
         sys.executable,
@@ -104,12 +113,14 @@ def run_workers(count: int, shared: SharedStudy, threads: int) -> None:
                         worker.terminate()
                     for worker in workers:
                         worker.wait()
-                    raise NetchuError(f"{shared.plan.folder}: stopped, all saved; go on with the same command")
+                    raise StoppedError(
+                        f"{shared.plan.folder}: stopped, all saved; go on with the same command", interruption.number
+                    )
                 time.sleep(0.5)
                 bar.update(total - len(shared.unfinished()) - bar.n)
     for worker, log in zip(workers, logs, strict=True):
         said = log.read_text(encoding="utf-8", errors="replace").strip()
-        died = worker.returncode < 0 or (worker.returncode == 1 and "Traceback" in said)  # 1 alone: trials are left
-        if worker.returncode > 1 or (died and shared.unfinished()):
+        died = worker.returncode not in (0, MISTAKE, TRIALS_LEFT)
+        if worker.returncode == MISTAKE or (died and shared.unfinished()):
             last = (said.splitlines() or [f"ended with status {worker.returncode} without a word"])[-1]
             raise NetchuError(f"{log}: {last.removeprefix('error: ')}")

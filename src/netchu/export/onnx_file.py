@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from netchu.core.errors import NetchuError
+from netchu.core.files import hash_file
 from netchu.core.preprocess import Geometry
-from netchu.model.bundle import Bundle, hash_file
+from netchu.model.bundle import Bundle
 from netchu.model.graph import export_graph, import_onnx
 
 KEY = "netchu"  # of the model's metadata: JSON with format, charset and preprocessing

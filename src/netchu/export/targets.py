@@ -142,17 +142,17 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, metavar="FILE.csv", help="score the bundle's held-out fold")
     parser.add_argument("--images", type=Path, metavar="DIR", help="with --labels: score these lines")
     parser.add_argument("--labels", type=Path, metavar="FILE.tsv", help="id, tab, text")
-    parser.add_argument("--lines", type=int, default=0, metavar="N", help="score about N of the lines; 0: all")
+    parser.add_argument("--count", type=int, default=0, metavar="N", help="score about N of the lines; 0: all")
     parser.add_argument("--scheme", choices=SCHEMES, default="weight-only", help="of int8")
     parser.add_argument("--package", type=Path, metavar="FILE.zip", help="also pack model, charset, vectors and card")
     parser.add_argument("--trained-on", default="", metavar="TEXT", help="for the card: the lines that it learnt from")
     args = parser.parse_args()
-    if args.lines < 0:
-        raise NetchuError(f"--lines {args.lines}: expected 0 or more")
+    if args.count < 0:
+        raise NetchuError(f"--count {args.count}: expected 0 or more")
     bundle = load_bundle(args.bundle)
     material = choose_lines(args, bundle)
-    if args.lines:
-        step = max(1, len(material.scored) // args.lines)
+    if args.count:
+        step = max(1, len(material.scored) // args.count)
         material = Material(material.calibration, material.scored[::step], material.scheme)
     out = args.out or args.bundle.with_suffix(TARGETS[args.to].suffix)
     export(bundle, args.to, out, material, package=args.package, trained_on=args.trained_on)

@@ -11,7 +11,8 @@ import torch
 
 from netchu.core.config import ALL_DATA_FOLD, GEOMETRY, differing
 from netchu.core.errors import NetchuError
-from netchu.model.bundle import hash_file, read_bundle, write_bundle
+from netchu.core.files import hash_file
+from netchu.model.bundle import read_bundle, write_bundle
 from netchu.model.int8 import quantise
 
 

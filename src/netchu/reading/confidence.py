@@ -38,11 +38,6 @@ class Coverage:
     confidences: Floats
     errors: Floats
 
-    @property
-    def area(self) -> float:
-        """Mean error over all coverages, lower is better (AURC)."""
-        return float(self.errors.mean())
-
     def error_at(self, coverage: float) -> float:
         """Share of wrong lines when the surest `coverage` of them are accepted."""
         return float(self.errors[max(0, min(len(self.errors), round(coverage * len(self.errors))) - 1)])

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from netchu.core.budget import MEGABYTE
 from netchu.core.config import ALL_DATA_FOLD
-from netchu.core.files import atomic_path
+from netchu.core.files import atomic_path, hash_file
 from netchu.core.metrics import score
 from netchu.data.manifest import HELPING, Line, read_manifest
 from netchu.language.ngram import load_ngram
-from netchu.model.bundle import hash_file
 from netchu.reading.recipe import Recipe
 from netchu.release.measured import ReleasedBundle, describe_figures
 from netchu.release.vectors import Vector

@@ -17,10 +17,11 @@ from typing import Any
 from netchu.core.budget import BUDGET_MB, MEGABYTE, check, measure, table
 from netchu.core.config import GEOMETRY, PATH, ROOT, differing, marked
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_folder, refuse_foreign_folder
+from netchu.core.files import atomic_folder, hash_file, refuse_foreign_folder
 from netchu.core.images import read_image
+from netchu.core.options import add_options
 from netchu.data.manifest import Line, read_manifest
-from netchu.model.bundle import hash_file, read_stored, write_bundle
+from netchu.model.bundle import read_stored, write_bundle
 from netchu.model.graph import add_graph
 from netchu.reading.recipe import RELEASE, Recipe, read_recipe, write_recipe
 from netchu.release.card import write_card
@@ -178,7 +179,7 @@ def main() -> None:
         metavar="OLD=NEW",
         help="release NEW, a refit, in place of the measured OLD",
     )
-    parser.add_argument("--budget-mb", type=float, default=BUDGET_MB, help="limit on all files, 10^6 bytes each")
+    add_options(parser, "--budget-mb")
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR")
     parser.add_argument(
         "--check-every", type=int, default=1, metavar="N", help="read one of N held-out lines with both engines; 1: all"

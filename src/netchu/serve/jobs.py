@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from netchu.core.errors import NetchuError
+from netchu.core.files import write_json
 from netchu.reading.recipe import read_recipe
 from netchu.serve.retraining import STOPPED, RetrainingPlan, read_progress
 from netchu.serve.store import CANCELLED, DONE, FAILED, INTERRUPTED, RUNNING, Job, Store
 from netchu.serve.uploads import RefusalError
 from netchu.serve.versions import Versions
-from netchu.training.run_folder import write_json
 
 LOCK = "retraining"
 GRACE = 30.0  # seconds that a process may take to save its state

@@ -28,6 +28,7 @@ from typing import IO, Any
 from netchu.core.charset import Charset
 from netchu.core.config import ALL_DATA_FOLD, Config, from_dict
 from netchu.core.errors import NetchuError, StoppedError, run_main
+from netchu.core.files import read_log, write_json
 from netchu.core.images import read_image
 from netchu.core.metrics import score, score_by_source
 from netchu.ctc.decoders import Reading
@@ -41,7 +42,6 @@ from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.serve.samples import read_sidecar
 from netchu.serve.uploads import content_id
 from netchu.training.engine import fit
-from netchu.training.run_folder import read_log, write_json
 
 SOURCE = "corrections"
 MOST_COPIES = 10  # of a correction in the manifest

@@ -15,12 +15,11 @@ from typing import Any
 
 from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.core.files import atomic_path, write_json
 from netchu.core.images import Image
 from netchu.serve.confidence import DetailedReading
 from netchu.serve.store import Sample, Store
 from netchu.serve.uploads import RefusalError, content_id, encode_png
-from netchu.training.run_folder import write_json
 
 HOLD_OUT_EVERY = 5
 MAX_CHARACTERS = 300  # of a line

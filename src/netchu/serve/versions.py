@@ -12,10 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.core.files import atomic_path, hash_file
 from netchu.core.images import Image, is_blank
 from netchu.experiments.registry import Registry
-from netchu.model.bundle import hash_file
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.line_reader import Settings
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe

@@ -20,8 +20,10 @@ from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
+from netchu.data.lmdb_file import STORE, open_lmdb
 
 CHUNK = 200
+ROOM_PER_LINE = 256 * 1024  # bytes of address space of a store, not of disk
 QUALITY = 92
 LABELS = "labels.tsv"
 RUN = "run.json"
@@ -155,9 +157,7 @@ def produce(generator: LineGenerator, order: Order) -> None:
         print(f"{order.out}: already complete")
         return
     if order.lmdb:
-        from netchu.synthesis.line_store import fill_store
-
-        fill_store(generator, order, chunks)
+        _fill_store(generator, order, chunks)
     else:
         try:
             (order.out / "images").mkdir(exist_ok=True)
@@ -171,6 +171,36 @@ def produce(generator: LineGenerator, order: Order) -> None:
                 bar.update(made)
         _join_parts(order.out, chunks)
     print(f"{order.out}: {total} lines")
+
+
+def _fill_store(generator: LineGenerator, order: Order, chunks: list[range]) -> None:
+    """Make the lines of `chunks` that the LMDB store lacks, and put them in, chunk by chunk.
+
+    Keys: `image-00000042` (JPEG bytes), `label-00000042` (UTF-8 NFC text), `writer-00000042` (name), `num-lines`.
+    A chunk is written in one transaction together with its mark `done-00000000`, so an interrupted run goes on.
+    """
+    import lmdb
+
+    total = sum(map(len, chunks))
+    room = max(64 * 1024 * 1024, order.count * ROOM_PER_LINE)
+    store = open_lmdb(order.out / STORE, map_size=room, readonly=False)
+    with store.begin() as reading:
+        todo = [numbers for numbers in chunks if reading.get(f"done-{numbers.start:08d}".encode()) is None]
+    try:
+        with store, tqdm(total=total, initial=total - sum(map(len, todo)), unit=" lines", disable=None) as bar:
+            results = stream_results(order, [delayed(make_chunk)(generator, numbers) for numbers in todo])
+            for numbers, lines in zip(todo, results, strict=True):
+                with store.begin(write=True) as writing:
+                    for number, (_, data, text, writer) in zip(numbers, lines, strict=True):
+                        writing.put(f"image-{number:08d}".encode(), data)
+                        writing.put(f"label-{number:08d}".encode(), text.encode())
+                        writing.put(f"writer-{number:08d}".encode(), writer.encode())
+                    writing.put(f"done-{numbers.start:08d}".encode(), b"1")
+                bar.update(len(lines))
+            with store.begin(write=True) as writing:
+                writing.put(b"num-lines", str(total).encode())
+    except (lmdb.Error, OSError) as error:
+        raise NetchuError(f"{order.out / STORE}: cannot be written ({error}); free some space and run again") from error
 
 
 def _join_parts(out: Path, chunks: list[range]) -> None:

@@ -22,11 +22,10 @@ import torch
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.core.files import atomic_path, write_json
 from netchu.core.metrics import score
 from netchu.data.manifest import FOLDS
 from netchu.training.resume import run_hashes
-from netchu.training.run_folder import write_json
 
 FIGURES = ("cer", "wer", "exact", "kalapa_score")
 COLUMNS = ("id", "source", "fold", "text", "answer", "confidence")

@@ -11,8 +11,7 @@ import torch
 
 from netchu.core.config import Config, MachineFields, differing, names
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
-from netchu.model.bundle import hash_file
+from netchu.core.files import atomic_path, hash_file
 
 STATE = "state.pt"
 

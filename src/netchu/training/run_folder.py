@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.core.files import atomic_path, read_log, write_json
 from netchu.core.images import read_image
 from netchu.reading.drawing import draw_samples
 from netchu.training.trackers import TrackedRun, Trackers
@@ -134,20 +134,3 @@ class Run:
             axis.grid(alpha=0.3)
         with atomic_path(self.folder / "curves.png") as temporary:
             figure.savefig(temporary, dpi=110)
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """Records of a log; a last line cut short by a crash is left out."""
-    records = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():  # cut short within a letter, too
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return records
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically, readable by people."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

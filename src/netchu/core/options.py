@@ -1,0 +1,43 @@
+"""Options that several commands have, each declared once: a name means one thing everywhere."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from netchu.core.budget import BUDGET_MB
+from netchu.core.config import ROOT, Config, load_config
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--config": {"metavar": "NAME", "help": "a file of the folder of configs, without .py"},
+    "--configs": {"type": Path, "metavar": "DIR", "help": "folder of configs; default: configs/ here, or the packaged"},
+    "--set": {"nargs": "+", "action": "extend", "default": [], "metavar": "key=value", "help": "fields of the config"},
+    "--seed": {"type": int, "default": 0, "help": "the same seed gives the same result"},
+    "--manifest": {"type": Path, "metavar": "FILE.csv", "help": "lines with texts and folds, from netchu prepare"},
+    "--bundles": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "bundles, each a .safetensors file"},
+    "--budget-mb": {"type": float, "default": BUDGET_MB, "help": "limit on all files opened, 10^6 bytes each"},
+    "--language": {"type": Path, "metavar": "FILE.nlm", "help": "n-gram model that the ensemble opens"},
+    "--held-out-language": {
+        "type": Path, "nargs": "*", "default": [], "metavar": "FILE.nlm",
+        "help": "models that left a fold's labels out, to measure that fold with",
+    },
+    "--places": {"type": Path, "metavar": "FILE.tsv", "help": "gazetteer: province, district and ward in a row"},
+    "--oof": {
+        "nargs": "+", "required": True, "metavar": "RUN|BUNDLE=OOF,OOF",
+        "help": "members: run folders (best.safetensors, oof.npz), or a bundle and its out-of-fold files",
+    },
+}  # fmt: skip
+
+
+def add_options(parser: argparse.ArgumentParser, *names: str, **changes: Any) -> None:
+    """Give a parser some of OPTIONS; `changes` of their keywords, such as `required` or a more precise `help`, are for
+    all that are named."""
+    for name in names:
+        flags = ("-C", name) if name == "--config" else (name,)
+        parser.add_argument(*flags, **{**OPTIONS[name], **changes})
+
+
+def configured(args: argparse.Namespace, **choices: Any) -> Config:
+    """The config that `--config`, `--configs` and `--set` name; `choices` as in `load_config`."""
+    here = Path("configs")
+    folder = args.configs or (here if here.is_dir() else ROOT / "configs")
+    return load_config(args.config, overrides=getattr(args, "set", ()), folder=folder, **choices)
