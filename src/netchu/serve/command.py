@@ -33,7 +33,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         type=Path,
         metavar="FILE",
         help="recipe, as netchu select writes it; serves from now on, whatever served before. Without it and --bundles:"
-        f" the version that served last, at the first start {RELEASE}",
+        " the version that served last, at the first start the released ensemble",
     )
     model.add_argument("--bundles", type=Path, nargs="+", default=[], metavar="FILE", help="members, read greedily")
     parser.add_argument("--data", type=Path, default=Path("service"), metavar="DIR", help="samples, jobs, versions")
