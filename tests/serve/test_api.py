@@ -331,7 +331,7 @@ def test_the_service_and_infer_read_alike(tmp_path: Path, tiny_recipe: Path) -> 
         image = renderer.render(texts[number % len(texts)], np.random.default_rng(number))
         assert cv2.imwrite(str(folder / f"{number:04d}.png"), image)
     expected = [answer.text for answer in read_folder(folder, Ensemble.from_recipe(read_recipe(titled)))]
-    service = Service(ServiceSettings(data=tmp_path / "service", ensemble=titled))
+    service = Service(ServiceSettings(data=tmp_path / "service", ensemble=titled, patience=600, timeout=600))
     try:
         client = TestClient(guarded(service), base_url=HOST)
         found, unknown = [], 0
