@@ -53,7 +53,7 @@ function next() {
 
 function count() {
   const left = cards.filter((card) => card.reading && !card.saved).length;
-  const done = cards.length > 0 && cards.every((card) => card.saved || card.failed);
+  const done = cards.length > 0 && cards.every((card) => card.saved);
   document.getElementById("left").textContent = left ? say("left", { count: left }) : done ? say("all_done") : "";
   document.body.classList.toggle("busy", cards.length > 0);
   const keys = document.getElementById("keys");
