@@ -47,7 +47,7 @@ class Running:
         self.process.start()
         listening.close()
         self.client = httpx2.Client(base_url=self.url, timeout=60)
-        wait_for(lambda: self.is_up(), 60)
+        wait_for(lambda: self.is_up(), 300)
 
     def is_up(self) -> bool:
         assert self.process.is_alive(), "the service did not start"
