@@ -26,6 +26,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
     },
     "data": {
         "prepare": Verb("turn data sets of any layout into manifests with folds", "netchu.commands.prepare"),
+        "export-data": Verb("copy lines for PaddleOCR, Label Studio and others", "netchu.commands.export_data"),
         "check": Verb("look a data set or manifest over", "netchu.data.check"),
         "preview": Verb("draw a contact sheet of synthetic lines", "netchu.synthesis.preview"),
         "language": Verb("train, measure, export or import a language model", "netchu.commands.language"),

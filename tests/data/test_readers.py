@@ -22,7 +22,7 @@ from netchu.data.mcocr import cut_polygon
 from tests.support.samples import MAKERS, annotation, make_label_studio, make_lmdb, make_mcocr, make_parquet
 
 MADE = {"synthetic", "answers"}
-NO_WRITERS = {"labels-json", "path-text"}
+NO_WRITERS = {"labels-json", "path-text", "pairs"}
 LABELS = ["Hà Nội", "Huế", "Số 12 Huế"]
 
 
@@ -108,7 +108,9 @@ def test_answers_that_cannot_be_taken(row: str, message: str, tmp_path: Path) ->
         READERS["answers"](tmp_path, images=tmp_path)
 
 
-@pytest.mark.parametrize("name", [n for n in READERS if not {"images"} & set(READERS[n].takes) and n != "sidecars"])
+@pytest.mark.parametrize(
+    "name", [n for n in READERS if not {"images"} & set(READERS[n].takes) and n not in ("sidecars", "pairs")]
+)
 def test_missing_image_is_named(name: str, tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
     path = made(name, tmp_path, three)
     lost = READERS[name](path, images=tmp_path)[1].path

@@ -234,6 +234,55 @@ def make_lmdb(folder: Path, lines: Sequence[Sample]) -> Path:
     return folder
 
 
+def make_pairs(folder: Path, lines: Sequence[Sample]) -> Path:
+    """As kraken and tesstrain want them, with an image that nobody has transcribed."""
+    for number, (image, text, _) in enumerate(lines):
+        copy(image, folder / f"{number}.png")
+        end = "txt" if number % 3 == 2 else "gt.txt"
+        (folder / f"{number}.{end}").write_text(f"{text}\n", encoding="utf-8")
+    return folder
+
+
+def make_huggingface(folder: Path, lines: Sequence[Sample]) -> Path:
+    """An imagefolder of the `datasets` library."""
+    rows = []
+    for number, (image, text, writer) in enumerate(lines):
+        copy(image, folder / f"images/{number}.jpg")
+        rows.append(json.dumps({"file_name": f"images/{number}.jpg", "text": text, "writer_id": writer}) + "\n")
+    (folder / "metadata.jsonl").write_text("".join(rows), encoding="utf-8")
+    return folder
+
+
+def make_page_xml(folder: Path, lines: Sequence[Sample]) -> Path:
+    """A page a writer, the first in PAGE, the others in ALTO, with a line that has no text."""
+    by_writer: dict[str, list[Sample]] = {}
+    for line in lines:
+        by_writer.setdefault(line[2], []).append(line)
+    for number, (writer, own) in enumerate(sorted(by_writer.items())):
+        page = np.full((80 * len(own) + 20, 900), 235, np.uint8)
+        rows = []
+        for k, (file, text, _) in enumerate(own):
+            image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
+            assert image is not None
+            (height, width), top = image.shape, 80 * k + 10
+            page[top : top + height, 20 : 20 + width] = image
+            box = f"20,{top} {20 + width},{top} {20 + width},{top + height} 20,{top + height}"
+            coords = f'<Coords points="{box}"/><TextEquiv><Unicode>{text}</Unicode></TextEquiv>'
+            place = f'HPOS="20" VPOS="{top}" WIDTH="{width}" HEIGHT="{height}"'
+            alto = f'<TextLine {place}><String CONTENT="{text}"/></TextLine>'
+            rows.append(alto if number else f'<TextLine id="a{k}">{coords}</TextLine>')
+        cv2.imwrite(str(folder / f"{writer}.png"), page)
+        inside = "".join([*rows, '<TextLine id="empty"/>'])
+        whole = f'<Page imageFilename="{writer}.png">{inside}</Page>'
+        xml = f'<PcGts xmlns="http://schema.primaresearch.org/PAGE">{whole}</PcGts>'
+        if number:
+            about = f"<sourceImageInformation><fileName>{writer}.png</fileName></sourceImageInformation>"
+            layout = f"<Description>{about}</Description><Layout><Page>{inside}</Page></Layout>"
+            xml = f'<alto xmlns="http://www.loc.gov/standards/alto/ns-v4#">{layout}</alto>'
+        (folder / f"{writer}.xml").write_text(xml, encoding="utf-8")
+    return folder
+
+
 MAKERS: dict[str, Callable[[Path, Sequence[Sample]], Path]] = {
     "kalapa": make_kalapa,
     "labels-json": make_labels_json,
@@ -246,6 +295,9 @@ MAKERS: dict[str, Callable[[Path, Sequence[Sample]], Path]] = {
     "iam": make_iam,
     "parquet": make_parquet,
     "lmdb": make_lmdb,
+    "page-xml": make_page_xml,
+    "pairs": make_pairs,
+    "huggingface": make_huggingface,
     "answers": make_answers,
     "synthetic": make_labels_tsv,
 }

@@ -19,7 +19,7 @@ TYPES: dict[str, tuple[type, ...]] = {"id": (str,), "text": (str,), "accept": (b
 
 def is_answers(path: Path) -> bool:
     """Whether a folder holds details.jsonl, or a file is one."""
-    return _file(path).is_file() and _file(path).suffix == ".jsonl"
+    return _file(path).is_file() and _file(path).suffix == ".jsonl" and path.name != "metadata.jsonl"
 
 
 def read_answers(path: Path) -> list[Line]:

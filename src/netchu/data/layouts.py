@@ -15,6 +15,7 @@ from netchu.data.answers import is_answers, read_answers
 from netchu.data.challenge import is_iam, is_kalapa, is_labels_json, read_iam, read_kalapa, read_labels_json
 from netchu.data.manifest import Line
 from netchu.data.mcocr import is_mcocr, read_mcocr
+from netchu.data.regions import is_metadata, is_page_xml, is_pairs, read_metadata, read_page_xml, read_pairs
 from netchu.data.review import is_label_studio, is_sidecars, read_label_studio, read_sidecars
 from netchu.data.store import is_lmdb, is_parquet, read_lmdb, read_parquet
 from netchu.data.table import (
@@ -118,6 +119,9 @@ READERS: dict[str, LayoutReader] = {
     "iam": LayoutReader(read_iam, is_iam),
     "parquet": LayoutReader(read_parquet, is_parquet, takes=("images", "columns"), deep=".parquet"),
     "lmdb": LayoutReader(read_lmdb, is_lmdb, takes=("images",)),
+    "page-xml": LayoutReader(read_page_xml, is_page_xml, takes=("images",)),
+    "pairs": LayoutReader(read_pairs, is_pairs, deep=".txt"),
+    "huggingface": LayoutReader(read_metadata, is_metadata),
     "answers": LayoutReader(read_answers, is_answers),
     "synthetic": LayoutReader(read_synthetic, lambda path: False, takes=("images",)),  # never detected: as labels-tsv
 }
