@@ -142,7 +142,7 @@ class Browser:
             self.driver.wait(30)
 
 
-def wait_until(ready: Callable[[], Any], seconds: float = 60) -> None:
+def wait_until(ready: Callable[[], Any], seconds: float = 180) -> None:
     """Look again and again; fails after some seconds."""
     deadline = time.monotonic() + seconds
     while not ready():
