@@ -20,6 +20,7 @@ class Verb(NamedTuple):
 
 GROUPS: dict[str, dict[str, Verb]] = {
     "read": {
+        "read": Verb("read line images or pages and print the texts", "netchu.commands.read"),
         "infer": Verb("read a folder of lines into a submission file", "netchu.commands.infer"),
         "cut-page": Verb("cut a photographed page into line images", "netchu.commands.cut_page"),
         "serve": Verb("the service with its web page, corrections and retraining", "netchu.serve.command"),

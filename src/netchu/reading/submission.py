@@ -71,15 +71,33 @@ def read_folder(
 ) -> list[Answer]:
     """Answers for every image below `folder`, in natural order of their ids; of the image alone where it is one.
 
+    See `read_images`. Raises NetchuError for a missing or empty folder.
+    """
+    paths, root = images_of(folder)
+    images = [(path, path.relative_to(root).as_posix()) for path in paths]
+    return read_images(images, ensemble, strict=strict, rank=rank, ranks=ranks, workers=workers, kept=kept)
+
+
+def read_images(
+    images: Sequence[tuple[Path, str]],
+    ensemble: Ensemble,
+    *,
+    strict: bool = False,
+    rank: int = 0,
+    ranks: int = 1,
+    workers: int = 0,
+    kept: KeptAnswers | None = None,
+    quiet: bool = False,
+) -> list[Answer]:
+    """Answers for (file, id) of each image, in order; `quiet`: without a bar.
+
     Each of `workers` threads (0: as many as there are cores) opens, reduces and reads CHUNK images at a time, so that
     opening, network and decoding overlap and no more than one image a thread is held at its full size. Each of `ranks`
     processes reads every ranks-th chunk and gets all answers. What `kept` holds is not read again; what is read is
-    kept there. An unreadable image gets an empty text, or with `strict` raises NetchuError. Raises NetchuError for a
-    missing or empty folder.
+    kept there. An unreadable image gets an empty text, or with `strict` raises NetchuError.
     """
-    paths, root = images_of(folder)
     done = {answer.id: answer for answer in kept.answers} if kept else {}
-    names = [path.relative_to(root).as_posix() for path in paths]
+    paths, names = [path for path, _ in images], [name for _, name in images]
     size = max(1, min(CHUNK, -(-len(paths) // (ranks * (workers or cores())))))
     chunks = [range(start, min(start + size, len(paths))) for start in range(0, len(paths), size)][rank::ranks]
     mine = [i for chunk in chunks for i in chunk]
@@ -88,7 +106,7 @@ def read_folder(
     found = {names[i]: done[names[i]] for i in mine if names[i] in done}
     count = min(WORKERS, workers or cores())
     pool = ThreadPoolExecutor(count)
-    bar = tqdm(total=len(mine), initial=len(found), unit="line", desc="reading", disable=rank > 0)
+    bar = tqdm(total=len(mine), initial=len(found), unit="line", desc="reading", disable=quiet or rank > 0)
 
     def submit(chunk: list[int]) -> Future[list[Answer]]:
         return pool.submit(_read_chunk, [(names[i], paths[i]) for i in chunk], ensemble, strict)

@@ -52,12 +52,19 @@ def choose_engine(path: Path) -> str:
     """onnx where it is installed and the bundle has a graph and no GPU is there, else torch where it is installed."""
     from netchu.model.bundle_file import has_graph
 
-    torch, onnx = find_spec("torch") is not None, find_spec("onnxruntime") is not None
+    torch, onnx = _installed("torch"), _installed("onnxruntime")
     if not onnx:
         return "torch" if torch else "onnx"  # which says what to install
     if not torch:
         return "onnx"
     return "torch" if _has_gpu() or not has_graph(path) else "onnx"
+
+
+def _installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ImportError:
+        return False
 
 
 def _has_gpu() -> bool:

@@ -1,0 +1,117 @@
+"""The public reader: a path, bytes, a Pillow image or an array in, a `Reading` out."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from netchu.core.errors import NetchuError
+from netchu.core.images import Image, decode, on_paper, read_image, to_grey
+from netchu.ctc.decoders import Reading
+from netchu.reading.ensemble import Ensemble
+from netchu.reading.recipe import default_recipe, read_recipe
+
+if TYPE_CHECKING:
+    from netchu.reading.pages import ReadLine
+
+
+class Reader:
+    """Reads line images with the release, or with another recipe."""
+
+    def __init__(
+        self,
+        recipe: str | Path | None = None,
+        *,
+        bundles: Sequence[str | Path] = (),
+        decoder: str = "greedy",
+        engine: str = "auto",
+        threads: int = 0,
+    ) -> None:
+        """`recipe`: an ensemble.json, by default the release that comes with the package; `bundles`: members of equal
+        weight instead, read by `decoder`. `engine`: onnx, torch or auto. `threads` of the CPU, 0: as many as there are.
+
+        Raises NetchuError for files that are missing or damaged, and an engine that is not installed.
+        """
+        if recipe is not None and bundles:
+            raise NetchuError("a reader takes a recipe or bundles, not both")
+        if bundles:
+            paths = [Path(bundle) for bundle in bundles]
+            self.ensemble = Ensemble.load(paths, decoder=decoder, engine=engine, threads=threads)
+        else:
+            chosen = read_recipe(Path(recipe) if recipe is not None else default_recipe())
+            self.ensemble = Ensemble.from_recipe(chosen, engine=engine, threads=threads)
+        self._threads = threads
+
+    @overload
+    def read(self, images: list[Any] | tuple[Any, ...]) -> list[Reading]: ...
+
+    @overload
+    def read(self, images: Any) -> Reading: ...
+
+    def read(self, images: Any) -> Reading | list[Reading]:
+        """The reading of a line image, or of each of a list of them, in order.
+
+        An image is a path, the bytes of a file, a Pillow image, or an array: grey (h, w) or BGR (h, w, 3), as OpenCV
+        reads it. Raises NetchuError for what is no image, and for one that can be no line by its shape.
+        """
+        many = isinstance(images, list | tuple)
+        opened = [open_image(image) for image in (images if many else [images])]
+        readings = []
+        for position, timed in enumerate(self.ensemble.read(opened)):
+            if timed.problem:
+                raise NetchuError(f"{name_of(images[position] if many else images)}: {timed.problem}")
+            readings.append(timed.reading)
+        return readings if many else readings[0]
+
+    def read_page(self, image: Any) -> "list[ReadLine]":
+        """The lines of a photographed page in reading order, each with its `box`, `corners`, `text` and `confidence`;
+        `image` as in `read`."""
+        from netchu.reading.pages import read_page
+
+        return read_page(_Unshaped(self.ensemble), open_image(image, page=True), threads=self._threads)
+
+
+class _Unshaped:
+    """An ensemble for the lines of a page: one that can be no line by its shape has no text, and no confidence."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        self.ensemble = ensemble
+
+    def read(self, images: list[Image], /) -> list[Reading]:
+        """The reading of each image."""
+        return [timed.reading for timed in self.ensemble.read(images)]
+
+
+@cache
+def shared_reader() -> Reader:
+    """The release's reader, opened once a process."""
+    return Reader()
+
+
+def read(images: Any) -> Any:
+    """Read with the release, opened once a process; see `Reader.read`."""
+    return shared_reader().read(images)
+
+
+def name_of(image: Any) -> str:
+    """What an error message calls an image."""
+    return str(image) if isinstance(image, str | Path) else f"the {type(image).__name__}"
+
+
+def open_image(image: Any, *, page: bool = False) -> Image:
+    """Grey (h, w) of whatever `Reader.read` takes, see `images.decode`; raises NetchuError for anything else."""
+    if isinstance(image, str | Path):
+        return read_image(Path(image), page=page)
+    if isinstance(image, bytes | bytearray | memoryview):
+        return decode(bytes(image), name_of(image), page=page)[0]
+    if hasattr(image, "convert") and hasattr(image, "getbands"):  # a Pillow image, without importing Pillow
+        image = np.asarray(image.convert("RGBA"))[..., [2, 1, 0, 3]]
+    if not isinstance(image, np.ndarray):
+        raise NetchuError(f"{name_of(image)}: is no image; give a path, bytes, a Pillow image or an array")
+    if image.ndim not in (2, 3) or not image.size or image.dtype.kind not in "buif":
+        raise NetchuError(f"array {image.shape} of {image.dtype}: expected (h, w) grey, or (h, w, 3) BGR")
+    if image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4):
+        raise NetchuError(f"array {image.shape}: expected (h, w) grey, or (h, w, 3) BGR")
+    return on_paper(to_grey(image), page=page)

@@ -1,0 +1,157 @@
+"""`netchu read` and the public reader: without PyTorch, from any folder, in every format, and clear about bad input."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+import netchu
+from netchu.core.errors import NetchuError
+from netchu.model.graph import add_graph
+from netchu.reading.ensemble import Ensemble
+from netchu.reading.recipe import RELEASE, read_recipe
+from netchu.release.vectors import load_vectors
+from tests.support.forms import make_form
+from tests.support.tiny import ROOT
+
+LEAN = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "torchvision", "timm", "accelerate", "sklearn", "albumentations", "PIL",
+                                  "pandas", "matplotlib", "filelock", "joblib"}:
+            raise ImportError(name + " is blocked", name=name)
+sys.meta_path.insert(0, Blocker())
+sys.path.insert(0, sys.argv.pop(1))
+from netchu.cli import run
+run()
+"""
+
+
+def lean(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """The command in an environment that has only what a lean installation has, started in another folder."""
+    command = [sys.executable, "-c", LEAN, str(ROOT / "src"), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three lines of the release's vectors as files, and one that is no image."""
+    folder = tmp_path_factory.mktemp("read")
+    for i, vector in enumerate(load_vectors(RELEASE.with_name("vectors.json"))[:3]):
+        (folder / f"{i}.jpg").write_bytes(vector.data)
+    (folder / "9.jpg").write_bytes(b"no image")
+    return folder
+
+
+def test_lines_are_read_without_pytorch(folder: Path, tmp_path: Path) -> None:
+    texts = [vector.text for vector in load_vectors(RELEASE.with_name("vectors.json"))[:3]]
+    one = lean(tmp_path, "read", folder / "0.jpg", "--threads", 1)
+    assert (one.returncode, one.stdout) == (0, texts[0] + "\n"), one.stderr
+    many = lean(tmp_path, "read", folder, "--threads", 1)
+    assert many.returncode == 0 and "1 images could not be read" in many.stderr and "9.jpg" in many.stderr
+    rows = list(csv.DictReader(many.stdout.splitlines()))
+    assert [row["text"] for row in rows] == [*texts, ""] and [row["id"] for row in rows][3] == "9.jpg"
+    done = lean(tmp_path, "read", folder, "--format", "json", "--out", "answers.jsonl", "--threads", 1)
+    assert done.returncode == 0 and "answers.jsonl: 3 images read" in done.stdout
+    answers = [json.loads(row) for row in (tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [a["text"] for a in answers] == [*texts, ""] and "9.jpg" in answers[3]["problem"]
+    assert "".join(c for c, _ in answers[0]["characters"]) == texts[0]
+
+    done = lean(tmp_path, "infer", "--images", folder, "--out", "s.csv", "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "s.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["answer"] for row in rows] == [*texts, ""]
+
+
+def test_pages_are_read_without_pytorch(tmp_path: Path) -> None:
+    form = make_form("ruled", seed=1, rows=3)
+    cv2.imwrite(str(tmp_path / "page.png"), form.photo)
+    done = lean(tmp_path, "read", "--page", "page.png", "--format", "json", "--threads", 1)
+    rows = [json.loads(row) for row in done.stdout.splitlines()]
+    assert done.returncode == 0 and len(rows) == 3, done.stderr
+    assert all(row["page"] == "page.png" and len(row["box"]) == 4 and row["text"] for row in rows)
+    done = lean(tmp_path, "read", "--page", "page.png", "--format", "alto", "--threads", 1)
+    found = [e.get("CONTENT") for e in ElementTree.fromstring(done.stdout.encode()).iter() if e.tag.endswith("String")]
+    assert found == [row["text"] for row in rows]
+
+
+def test_bad_input_is_one_line(folder: Path, tmp_path: Path) -> None:
+    bundle = read_recipe(RELEASE).bundles[0]
+    (tmp_path / "cut.safetensors").write_bytes(bundle.read_bytes()[:100_000])
+    shutil.copytree(RELEASE.parent, tmp_path / "weights")
+    (tmp_path / "weights" / bundle.name).write_bytes(b"changed")
+    for words, message in (
+        ((folder / "0.jpg", "--engine", "torch"), "engine torch: .* is not installed; pip install 'netchu.train.'"),
+        ((folder / "0.jpg", "--bundles", "cut.safetensors"), "is truncated or no safetensors file"),
+        ((folder / "0.jpg", "--ensemble", "weights/ensemble.json"), "has changed since"),
+        ((folder / "9.jpg",), "9.jpg: is not an image that can be decoded"),
+        ((folder / "none.jpg",), "no such image or folder"),
+        ((folder, "--format", "alto"), "give --page and a single photograph"),
+    ):
+        done = lean(tmp_path, "read", *words)
+        assert done.returncode == 2 and done.stdout == ""
+        with pytest.raises(NetchuError, match=message):
+            raise NetchuError(done.stderr)
+        assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+
+
+def test_a_bundle_needs_a_graph_for_onnxruntime(bundle: Path, lines_folder: Path, tmp_path: Path) -> None:
+    path, image = tmp_path / "a.safetensors", str(lines_folder / "images" / "0" / "1.jpg")
+    shutil.copy(bundle, path)
+    with pytest.raises(NetchuError, match="has no graph for onnxruntime; release it"):
+        netchu.Reader(bundles=[path], engine="onnx")
+    before = netchu.Reader(bundles=[path]).read(image)
+    add_graph(path)
+    after = netchu.Reader(bundles=[path], engine="onnx").read(image)
+    assert after.text == before.text and after.confidence == pytest.approx(before.confidence, abs=1e-4)
+    with pytest.raises(NetchuError, match="engine paper: there is none of that name; there are: auto, onnx, torch"):
+        netchu.Reader(bundles=[path], engine="paper")
+    with pytest.raises(NetchuError, match="precision bf16: engine onnx computes in fp32"):
+        Ensemble.load([path], engine="onnx", precision="bf16").read([np.zeros((40, 200), np.uint8)], keep_outputs=True)
+
+
+def test_the_reader_takes_images_of_every_kind(folder: Path) -> None:
+    reader, path = netchu.Reader(threads=1, engine="onnx"), folder / "0.jpg"
+    expected = reader.read(str(path))
+    assert expected.text and expected.characters and expected.alternatives and expected.accept is not None
+    colour = cv2.imread(str(path))
+    pillow = PillowImage.open(path)
+    kinds = [path, path.read_bytes(), pillow, cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), colour]
+    assert [reading.text for reading in reader.read(kinds)] == [expected.text] * len(kinds)
+    assert isinstance(netchu.read(path), netchu.Reading)
+    for wrong, message in (
+        (b"no image", "the bytes: is not an image"),
+        (7, "the int: is no image; give a path"),
+        (np.zeros((2, 3, 9), np.uint8), r"array \(2, 3, 9\): expected"),
+        (np.array(["a"]), "expected"),
+        (np.random.default_rng(0).integers(0, 255, (900, 9), dtype=np.uint8), "the ndarray: is 9 x 900 pixels"),
+    ):
+        with pytest.raises(NetchuError, match=message):
+            reader.read(wrong)
+
+
+def test_a_long_line_reads_like_its_parts() -> None:
+    """Twelve repetitions of a line, some thirteen times as wide as the network takes: read like one, twelve times."""
+    recipe = read_recipe(RELEASE)
+    ensemble = Ensemble.load([recipe.bundles[0]], engine="onnx", threads=1)
+    image = load_vectors(RELEASE.with_name("vectors.json"))[3].image
+    image = cv2.copyMakeBorder(image, 0, 0, 40, 40, cv2.BORDER_REPLICATE)
+    one = ensemble.read([image])[0].reading.text
+    long = np.hstack([image] * 12)
+    assert len(one) > 20 and long.shape[1] > 5 * ensemble.geometries[0].max_width
+    assert ensemble.read([long])[0].reading.text.split() == one.split() * 12
+
+
+def test_importing_netchu_is_light() -> None:
+    code = "import sys, netchu; print([m for m in ('torch', 'cv2', 'numpy', 'onnxruntime') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
