@@ -144,9 +144,9 @@ def test_a_long_line_reads_like_its_parts() -> None:
     recipe = read_recipe(RELEASE)
     ensemble = Ensemble.load([recipe.bundles[0]], engine="onnx", threads=1)
     image = load_vectors(RELEASE.with_name("vectors.json"))[3].image
-    image = cv2.copyMakeBorder(image, 0, 0, 40, 40, cv2.BORDER_REPLICATE)
+    image = np.asarray(cv2.copyMakeBorder(image, 0, 0, 40, 40, cv2.BORDER_REPLICATE), np.uint8)
     one = ensemble.read([image])[0].reading.text
-    long = np.hstack([image] * 12)
+    long = np.asarray(np.hstack([image] * 12), np.uint8)
     assert len(one) > 20 and long.shape[1] > 5 * ensemble.geometries[0].max_width
     assert ensemble.read([long])[0].reading.text.split() == one.split() * 12
 
