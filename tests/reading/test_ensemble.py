@@ -13,7 +13,7 @@ from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.model.bundle import Bundle
 from netchu.model.recogniser import build_model
-from netchu.reading.ensemble import Ensemble
+from netchu.reading.ensemble import Ensemble, TimedReading
 from netchu.reading.line_reader import COMBINATIONS, Settings
 
 CHARSET = Charset("abc ")
@@ -95,3 +95,25 @@ def test_paper_without_ink_reads_as_nothing(tiny: Config) -> None:
     ensemble = Ensemble([bundle(tiny)], settings=Settings(shortest=0))
     assert any(r.reading.text for r in ensemble.read(IMAGES))
     assert ensemble.read([paper, IMAGES[0]])[0].reading.text == ""
+
+
+def test_a_sure_line_asks_no_further_member(tiny: Config) -> None:
+    """`sure` 0 ends every line with a text at the first member, 1 asks all; the members asked alone decide."""
+    members = [bundle(tiny), bundle(tiny, seed=1)]
+
+    def read(sure: float, weights: tuple[float, ...] = (0.7, 0.3)) -> list[TimedReading]:
+        settings = Settings(decoder="beam", shortest=0, sure=sure)
+        return Ensemble(members, settings=settings, weights=weights).read(IMAGES, keep_outputs=True)
+
+    alone = Ensemble(members[:1], settings=Settings(decoder="beam", shortest=0)).read(IMAGES)
+    early, late = read(0.0), read(1.0)
+    assert any(one.reading.text for one in alone)
+    for one, first, both in zip(alone, early, late, strict=True):
+        assert len(both.outputs) == 2
+        assert len(first.outputs) == (1 if one.reading.text else 2)
+        if one.reading.text:
+            assert first.reading == one.reading
+    between = sorted(one.reading.confidence for one in alone)[1]
+    assert [len(r.outputs) for r in read(between)] == [1 if o.reading.confidence > between else 2 for o in alone]
+    with pytest.raises(NetchuError, match=r"sure=0.9; allowed: 0 to 1, with rescore"):
+        Settings(combination="frame", sure=0.9)

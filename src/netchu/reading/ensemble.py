@@ -128,7 +128,8 @@ class Ensemble:
         """Readings of grey images (h, w) of any size, in order; flat paper reads as nothing, and so does an image that
         can be no line by its shape. An empty reading of anything but flat paper has the confidence 0.
 
-        With `keep_outputs` each reading has its members' log_probs. May be called by several threads at once.
+        Members are asked in order until a line is surer than the settings' `sure`. With `keep_outputs` each reading has
+        the log_probs of those that were asked. May be called by several threads at once.
         """
         return self.read_prepared([self.prepare(image) for image in images], keep_outputs=keep_outputs)
 
@@ -146,18 +147,30 @@ class Ensemble:
         outputs: list[list[LogProbs]] = [[] for _ in prepared]
         positions: list[list[FramePositions]] = [[] for _ in prepared]
         written = [i for i, line in enumerate(prepared) if keep_outputs or not (line.blank or line.problem)]
-        for member, geometry in zip(self.members, self.geometries, strict=True):
+        early: dict[int, Reading] = {}
+        for number, (member, geometry) in enumerate(zip(self.members, self.geometries, strict=True), 1):
             lines = [prepared[i].lines[geometry] for i in written]
             for i, line, (log_probs, spent) in zip(written, lines, self._predict(member, geometry, lines), strict=True):
                 outputs[i].append(log_probs)
                 positions[i].append(frame_positions(len(log_probs), member.cfg.width_stride, geometry, line.shape[1]))
                 seconds[i] += spent
+            if number < len(self.members) and self.reader.settings.sure < 1:
+                for i in written:
+                    began = time.perf_counter()
+                    with self._decoding:
+                        reading = self.reader.read_early(outputs[i], positions[i])
+                    seconds[i] += time.perf_counter() - began
+                    if reading:
+                        early[i] = reading
+                written = [i for i in written if i not in early]
         self._warn_of_offsets(outputs, positions)
         results = []
         for i, one in enumerate(prepared):
             began = time.perf_counter()
             if one.blank or one.problem:
                 reading = Reading("", 0.0)
+            elif i in early:
+                reading = early[i]
             else:
                 with self._decoding:
                     reading = self.reader.read(outputs[i], positions[i])

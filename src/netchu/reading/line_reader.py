@@ -44,6 +44,7 @@ class Settings:
     place_drop: float = 8.0  # nats of likelihood that a proposed place may be below the best found text
     convention: str = "none"  # a key of conventions.CONVENTIONS
     temperature: float = 1.0
+    sure: float = 1.0  # confidence above which no further member is asked; 1: all are
     shortest: int = 4  # characters; an answer of fewer that is less sure than `doubtful` is a stain, not writing
     doubtful: float = 0.5
 
@@ -59,6 +60,7 @@ class Settings:
             ("place_drop", self.place_drop >= 0, "0 or more"),
             ("convention", self.convention in CONVENTIONS, f"one of {', '.join(CONVENTIONS)}"),
             ("temperature", self.temperature > 0, "above 0"),
+            ("sure", 0 <= self.sure <= 1 and (self.sure == 1 or self.combination == "rescore"), "0 to 1, with rescore"),
             ("shortest", self.shortest >= 0, "0 or more"),
             ("doubtful", 0 <= self.doubtful <= 1, "0 to 1"),
         ]
@@ -109,9 +111,16 @@ class LineReader:
         stain = len(reading.text) < self.settings.shortest and reading.confidence < self.settings.doubtful
         return Reading("", 1 - reading.confidence) if stain else reading
 
+    def read_early(self, outputs: Sequence[LogProbs], positions: Sequence[FramePositions]) -> Reading | None:
+        """The reading of a line from log_probs of its first members alone, if that is surer than the settings ask."""
+        if self.settings.sure == 1 or not self.weights[: len(outputs)].any():
+            return None
+        reading = self.read(outputs, positions)
+        return reading if reading.text and reading.confidence > self.settings.sure else None
+
     def _read(self, outputs: Sequence[LogProbs], positions: Sequence[FramePositions]) -> Reading:
         """The same, however short and doubtful."""
-        settings, weights = self.settings, self.weights
+        settings, weights = self.settings, self.weights[: len(outputs)] / self.weights[: len(outputs)].sum()
         if settings.combination == "frame" and len(outputs) > 1:
             outputs = [average_frames(outputs, positions, kind=settings.average, weights=list(weights))]
             weights = np.ones(1)

@@ -21,6 +21,7 @@ from netchu.reading.combination import APART, average_frames, spike_offset
 from netchu.reading.confidence import measure_coverage
 from netchu.reading.line_reader import Settings, build_scorer
 from netchu.reading.recipe import Recipe, write_recipe
+from netchu.selection.cascade import choose_cascade, read_in_stages, times
 from netchu.selection.decoder_tuning import ScoredLine, evaluate, gain, scored, tune
 from netchu.selection.members import Member, align, positions_of, read_member, time_member
 from netchu.selection.out_of_fold import OutOfFold
@@ -127,7 +128,7 @@ def select_ensemble(
     print(table("choices that no cheaper one beats", pareto(found, limits)[-SHOWN:], members, lines, limits, settings))
     tried = selection_rows(found, alone, [m.oof.name for m in members], lines, limits, settings)
     weights = np.array(found[0].weights)
-    used = np.flatnonzero(weights > 0).tolist()
+    used = sorted(np.flatnonzero(weights > 0).tolist(), key=lambda i: -weights[i])
     settings = tune(lines, weights, settings)
     framed, averaged = _try_frames([members[i] for i in used], lines, weights, settings, scorers, gazetteer)
     if framed:
@@ -136,6 +137,17 @@ def select_ensemble(
         judged = _judge(framed, np.ones(1), settings, honest)
     else:
         judged = _judge(lines, weights, settings, nested(lines, limits, start, parts))
+        settings, lost = choose_cascade(lines, used, weights, settings, parts)
+        asked = times(
+            read_in_stages(lines, used, weights, settings), settings.sure, [limits.seconds[i] for i in used],
+            decoding, oof.widths,
+        )  # fmt: skip
+        judged["measured"]["cascade"] = {**asked, "lost": lost}
+        shares = ", ".join(f"{100 * share:.0f} %" for share in asked["done_after"])
+        print(
+            f"done after each member: {shares}; a line takes {1e3 * asked['mean_s']:.0f} ms, "
+            f"95th percentile {1e3 * asked['p95_s']:.0f}; kalapa_score lost {lost:.4f}"
+        )
     judged["measured"] |= {**_origin(oof), "seconds_a_line": limits.seconds_of(weights), "command": command}
     recipe = Recipe(
         bundles=tuple(members[i].bundle for i in used),
@@ -203,7 +215,7 @@ def _try_frames(
         return [], settings
     apart = mean_offset(members)
     averaged = replace(settings, combination="frame")
-    shares = [float(w) for w in weights if w > 0]
+    shares = sorted((float(w) for w in weights if w > 0), reverse=True)  # the members come in this order
     framed, _ = gather_lines(members, averaged, scorers, gazetteer, shares)
     one = np.ones(1)
     averaged = tune(framed, one, averaged)

@@ -39,7 +39,7 @@ class ServedEnsemble:
         return [
             detail(
                 line.reading,
-                line.outputs[self.heaviest],
+                line.outputs[min(self.heaviest, len(line.outputs) - 1)],
                 ensemble.charset,
                 accept=ensemble.accept,
                 flat=not line.reading.text and is_blank(image),
