@@ -148,3 +148,31 @@ def test_observer_sees_every_record_and_may_end_the_run(tiny: Config) -> None:
     assert sum("cer" in record for record in seen) == 1
     fit(replace(tiny, name="other_f0"))
     assert sum("cer" in record for record in seen) == 1, "nobody observes outside the block"
+
+
+def test_mlflow_gets_names_that_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from functools import partial
+    from types import SimpleNamespace
+
+    from netchu.training import trackers
+
+    logged: dict[str, dict[str, float]] = {}
+
+    def fake(name: str) -> SimpleNamespace:
+        return SimpleNamespace(
+            start=lambda: None,
+            store_init_configuration=lambda config: None,
+            log=lambda numbers, step: logged.update({name: numbers}),
+        )
+
+    def start(name: str, run: object) -> SimpleNamespace:
+        return fake(name)
+
+    for name in ("mlflow", "tensorboard"):
+        monkeypatch.setitem(trackers.TRACKERS, name, (partial(start, name), *trackers.TRACKERS[name][1:]))
+    monkeypatch.setattr(trackers, "parse_names", lambda names: names.split(","))
+    run = SimpleNamespace(step=None, config={}, folder=tmp_path, name="a")
+    both = trackers.Trackers("mlflow,tensorboard", run)  # type: ignore[arg-type]
+    both.log({"step": 1, "by_source": {"kalapa (1)": {"cer": 0.1}, "Huế, #2": {"cer": 0.2}}})
+    assert list(logged["mlflow"]) == ["by_source/kalapa _1_/cer", "by_source/Huế_ _2/cer"]
+    assert list(logged["tensorboard"]) == ["by_source/kalapa (1)/cer", "by_source/Huế, #2/cer"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from accelerate.tracking import GeneralTracker
 
 PROJECT = "netchu"
+MLFLOW_REFUSES = re.compile(r"[^\w./: -]")  # characters in the name of a metric, as in a source `kalapa (1)`
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,9 @@ class Trackers:
         """Numbers of a record at its `step`; nested ones get names like `by_source/kalapa/cer`."""
         numbers = dict(_flatten(record))
         step = numbers.pop("step", None)
-        self._each(lambda name, tracker: tracker.log(numbers, step=None if step is None else int(step)))
+        allowed = {MLFLOW_REFUSES.sub("_", key): value for key, value in numbers.items()}
+        step = None if step is None else int(step)
+        self._each(lambda name, tracker: tracker.log(allowed if name == "mlflow" else numbers, step=step))
 
     def log_picture(self, path: Path, step: int) -> None:
         """A picture file, under its stem."""
