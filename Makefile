@@ -8,7 +8,7 @@ DEMO_STYLE := --height 32 --style kalapa --effects clean \
 export PYTHONWARNINGS = ignore
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: demo test test-gpu lint types layers bench clean
+.PHONY: install demo test test-extras test-gpu lint types layers bench clean
 
 # rapidocr is there for its PP-OCRv6 weights alone; what it requires holds a second OpenCV.
 .venv/.installed: requirements.txt pyproject.toml
@@ -24,7 +24,7 @@ install: .venv/bin/netchu
 .venv/bin/netchu: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[lite]'
+	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
 # Renders lines, trains on them for a few minutes, reads held-out ones and scores the answers, with the release's beside.
