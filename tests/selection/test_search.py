@@ -61,7 +61,8 @@ def test_greedy_where_exact_is_too_long() -> None:
 
 
 def test_pareto_rises_with_cost() -> None:
-    front = pareto(search(make_lines(300), limits(), SETTINGS), limits())
+    found = search(make_lines(300), limits(), SETTINGS)
+    front = pareto(found, lambda c: (limits().bytes_of(c.weights), limits().seconds_of(c.weights)), lambda c: -c.gain)
     sizes, gains = [limits().bytes_of(c.weights) for c in front], [c.gain for c in front]
     assert sizes == sorted(sizes) and gains == sorted(gains)
 

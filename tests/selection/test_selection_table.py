@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from netchu.core.errors import NetchuError
-from netchu.release.figures import draw_pareto, frontier
-from netchu.selection.search import Choice, Limits, search
+from netchu.release.figures import draw_pareto
+from netchu.selection.search import Choice, Limits, pareto, search
 from netchu.selection.selection_table import (
     SelectionRow,
     read_selection_table,
@@ -65,6 +65,10 @@ def test_broken_tables(tmp_path: Path) -> None:
 
 def test_the_frontier_holds_what_nothing_cheaper_reads_as_well_as() -> None:
     fitting = [r for r in ROWS if r.fits]
+
+    def frontier(rows: list[SelectionRow], cost: str) -> list[SelectionRow]:
+        return pareto(rows, lambda r: (getattr(r, cost),), lambda r: r.cer)
+
     assert [r.members for r in frontier(fitting, "mb")] == ["b 1.00", "a 1.00", "a 0.50 + b 0.50"]
     slower = row("d 1.00", 4.0, 90.0, 0.05)
     assert slower not in frontier([*fitting, slower], "ms_a_line")

@@ -15,6 +15,7 @@ from netchu.reading.drawing import draw_samples
 from netchu.reading.recipe import default_recipe
 from netchu.release.folder import SELECTION_TABLE, VECTORS
 from netchu.release.vectors import load_vectors
+from netchu.selection.search import pareto
 from netchu.selection.selection_table import SelectionRow, read_selection_table
 
 if TYPE_CHECKING:
@@ -48,18 +49,9 @@ def draw_pareto(path: Path, rows: Sequence[SelectionRow]) -> None:
         figure.savefig(temporary, dpi=110)
 
 
-def frontier(rows: Sequence[SelectionRow], cost: str) -> list[SelectionRow]:
-    """The choices that no cheaper one reads as well as, the cheapest first."""
-    kept: list[SelectionRow] = []
-    for row in sorted(rows, key=attrgetter(cost, "cer")):
-        if not kept or row.cer < kept[-1].cer:
-            kept.append(row)
-    return kept
-
-
 def _draw_panel(axis: "Axes", rows: Sequence[SelectionRow], cost: str) -> None:
     """Points by number of members, the frontier, and names of the single members on it."""
-    best = frontier([c for c in rows if c.fits], cost)
+    best = pareto([c for c in rows if c.fits], lambda row: (getattr(row, cost),), attrgetter("cer"))
     places = [getattr(c, cost) for c in best], [100 * c.cer for c in best]
     axis.plot(*places, drawstyle="steps-post", color="#bbbbbb", zorder=1)
     for count, colour in enumerate(COLOURS, 1):

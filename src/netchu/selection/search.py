@@ -8,7 +8,7 @@ The gain is reported by nested cross-validation over writers: what some writers'
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from netchu.selection.decoder_tuning import ScoredLine, gain, pick, sums, tune
 
 ROUNDS = 6  # members taken, repeats included
 EXACT_UP_TO = 3000  # weightings that are still all tried
+
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +110,15 @@ def _shares(counts: NDArray[np.int64]) -> tuple[float, ...]:
     return tuple((counts / counts.sum()).tolist())
 
 
-def pareto(choices: Sequence[Choice], limits: Limits) -> list[Choice]:
-    """The choices that no smaller and faster one beats, small ones first."""
-    kept: list[Choice] = []
-    for choice in sorted(choices, key=lambda c: (limits.bytes_of(c.weights), limits.seconds_of(c.weights), -c.gain)):
-        if all(
-            choice.gain > other.gain or limits.seconds_of(choice.weights) < limits.seconds_of(other.weights)
-            for other in kept
-        ):
-            kept.append(choice)
-    return kept
+def pareto(
+    items: Sequence[Item], costs: Callable[[Item], Sequence[float]], loss: Callable[[Item], float]
+) -> list[Item]:
+    """The items that none beats which costs no more and loses no more, the cheapest first."""
+    kept: list[tuple[tuple[float, ...], Item]] = []
+    for key, item in sorted((((*costs(item), loss(item)), item) for item in items), key=lambda pair: pair[0]):
+        if not any(all(a <= b for a, b in zip(other, key, strict=True)) for other, _ in kept):
+            kept.append((key, item))
+    return [item for _, item in kept]
 
 
 def choose(lines: Sequence[ScoredLine], limits: Limits, settings: Settings) -> tuple[list[Choice], Settings]:

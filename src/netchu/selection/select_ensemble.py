@@ -125,7 +125,8 @@ def select_ensemble(
             f"no member fits {budget_mb:g} MB and {time_s:g} s a line (table above); raise --budget-mb or --time-s, "
             "or make int8 copies"
         )
-    print(table("choices that no cheaper one beats", pareto(found, limits)[-SHOWN:], members, lines, limits, settings))
+    front = pareto(found, lambda c: (limits.bytes_of(c.weights), limits.seconds_of(c.weights)), lambda c: -c.gain)
+    print(table("choices that no cheaper one beats", front[-SHOWN:], members, lines, limits, settings))
     tried = selection_rows(found, alone, [m.oof.name for m in members], lines, limits, settings)
     weights = np.array(found[0].weights)
     used = sorted(np.flatnonzero(weights > 0).tolist(), key=lambda i: -weights[i])
