@@ -24,7 +24,7 @@ def commands(page: str) -> list[str]:
 def test_the_readme_fits_its_promise() -> None:
     assert commands("README.md")[:3] == [
         "make install",
-        "netchu infer --images docs/lines --out submission.csv",
+        "netchu read docs/lines",
         "make demo",
     ]
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
