@@ -3,7 +3,7 @@
 python -m benchmarks.inference --manifest data/train_folds.csv --fold 0 --ensemble ensemble.json [--count 100]
 
 Every contestant reads the same images from memory in a process of its own, on `--threads` threads: one line at a time
-(ms/line, the median), then all at once, its own batches (lines/s). Contestants: the ensemble's weightiest
+(mean, median, 95 % of ms/line), then all at once, its own batches (lines/s). Contestants: the ensemble's weightiest
 member alone and the whole ensemble, each greedy and as the recipe decodes; asterocr and rapidocr with the weights
 in their packages (installed into `benchmarks/.peers`); tesseract with its `vie` data where it is on the path; and
 VietOCR's two models with random weights, which show their speed only, made to write as many characters as a mean line.
@@ -177,7 +177,9 @@ def measure(name: str, recipe: Path, paths: Sequence[Path], threads: int) -> dic
     together = time.perf_counter() - began
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
-        "ms_a_line": 1e3 * statistics.median(seconds),
+        "ms_a_line": 1e3 * statistics.mean(seconds),
+        "ms_median": 1e3 * statistics.median(seconds),
+        "ms_p95": 1e3 * float(np.percentile(seconds, 95)),
         "lines_a_s": len(images) / together,
         "peak_mb": peak * 1024 / MEGABYTE,
         "model_mb": sum(sizes(contestant.files).values()) / MEGABYTE if contestant.files else None,
@@ -231,6 +233,8 @@ def main() -> None:
     print(f"{len(lines)} lines of source {args.source}, fold {args.fold}, {args.threads} threads")
     columns = (
         ("ms/line", 9),
+        ("median", 8),
+        ("95 %", 8),
         ("lines/s", 9),
         ("peak MB", 9),
         ("model MB", 10),
@@ -256,7 +260,8 @@ def main() -> None:
                 f"{100 * scores.cer:8.2f}{100 * scores.wer:8.2f}{100 * scores.exact:9.1f}{scores.kalapa_score:8.4f}"
             )
         print(
-            f"{name:26}{row['ms_a_line']:9.1f}{row['lines_a_s']:9.1f}{row['peak_mb']:9.0f}{size}{quality}",
+            f"{name:26}{row['ms_a_line']:9.1f}{row['ms_median']:8.1f}{row['ms_p95']:8.1f}{row['lines_a_s']:9.1f}"
+            f"{row['peak_mb']:9.0f}{size}{quality}",
             flush=True,
         )
     if args.out:
