@@ -1,4 +1,6 @@
-"""Stage 4 of the PP member: a short continuation on every line, for the release. No line is left to measure it on.
+"""Stage 4 of the PP member: a short continuation on every line. No line is left to measure it on.
+
+It has not been trained to its end yet, and no released file is made of it.
 
 python train.py -C release/pp_4_f5
 """
