@@ -79,7 +79,7 @@ def tiny_recipe(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> 
     save_ngram(language, train_ngram(TEXTS * 3, order=4))
     places.write_text("Hà Nội\tĐống Đa\tThổ Quan\n", encoding="utf-8")
     settings = Settings(decoder="beam", width=8, language_weight=0.1)
-    write_recipe(path, Recipe((tiny_bundle, int8_copy), (0.4, 0.6), settings, language, places, accept=0.5))
+    write_recipe(path, Recipe((tiny_bundle, int8_copy), (0.4, 0.6), settings, language, places, accept=0.25))
     return path
 
 

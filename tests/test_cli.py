@@ -25,7 +25,7 @@ def test_help_is_whole_and_knows_no_machine(verb: str) -> None:
 
 
 def test_an_unknown_verb_is_one_line() -> None:
-    done = netchu("trian")
+    done = netchu("selct")
     assert done.returncode == 2 and done.stderr == (
-        "error: trian: no such verb; did you mean train?; `netchu --help` lists them\n"
+        "error: selct: no such verb; did you mean select?; `netchu --help` lists them\n"
     )

@@ -161,7 +161,7 @@ def test_unwritable_output(bundle: Path, images: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     result = run("infer.py", "--images", images, "--bundles", bundle, "--out", blocked / "s.csv")
-    assert_refused(result, "s.csv: cannot be written")
+    assert_refused(result, "s.csv", "cannot be written")
 
 
 def test_training_mistakes(tmp_path: Path) -> None:

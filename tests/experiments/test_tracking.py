@@ -120,7 +120,7 @@ def test_a_tracker_that_fails_is_left_out(tiny: Config, monkeypatch: pytest.Monk
         broken = Broken(at)
         monkeypatch.setitem(TRACKERS, "broken", (partial(lambda broken, run: broken, broken), "json"))
         with pytest.warns(UserWarning, match="tracker broken failed and is left out"):
-            report = fit(replace(tiny, trackers="broken", epochs=1))
+            report = fit(replace(tiny, name=f"broken_{at}", trackers="broken", epochs=1))
         assert report["held_out"] is not None
         assert len(broken.records) == (at == "log")
 

@@ -37,7 +37,7 @@ def space(trial):
 WORKER = """
 import os, sys, time
 from pathlib import Path
-from netchu.experiments.tuning import Plan, SharedStudy
+from netchu.experiments.tuning import SharedStudy, StudyPlan
 
 folder, expected, last = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 diary = os.open(folder / "diary.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -61,7 +61,7 @@ def objective(trial):
     note("end")
     return x * x
 
-SharedStudy(Plan(name="cheap", folder=folder, trials=10, objective="cer")).work(objective)
+SharedStudy(StudyPlan(name="cheap", folder=folder, trials=10, objective="cer")).work(objective)
 """
 
 
@@ -229,7 +229,7 @@ def test_a_bad_trial_is_pruned_by_its_validations(tiny: Config, tmp_path: Path) 
 
 def test_a_killed_training_goes_on_where_it_was(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(TrainStep, "step", stopping_after(4))
+        patch.setattr(TrainStep, "step", stopping_after(6))
         with pytest.raises(StoppedError):
             fit_or_resume(tiny)
     log = tiny.run_dir / "log.jsonl"

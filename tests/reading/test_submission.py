@@ -172,7 +172,7 @@ def test_full_images_are_not_held(bundle: Path, tmp_path: Path, monkeypatch: pyt
     alive: list[weakref.ref[np.ndarray]] = []
     most = 0
 
-    def opened(path: Path) -> np.ndarray:
+    def opened(path: Path, *, strict: bool = False) -> np.ndarray:
         nonlocal most
         image = np.random.default_rng(len(alive)).integers(0, 255, (400, 3000), dtype=np.uint8)
         alive.append(weakref.ref(image))

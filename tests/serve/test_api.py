@@ -199,7 +199,7 @@ class TestRecipe:
             reading = timed.reading
             assert line["text"] == reading.text
             assert line["confidence"] == pytest.approx(reading.confidence, abs=1e-3)
-            assert line["accept"] is (reading.confidence >= 0.5)
+            assert line["accept"] is (reading.confidence >= 0.25)
             sure = [character["confidence"] for character in line["characters"]]
             assert sure == pytest.approx(reading.characters, abs=1e-3)
             for character in line["characters"]:

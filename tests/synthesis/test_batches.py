@@ -182,7 +182,8 @@ def test_preview_draws_a_sheet(tmp_path: Path) -> None:
     folder = tmp_path / "real"
     folder.mkdir()
     cv2.imwrite(str(folder / "a.png"), np.full((40, 300), 200, np.uint8))
-    done = run("preview.py", "--out", tmp_path / "sheet.png", "--real", folder, "--count", "3", "--width", "400")
+    command = [sys.executable, "-m", "netchu", "preview", "--out", str(tmp_path / "sheet.png"), "--real", str(folder)]
+    done = subprocess.run([*command, "--count", "3", "--width", "400"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     sheet = cv2.imread(str(tmp_path / "sheet.png"), cv2.IMREAD_GRAYSCALE)
     assert sheet is not None and sheet.shape == (3 * 70, 2 * 406)

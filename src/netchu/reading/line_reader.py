@@ -173,6 +173,9 @@ def decide(candidates: Candidates, weights: Floats, settings: Settings, known: s
     confidence = float(probabilities[0])
     if settings.decoder == "greedy":  # too few texts to tell probabilities from: the answer's own likelihood then
         confidence = float(np.exp(found.sums(weights @ candidates.likelihoods)[order[0]]))
+    elif len(texts) == 1:  # nothing to compare with, which is no proof: never surer than its own likelihood says
+        own = float(np.exp(found.sums(weights @ candidates.likelihoods)[order[0]]))
+        confidence = min(1.0, max(own, settings.doubtful))
     sure = certainties(texts[0], texts, probabilities)
     others = tuple((text, float(p)) for text, p in zip(texts[1:], probabilities[1:], strict=True))
     return Reading(texts[0], confidence, sure, others[:ALTERNATIVES])

@@ -94,6 +94,10 @@ export class Card {
     const image = this.part("img");
     if (image.src) URL.revokeObjectURL(image.src);
     image.src = URL.createObjectURL(file);
+    image.onload = () => {  // what scrolls on a narrow screen is reached by the keyboard
+      const frame = image.parentElement;
+      if (frame.scrollWidth > frame.clientWidth) frame.tabIndex = 0;
+    };
   }
 
   get name() {
