@@ -217,7 +217,7 @@ class TestRecipe:
             (1, 2, True, True),
         ]
         kept = service.versions.recipe(other.id)
-        assert (kept.weights, kept.accept, kept.settings.width) == (recipe.weights, 0.5, 4)
+        assert (kept.weights, kept.accept, kept.settings.width) == (recipe.weights, recipe.accept, 4)
         folder = service.settings.data / "versions"
         assert all(path.parent == folder for path in kept.files)
         assert len(list(folder.glob("*.safetensors"))) == 2 and len(list(folder.glob("language-*"))) == 1
