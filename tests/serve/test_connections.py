@@ -47,8 +47,12 @@ def connect(port: int, sent: bytes = b"") -> socket.socket:
 
 
 def answer_of(connection: socket.socket) -> bytes:
+    """One whole answer; head and body may arrive apart."""
     connection.sendall(HEADER + b"\r\n")
-    return connection.recv(1000)
+    answer = b""
+    while not answer.endswith(b"\r\n\r\nok") and (part := connection.recv(1000)):
+        answer += part
+    return answer
 
 
 def test_half_sent_headers_shut_nobody_out(port: int) -> None:

@@ -19,6 +19,7 @@ from netchu.core.preprocess import WIDTH_MULTIPLE
 from netchu.export.onnx_file import describe
 from netchu.model.bundle import Bundle
 from netchu.model.graph import LogProbs, example
+from netchu.reading.engines.sessions import one_line, open_session
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # images (N, 1, H, W) -> log_probs (N, T, C)
 ABOUT = "netchu.json"  # the file inside a TorchScript archive that says what it is
@@ -27,18 +28,8 @@ EXECUTORCH_NECKS = ("none", "mixing")
 
 def run_onnx(path: Path, *, threads: int = 0) -> Run:
     """The network in an ONNX file of `netchu export`; raises NetchuError when onnxruntime cannot open it."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise NetchuError("onnxruntime is not installed; pip install onnxruntime") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has a class for each cause and no common one
-        cause = str(error).splitlines()[0]
-        raise NetchuError(f"{path}: is damaged or no ONNX model ({cause}); export it again") from error
+    with one_line(f"{path}: is damaged or no ONNX model", "export it again"):
+        session = open_session(path, threads=threads)
 
     def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
         output: NDArray[np.float32] = session.run(["log_probs"], {"images": images})[0]

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netchu.core.errors import NetchuError
 from netchu.core.images import Image
 from netchu.ctc.decoders import Reading
+from netchu.reading.engines.sessions import one_line, open_session
 
 DETECTOR = Path(__file__).parent / "detector" / "PP-OCRv6_det_small.onnx"
 PIXELS = 960 * 768  # a page is reduced to so many before the detector sees it
@@ -146,19 +146,8 @@ class Detector:
 
     def __init__(self, path: Path = DETECTOR, *, threads: int = 0) -> None:
         """Open the file; raises NetchuError when it or onnxruntime is missing, or the file is damaged."""
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise NetchuError("onnxruntime is not installed; pip install onnxruntime") from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        options.enable_cpu_mem_arena = False  # pages differ in size, and an arena keeps the room of every one
-        try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has a class for each cause and no common one
-            cause = str(error).splitlines()[0]
-            raise NetchuError(f"{path}: the page detector cannot be opened ({cause}); install netchu again") from error
+        with one_line(f"{path}: the page detector cannot be opened", "install netchu again"):
+            self.session = open_session(path, threads=threads)
 
     def __call__(self, photo: Image) -> NDArray[np.float32]:
         """(h, w) -> (h', w'); the page is reduced to at most PIXELS, never enlarged but to whole cells."""

@@ -15,6 +15,7 @@ from netchu.core.errors import NetchuError
 from netchu.core.preprocess import Input
 from netchu.model.bundle_file import dequantise, read_arrays
 from netchu.reading.engines import PIXELS
+from netchu.reading.engines.sessions import one_line, open_session
 
 PREFIX = "model."  # of a weight's name in the graph
 
@@ -24,33 +25,17 @@ class OnnxMember:
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         """Raises NetchuError when onnxruntime is missing, the bundle is damaged, or it has no graph."""
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise NetchuError("engine onnx: onnxruntime is not installed; pip install onnxruntime") from error
-        arrays, about = read_arrays(path)
-        if not about.get("graph"):
-            raise NetchuError(
-                f"{path}: has no graph for onnxruntime; release it (netchu release), or read with --engine torch"
-            )
-        self.path, self.cfg, self.charset = path, from_dict(about["config"], f"{path}"), Charset(about["charset"])
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Lines differ in width: an arena would keep the room of the widest, a memory pattern one plan for each width.
-        options.enable_cpu_mem_arena = False
-        options.enable_mem_pattern = False
-        try:
+        with one_line(f"{path}: its graph is damaged", "copy or release it again", asked_by="engine onnx: "):
+            arrays, about = read_arrays(path)
+            if not about.get("graph"):
+                raise NetchuError(
+                    f"{path}: has no graph for onnxruntime; release it (netchu release), or read with --engine torch"
+                )
+            self.path, self.cfg, self.charset = path, from_dict(about["config"], f"{path}"), Charset(about["charset"])
             graph = zlib.decompress(base64.b64decode(about["graph"]["onnx"], validate=True))
             unused = set(about["graph"]["unused"])
             weights = {PREFIX + n: _float32(array) for n, array in dequantise(arrays).items() if n not in unused}
-            values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
-            options.add_external_initializers(list(weights), values)
-            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has a class for each cause and no common one
-            cause = str(error).strip().splitlines()[0][:200]
-            raise NetchuError(f"{path}: its graph is damaged ({cause}); copy or release it again") from error
+            self._session = open_session(graph, threads=threads, weights=weights)
 
     def predict(self, inputs: Sequence[Input], *, precision: str = "auto", batch_size: int = 16) -> list[Prediction]:
         """Log-probabilities of each input (1, H, W), in order; raises NetchuError for another precision than fp32."""
