@@ -1,5 +1,6 @@
 """How a command ends: its own status, one line for a mistake, silence when nobody reads its output any more."""
 
+import re
 import subprocess
 import sys
 
@@ -25,3 +26,18 @@ def test_another_broken_pipe_is_a_bug_and_shows_itself() -> None:
     done = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "BrokenPipeError: of a child" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["check", "trial", "registry", "report", "export", "release", "preview", "serve"])
+def test_a_missing_library_is_one_line_with_its_extra(verb: str) -> None:
+    """As in the lean install, where these verbs want an extra."""
+    missing = ("torch", "matplotlib", "PIL", "filelock", "fontTools", "fastapi", "sqlalchemy")
+    blocked = (
+        f"import sys\nsys.modules.update(dict.fromkeys({missing}))\nsys.argv = ['netchu', {verb!r}, '--data', '.']"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{blocked}\nfrom netchu.cli import run\nrun()"], capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert re.fullmatch(r"error: \w+ is not installed; pip install 'netchu\[\w+\]'\n", done.stderr)

@@ -25,6 +25,16 @@ class StoppedError(NetchuError):
         self.status = 128 + number
 
 
+EXTRAS = {  # of the package: which one brings a library that a command may miss
+    **dict.fromkeys(("torch", "torchvision", "timm", "accelerate", "albumentations", "sklearn", "filelock"), "train"),
+    **dict.fromkeys(("matplotlib", "PIL"), "train"),
+    **dict.fromkeys(("joblib", "fontTools", "vietnamadminunits"), "synthetic"),
+    **dict.fromkeys(("fastapi", "starlette", "uvicorn", "sqlalchemy", "prometheus_client", "multipart"), "serve"),
+    **dict.fromkeys(("onnx", "onnxscript"), "export"),
+    "optuna": "tune",
+}
+
+
 def closest(word: str, known: Iterable[str]) -> str:
     """`; did you mean X?` for the known word that is nearest to a mistyped one; empty when none is near."""
     near = difflib.get_close_matches(word, list(known), n=1)
@@ -42,6 +52,12 @@ def run_main(main: Callable[[], int | None]) -> None:
         status = stop.status
     except NetchuError as error:
         print(f"error: {error}", file=sys.stderr)
+        status = 2
+    except ModuleNotFoundError as error:
+        library = (error.name or "").split(".")[0]
+        if library not in EXTRAS:
+            raise
+        print(f"error: {library} is not installed; pip install 'netchu[{EXTRAS[library]}]'", file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -5,10 +5,9 @@ import math
 import os
 import socket
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from netchu.core.errors import NetchuError
 from netchu.reading.pages import find_lines
@@ -107,13 +106,13 @@ def read_token(host: str, token_file: Path | None) -> str:
 
 def open_service(args: argparse.Namespace) -> "Service":
     """The service of a command line, ready to read."""
-    try:
-        from netchu.serve.service import Service, ServiceSettings
-        from netchu.serve.uploads import UploadLimits
-    except ModuleNotFoundError as error:
-        raise NetchuError(f"{error.name} is not installed; run pip install 'netchu[serve]'") from error
+    from netchu.serve.service import Service, ServiceSettings
+    from netchu.serve.uploads import UploadLimits
+
     token = read_token(args.host, args.token_file)
-    if args.threads:
+    if args.threads and find_spec("torch"):
+        import torch  # only where a bundle may be read with it
+
         torch.set_num_threads(args.threads)
     return Service(
         ServiceSettings(
