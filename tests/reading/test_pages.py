@@ -1,5 +1,6 @@
 """Lines of photographed pages are found once and in order: in tables, turned, shaded, on a desk, on their side."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -121,6 +122,21 @@ def test_a_page_upside_down_is_read_from_the_other_side() -> None:
         assert overlap(np.array([900, 700]) - line.corners, other.corners) > 0.8
         assert line.text == str(line.line.image.shape[1])
     assert read_page(reader, np.full((300, 300), 230, np.uint8)) == []
+
+
+def test_a_page_that_is_doubtful_from_both_sides_stays_as_it_is() -> None:
+    class Stranger(InkAtLeft):
+        """Has not learnt this writing: a little surer of it upside down."""
+
+        def read(self, images: list[np.ndarray]) -> list[Reading]:
+            first = not self.asked
+            return [replace(r, confidence=0.1 if first else 0.2) for r in super().read(images)]
+
+    form = make_form("blank", 3, rows=3)
+    found = find_lines(form.photo)
+    assert [line.line.corners.tolist() for line in read_page(Stranger(), form.photo)] == [
+        line.corners.tolist() for line in found
+    ]
 
 
 def test_a_line_says_where_it_is_and_what_it_reads() -> None:

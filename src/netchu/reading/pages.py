@@ -116,14 +116,16 @@ def read_page(reader: LinesReader, photo: Image, *, threads: int = 0) -> list[Re
     """Find and read the lines of a grey page (h, w), in reading order.
 
     Of a page whose longest lines are read doubtfully, these are read from the other side too: it may lie upside down.
+    It stays as it is when that is doubtful as well, as of writing that the reader has not learnt.
     """
     lines = find_lines(photo, threads=threads)
     readings = list(reader.read([line.image for line in lines]))
     longest = sorted(range(len(lines)), key=lambda i: -lines[i].image.shape[1])[:UPRIGHT_LINES]
     sure = sum(readings[i].confidence for i in longest)
-    if sure < DOUBTFUL * len(longest):
+    enough = DOUBTFUL * len(longest)
+    if sure < enough:
         turned = reader.read([upside_down(lines[i]).image for i in longest])
-        if sum(reading.confidence for reading in turned) > sure:
+        if sum(reading.confidence for reading in turned) >= enough:
             lines = [upside_down(line) for line in reversed(lines)]
             readings = list(reader.read([line.image for line in lines]))
     return [ReadLine(line, reading) for line, reading in zip(lines, readings, strict=True)]
