@@ -216,9 +216,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures")
     args = parser.parse_args()
     from netchu.core.metrics import score
-    from netchu.data.manifest import read_manifest, split
+    from netchu.data.manifest import read_lines, split
 
-    lines = [line for line in split(read_manifest(args.manifest), args.fold)[1] if line.source == args.source]
+    lines = [line for line in split(read_lines(args.manifest), args.fold)[1] if line.source == args.source]
     lines = lines[:: max(1, len(lines) // max(1, args.count))][: args.count]
     if not lines:
         raise NetchuError(f"{args.manifest}: has no line of source {args.source} in fold {args.fold}")

@@ -21,7 +21,7 @@ from netchu.data import check
 from netchu.data.cleaning import clean, clean_label
 from netchu.data.findings import KINDS, check_readings, find_all, has_errors
 from netchu.data.image_facts import read_image_facts
-from netchu.data.manifest import Line, assign_folds, read_manifest, refuse_leaks, write_manifest
+from netchu.data.manifest import Line, assign_folds, read_lines, refuse_leaks, write_manifest
 from netchu.data.near_duplicates import ALIKE, find_near_duplicates, sign
 from netchu.data.table import read_labels_tsv
 from tests.support.tiny import ROOT
@@ -91,7 +91,7 @@ def folds(lines: list[Line]) -> list[int]:
 
 
 def test_sound_data_has_no_errors(manifest: Path) -> None:
-    lines = read_manifest(manifest)
+    lines = read_lines(manifest)
     findings = find_all(lines, read_image_facts(lines), GEOMETRY, STRIDE)
     assert not has_errors(findings)
     assert {finding.kind for finding in findings} <= {"rare-character", "near-duplicate"}
@@ -131,7 +131,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
 
 
 def test_a_row_that_stands_twice_is_kept_once(manifest: Path) -> None:
-    lines = read_manifest(manifest)
+    lines = read_lines(manifest)
     lines.append(replace(lines[0]))
     kept, dropped = clean(lines, find_all(lines, read_image_facts(lines), GEOMETRY, STRIDE))
     assert kept == lines[:-1]
@@ -167,7 +167,7 @@ def test_near_duplicates_are_the_same_writing_and_nothing_else(lines_folder: Pat
 
 
 def test_labels_far_from_the_reading_come_worst_first(manifest: Path) -> None:
-    lines = read_manifest(manifest)[:4]
+    lines = read_lines(manifest)[:4]
     answers = {lines[0].path: lines[0].text, lines[1].path: "", lines[2].path: lines[2].text[:-2]}
     found = check_readings(lines, answers, limit=0.2)
     assert [finding.lines[0] for finding in found] == [lines[1], lines[2]]

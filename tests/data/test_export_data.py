@@ -12,18 +12,18 @@ from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
 from netchu.data.importing import read_sources
 from netchu.data.layouts import READERS
-from netchu.data.manifest import read_manifest
+from netchu.data.manifest import read_lines
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_there_and_back(target: str, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = read_manifest(manifest)[:5]
+    lines = read_lines(manifest)[:5]
     arguments = ["netchu", "export-data", str(manifest), "--to", target, "--out", str(tmp_path / "out")]
     for _ in range(2):  # the second time over the first
         monkeypatch.setattr(sys, "argv", list(arguments))
         assert not cli.main()
     found = read_sources([("", tmp_path / "out")], tmp_path / "cut", {})
-    assert len(found) == len(read_manifest(manifest))
+    assert len(found) == len(read_lines(manifest))
     for before, after in zip(lines, found[:5], strict=True):
         assert after.text == before.text
         assert abs(read_image(before.path).astype(int) - read_image(after.path)).mean() < 3

@@ -23,7 +23,7 @@ from netchu.data.findings import find_all
 from netchu.data.image_facts import read_image_facts
 from netchu.data.importing import read_sources
 from netchu.data.layouts import READERS, find_sets
-from netchu.data.manifest import Line, read_manifest, write_manifest
+from netchu.data.manifest import Line, read_lines, write_manifest
 
 PNG = cv2.imencode(".png", np.full((20, 90), 200, np.uint8))[1].tobytes()
 
@@ -75,7 +75,7 @@ def test_spaces_of_every_kind_become_plain_ones(inside: str, tmp_path: Path) -> 
     (tmp_path / "export.json").write_text(json.dumps([task("0.png", f"Số 12{inside}Huế")]), encoding="utf-8")
     assert read(tmp_path, "label-studio") == [("0.png", "Số 12 Huế")]
     write_manifest(tmp_path / "m.csv", [Line(tmp_path / "0.png", f"Số 12{inside}Huế", fold=0)])
-    assert read_manifest(tmp_path / "m.csv")[0].text == "Số 12 Huế"
+    assert read_lines(tmp_path / "m.csv")[0].text == "Số 12 Huế"
 
 
 @pytest.mark.parametrize(

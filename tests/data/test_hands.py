@@ -10,7 +10,7 @@ import torch
 
 from netchu.core.charset import Charset
 from netchu.data.hands import cluster, early_maps
-from netchu.data.manifest import inherit_folds, read_manifest
+from netchu.data.manifest import inherit_folds, read_lines
 from netchu.data.table import read_labels_tsv
 from netchu.model.backbones import build_backbone
 from netchu.model.bundle import save_bundle
@@ -59,12 +59,12 @@ def test_the_script_groups_and_its_folds_keep_groups_together(lines_folder: Path
     done = run("prepare_ext_data.py", *words, "--new-folds", "--hands", 8)
     assert done.returncode == 0, done.stderr
     assert "0 lines have no writer; the writers of 48 lines are groups of like hands" in done.stdout
-    lines = read_manifest(out / "train_folds.csv")
+    lines = read_lines(out / "train_folds.csv")
     folds = {line.writer_id: {other.fold for other in lines if other.writer_id == line.writer_id} for line in lines}
     assert len(folds) == 8 and all(len(numbers) == 1 for numbers in folds.values())
     assert all(line.has_guessed_writer for line in lines)
     assert "folds kept as recorded" in run("prepare_ext_data.py", "--labels-tsv", target, "--out", out).stdout
-    assert read_manifest(out / "train_folds.csv") == lines
+    assert read_lines(out / "train_folds.csv") == lines
 
 
 def test_what_was_made_from_an_image_still_follows_it(lines_folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from netchu.core.errors import NetchuError
 from netchu.data.importing import read_sources, write_manifests
 from netchu.data.layouts import READERS
-from netchu.data.manifest import read_manifest
+from netchu.data.manifest import read_lines
 from netchu.model.bundle import load_bundle
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.submission import read_folder, write_submission
@@ -64,7 +64,7 @@ def test_the_script_detects_and_writes_lmdb(name: str, lines: list[Sample], tmp_
     assert f"{path}: {name}, 24 lines" in result.stdout
     again = run("prepare_ext_data.py", tmp_path / "store", "--out", tmp_path / "again")
     assert f"{tmp_path / 'store'}: lmdb, 24 lines" in again.stdout
-    first, second = (read_manifest(tmp_path / folder / "train_folds.csv") for folder in ("data", "again"))
+    first, second = (read_lines(tmp_path / folder / "train_folds.csv") for folder in ("data", "again"))
     assert sorted(line.text for line in first) == sorted(line.text for line in second)
     assert {line.writer_id for line in first} == {line.writer_id for line in second}
 
@@ -91,13 +91,13 @@ def test_helping_lines_are_trained_on_and_never_validated_on(lines: list[Sample]
     result = run("prepare_ext_data.py", "--labels-tsv", target, "--helping", open_set, "--out", data)
     assert result.returncode == 0, result.stderr
     assert "20 real, 0 synthetic and 4 helping lines" in result.stdout
-    assert len(read_manifest(data / "train_folds.csv")) == 20
-    helping = [line for line in read_manifest(data / "train_ext.csv") if line.is_helping]
+    assert len(read_lines(data / "train_folds.csv")) == 20
+    helping = [line for line in read_lines(data / "train_ext.csv") if line.is_helping]
     assert len(helping) == 4 and {line.fold for line in helping} == {-1} and not any(line.is_real for line in helping)
     cfg = replace(TINY, epochs=1, hidden=16, neck="none", output_dir=str(tmp_path), helping_share=0.5)
     mixed = replace(cfg, name="mixed", manifest=str(data / "train_ext.csv"))
     report = fit(mixed)
-    assert report["lines"]["held_out"] == sum(line.fold == 0 for line in read_manifest(data / "train_folds.csv"))
+    assert report["lines"]["held_out"] == sum(line.fold == 0 for line in read_lines(data / "train_folds.csv"))
     start = str(mixed.run_dir / "last.safetensors")
     tuned = replace(cfg, name="tuned", manifest=str(data / "train_folds.csv"), load_weight=start)
     fit(tuned)

@@ -2,12 +2,14 @@
 
 import re
 import shutil
+import unicodedata
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import netchu.data
 from netchu.core.errors import NetchuError
 from netchu.data.manifest import (
     Line,
@@ -15,10 +17,12 @@ from netchu.data.manifest import (
     find_leaks,
     inherit_folds,
     keep_folds,
-    read_manifest,
+    read_lines,
     refuse_leaks,
     split,
     summary,
+    to_lines,
+    to_table,
     write_manifest,
 )  # fmt: skip
 from netchu.data.table import read_labels_tsv
@@ -127,16 +131,30 @@ def test_manifest_round_trips_with_relative_paths(lines: list[Line], tmp_path: P
     path = tmp_path / "deep" / "train_folds.csv"
     write_manifest(path, lines)
     assert str(lines[0].path.parent) not in path.read_text(encoding="utf-8").splitlines()[1].split(",")[0][:3]
-    again = read_manifest(path)
+    again = read_lines(path)
     assert [line.path.resolve() for line in again] == [line.path.resolve() for line in lines]
     assert [replace(line, path=Path()) for line in again] == [replace(line, path=Path()) for line in lines]
     assert "48 lines" in summary(lines)
 
 
+TEXTS = ["NA", "", "null", "007", "1e5", "nan", " Số 5, Lê Lợi ", 'ngõ "5"', "a\tb", "True", "Huê\u0301"]
+
+
+def test_a_notebook_gets_the_manifest_as_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    write_manifest(path, [Line(tmp_path / f"{i}.png", text, f"0{i}", i % 5, "NA") for i, text in enumerate(TEXTS)])
+    table = netchu.data.read_manifest(str(path))
+    assert list(table.columns) == ["img_path", "text", "writer_id", "fold", "source", "aug"]
+    assert table.text.tolist() == [unicodedata.normalize("NFC", text).replace("\t", " ").strip() for text in TEXTS]
+    assert table.fold.dtype == "int64" and table.groupby("fold").size().sum() == len(TEXTS)
+    assert table.writer_id[0] == "00" and set(table.source) == {"NA"} and set(table.aug) == {""}
+    assert to_lines(to_table(read_lines(path))) == to_lines(table) == read_lines(path)
+
+
 def test_competition_file_without_source_and_aug_is_read(tmp_path: Path) -> None:
     path = tmp_path / "train_folds.csv"
     path.write_text(HEADER + "a/0.jpg,Hà Nội,7,2\n", encoding="utf-8")
-    assert read_manifest(path) == [Line(tmp_path / "a/0.jpg", "Hà Nội", "7", 2)]
+    assert read_lines(path) == [Line(tmp_path / "a/0.jpg", "Hà Nội", "7", 2)]
 
 
 @pytest.mark.parametrize(
@@ -146,6 +164,8 @@ def test_competition_file_without_source_and_aug_is_read(tmp_path: Path) -> None
         (HEADER, "has no rows"),
         (HEADER + "a.jpg,x,1,first\n", ":2: fold is 'first'"),
         (HEADER + "a.jpg,x,1,5\n", ":2: fold is 5"),
+        (HEADER + "a.jpg,x,1,0.5\n", ":2: fold is '0.5'"),
+        (HEADER + "a.jpg,x,1,inf\n", ":2: fold is 'inf'"),
         (HEADER + "a.jpg,x,1,0\n,x,1,0\n", ":3: img_path is empty"),
         (HEADER + "a.jpg,x\n", ":2: has fewer columns"),
     ],
@@ -154,12 +174,12 @@ def test_bad_manifest_names_the_row(tmp_path: Path, text: str, message: str) -> 
     path = tmp_path / "m.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(NetchuError, match=re.escape(message)):
-        read_manifest(path)
+        read_lines(path)
 
 
 def test_missing_manifest_and_missing_image(tmp_path: Path) -> None:
     with pytest.raises(NetchuError, match=r"no such manifest; make one with prepare_ext_data\.py"):
-        read_manifest(tmp_path / "none.csv")
+        read_lines(tmp_path / "none.csv")
     with pytest.raises(NetchuError, match="image cannot be read"):
         find_leaks([Line(tmp_path / "none.jpg", "x", "1", 0)])
 

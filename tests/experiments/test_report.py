@@ -5,17 +5,20 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.experiments.analysis import Answered, by_length, by_writer, confusions, count_kinds, kind_of, worst
+from netchu.experiments.analysis import by_length, by_writer, confusions, count_kinds, kind_of, worst
 from netchu.experiments.report import read_run, write_report
 from netchu.training.engine import fit
 
 
-def answered(text: str, answer: str, writer: str = "") -> Answered:
-    return Answered("a.png", "kalapa", text, answer, 0.5, writer)
+def answered(*rows: tuple[str, str, str]) -> pd.DataFrame:
+    """A table of (label, answer, writer)."""
+    table = pd.DataFrame(rows, columns=["text", "answer", "writer_id"])
+    return table.assign(img_path="a.png", source="kalapa", confidence=0.5)
 
 
 @pytest.mark.parametrize(
@@ -31,17 +34,17 @@ def test_kinds(there: str, read: str, kind: str) -> None:
 
 
 def test_confusions_count_what_was_read_for_what() -> None:
-    counts = confusions([answered("Hà Nội", "Hà Nôi"), answered("Tp Huế", "TpHuế"), answered("ab", "abc")])
+    counts = confusions(answered(("Hà Nội", "Hà Nôi", ""), ("Tp Huế", "TpHuế", ""), ("ab", "abc", "")))
     assert counts == {("ộ", "ô"): 1, (" ", ""): 1, ("", "c"): 1}
     assert count_kinds(counts) == {"mark": 1, "space": 1, "added": 1}
 
 
 def test_groups() -> None:
-    lines = [answered("a" * 10, "a" * 10, "1"), answered("b" * 60, "c" * 60, "2"), answered("", "", "1")]
-    assert {name: scores.lines for name, scores in by_length(lines).items()} == {"0 to 20": 2, "over 50": 1}
+    lines = answered(("a" * 10, "a" * 10, "1"), ("b" * 60, "c" * 60, "2"), ("", "", "1"), ("NA", "NA", ""))
+    assert {name: scores.lines for name, scores in by_length(lines).items()} == {"0 to 20": 3, "over 50": 1}
     writers = by_writer(lines)
     assert list(writers) == ["kalapa 2", "kalapa 1"] and writers["kalapa 1"].cer == 0
-    assert worst(lines, 5) == [lines[1]]
+    assert worst(lines, 5).edits.to_dict() == {1: 60}
 
 
 def test_the_page_holds_everything(tiny: Config, tmp_path: Path) -> None:

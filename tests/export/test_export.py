@@ -15,7 +15,7 @@ import torch
 from netchu.core.errors import NetchuError
 from netchu.core.preprocess import Geometry, preprocess
 from netchu.ctc.decoders import greedy
-from netchu.data.manifest import Line, read_manifest
+from netchu.data.manifest import Line, read_lines
 from netchu.export import targets as module
 from netchu.export.onnx_file import KEY, write_onnx
 from netchu.export.parity import compare
@@ -76,7 +76,7 @@ def test_an_export_that_reads_otherwise_is_refused(tmp_path: Path, monkeypatch: 
 
 def test_int8_is_small_and_gated(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = sharp_bundle("bigru")
-    lines = read_manifest(manifest)
+    lines = read_lines(manifest)
     with pytest.raises(NetchuError, match="needs labelled lines"):
         plain(bundle, "int8", tmp_path / "none.onnx")
     monkeypatch.setattr(module, "MAX_RISE", 1e6)

@@ -9,7 +9,7 @@ from netchu.commands.language import main
 from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
 from netchu.ctc.beam import propose
-from netchu.data.manifest import read_manifest
+from netchu.data.manifest import read_lines
 from netchu.language.arpa import read_arpa, write_arpa
 from netchu.language.fusion import LanguageScorer
 from netchu.language.ngram import NGram, load_ngram, save_ngram
@@ -153,7 +153,7 @@ def test_commands(
         "train", "--texts", tmp_path / "texts.txt", "--manifest", manifest, "--fold", 2, "--out", tmp_path / "a.nlm"
     )
     assert "fold 2, left out: " in said
-    folds = {line.fold for line in read_manifest(manifest)} - {2}
+    folds = {line.fold for line in read_lines(manifest)} - {2}
     assert set(load_ngram(tmp_path / "a.nlm").folds) == folds
     run("export", tmp_path / "a.nlm", "--out", tmp_path / "a.arpa")
     run("import", tmp_path / "a.arpa", "--out", tmp_path / "b.nlm")

@@ -10,7 +10,7 @@ import torch
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.data.manifest import read_manifest
+from netchu.data.manifest import read_lines
 from netchu.model.bundle import save_bundle
 from netchu.model.recogniser import build_model
 from netchu.reading.recipe import read_recipe
@@ -62,8 +62,9 @@ def test_from_runs_to_answers(runs: Path, lines_folder: Path, tmp_path: Path) ->
         assert recipe.measured["cascade"]["lost"] <= 0.0005
     assert recipe.measured["folds"] == [0] and recipe.measured["command"].startswith("netchu select")
     tried = read_selection_table(tmp_path / "ensemble_choices.csv")
-    assert {choice.count for choice in tried} == {1, 2} and all(choice.fits for choice in tried)
-    assert [choice.count for choice in tried if choice.chosen] == [len(recipe.bundles)]
+    counts = tried.members.str.count(r" \+ ") + 1
+    assert set(counts) == {1, 2} and tried.fits.all()
+    assert counts[tried.chosen].tolist() == [len(recipe.bundles)]
 
     images = lines_folder / "images"
     answers, details = tmp_path / "a.csv", tmp_path / "a.jsonl"
@@ -134,7 +135,7 @@ def test_a_bundle_that_saw_every_line_has_no_held_out_figures(tiny: Config, mani
     save_bundle(path, build_model(tiny, len(CHARSET)), replace(tiny, fold=5), CHARSET, metrics={}, hashes={})
     with pytest.raises(NetchuError, match="was trained on every line"):
         measure_oof(path, manifest, tmp_path / "oof.npz")
-    assert {line.fold for line in read_manifest(manifest)} <= set(range(5))
+    assert {line.fold for line in read_lines(manifest)} <= set(range(5))
 
 
 def test_broken_recipes(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from netchu.core.errors import NetchuError, StoppedError
 from netchu.core.files import write_json
 from netchu.core.images import read_image
 from netchu.ctc.decoders import Reading
-from netchu.data.manifest import Line, read_manifest, split
+from netchu.data.manifest import Line, read_lines, split
 from netchu.experiments.registry import Registry
 from netchu.model.bundle import read_bundle, read_stored, write_bundle
 from netchu.reading.line_reader import Settings
@@ -94,7 +94,7 @@ def test_corrections_become_a_better_version(service: Running, lines_folder: Pat
     assert new["charset"] == old["charset"]
     assert not list((service.data / "jobs").glob("*/*/state.pt"))
     assert service.client.post("/api/models/1/promote").json() == {"version": 1}
-    manifest = read_manifest(service.data / "jobs" / "1" / "manifest.csv")
+    manifest = read_lines(service.data / "jobs" / "1" / "manifest.csv")
     trained_on, held_out = split(manifest, 0)
     assert not {line.path for line in trained_on} & {line.path for line in held_out}
 
@@ -307,10 +307,10 @@ def test_a_base_manifest_is_mixed_in_and_guards(
         wait_for(lambda: service.job(key)["state"] != "running")
         job = service.job(key)
         assert job["state"] == "done", job["message"]
-        base = split(read_manifest(manifest), 0)
+        base = split(read_lines(manifest), 0)
         assert job["report"]["lines"]["held_out"] == len(base[1])
         assert set(job["report"]["after"]) == {"all", *(line.source for line in base[1])}
-        rows = read_manifest(service.data / "jobs" / "1" / "manifest.csv")
+        rows = read_lines(service.data / "jobs" / "1" / "manifest.csv")
         assert sum(line.source == "corrections" for line in rows) == 12, "four, repeated to a quarter of all"
         new = service.client.get("/api/models").json()[0]
         _, about = read_bundle(service.recipe(new).bundles[0])

@@ -34,13 +34,15 @@ def _command(words: list[str], folder: Path, environment: Mapping[str, str], log
     if words[0] == "-m":
         sys.argv = words[1:]
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    elif words[0] == "-c":
+        exec(words[1], {"__name__": "__main__"})
     else:
         sys.argv, sys.path[:0] = words, [str(Path(words[0]).resolve().parent)]
         runpy.run_path(words[0], run_name="__main__")
 
 
 def python(*words: object, cwd: Path = ROOT, **environment: str) -> Result:
-    """`python WORDS` in a process of its own: a script or `-m MODULE`, with its arguments."""
+    """`python WORDS` in a process of its own: a script, `-m MODULE` or `-c CODE`, with its arguments."""
     with tempfile.TemporaryDirectory() as folder:
         logs = Path(folder)
         process = CONTEXT.Process(target=_command, args=([str(word) for word in words], cwd, environment, logs))

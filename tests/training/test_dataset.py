@@ -12,13 +12,13 @@ from PIL import Image as PillowImage
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.data.manifest import Line, read_manifest
+from netchu.data.manifest import Line, read_lines
 from netchu.training.dataset import BucketSampler, Collate, LineDataset
 
 
 @pytest.fixture
 def lines(manifest: Path) -> list[Line]:
-    return read_manifest(manifest)
+    return read_lines(manifest)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import torch
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.files import read_log
-from netchu.data.manifest import read_manifest, write_manifest
+from netchu.data.manifest import read_lines, write_manifest
 from netchu.model.bundle import load_bundle, read_bundle
 from netchu.model.losses import CtcObjective
 from netchu.training.engine import Trainer, fit
@@ -37,7 +37,7 @@ def log_without_times(cfg: Config) -> list[dict[str, Any]]:
 
 def test_overfits_one_batch(tiny: Config, manifest: Path, tmp_path: Path) -> None:
     """Eight lines, learnt by heart: CER 0 on them."""
-    eight = [line for line in read_manifest(manifest) if line.writer_id == "0"]
+    eight = [line for line in read_lines(manifest) if line.writer_id == "0"]
     trained_on = [replace(line, writer_id="", fold=-1, aug="copy") for line in eight]
     held_out = [replace(line, writer_id="", fold=0, source="again") for line in eight]
     path = tmp_path / "eight.csv"
@@ -67,7 +67,7 @@ def test_a_run_leaves_bundle_report_log_and_curves(tiny: Config) -> None:
     bundle = load_bundle(tiny.run_dir / "best.safetensors")
     assert bundle.cfg == tiny
     assert bundle.metrics["cer"] == report["held_out"]["cer"]
-    assert set(report["held_out"]["by_source"]) == {line.source for line in read_manifest(Path(tiny.manifest))}
+    assert set(report["held_out"]["by_source"]) == {line.source for line in read_lines(Path(tiny.manifest))}
     _, about = read_bundle(tiny.run_dir / "best.safetensors")
     assert about["hashes"]["manifest"] == report["hashes"]["manifest"]
 
@@ -109,7 +109,7 @@ def test_resume_with_another_config_or_other_data_is_refused(tiny: Config, manif
     with pytest.raises(NetchuError, match=r"was made with lr=0\.003, now 0\.001"):
         fit(replace(tiny, lr=1e-3), resume=True)
     copy = tiny.run_dir / "other.csv"
-    write_manifest(copy, read_manifest(manifest)[:-1])
+    write_manifest(copy, read_lines(manifest)[:-1])
     changed = replace(tiny, manifest=str(copy))
     save_state(tiny.run_dir, {**load_state(tiny.run_dir)[0], "config": changed.to_dict()})
     with pytest.raises(NetchuError, match="has changed since"):
@@ -167,7 +167,7 @@ def test_fine_tuning_starts_from_the_pretrained_bundle(tiny: Config) -> None:
 
 def test_image_lost_during_training_is_one_line(tiny: Config, manifest: Path, tmp_path: Path) -> None:
     """Read by a worker process, as happens when lines are not kept in memory."""
-    lines = read_manifest(manifest)
+    lines = read_lines(manifest)
     copies = []
     for number, line in enumerate(lines):
         path = tmp_path / f"{number}.jpg"

@@ -12,7 +12,7 @@ import torch
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.data.manifest import read_manifest, write_manifest
+from netchu.data.manifest import read_lines, write_manifest
 from netchu.training import folds
 from netchu.training.engine import fit
 from netchu.training.folds import fold_runs, is_complete, train_folds
@@ -42,7 +42,7 @@ def test_every_line_is_read_by_a_run_that_had_not_seen_it(runs: list[Config]) ->
     assert trained == [0, 1, 3, 4]
     folder = runs[0].run_dir.parent / "tiny_folds"
     rows = list(csv.DictReader((folder / "oof.csv").open(encoding="utf-8")))
-    lines = read_manifest(Path(runs[0].manifest))
+    lines = read_lines(Path(runs[0].manifest))
     assert sorted((row["id"], int(row["fold"])) for row in rows) == sorted(
         ("/".join(line.path.parts[-2:]), line.fold) for line in lines
     )
@@ -70,7 +70,7 @@ def test_a_run_with_other_settings_is_not_complete(runs: list[Config]) -> None:
 
 
 def test_folds_that_moved_are_trained_again(runs: list[Config], tmp_path: Path) -> None:
-    lines = read_manifest(Path(runs[0].manifest))
+    lines = read_lines(Path(runs[0].manifest))
     cfg = replace(runs[0], manifest=str(tmp_path / "folds.csv"))
     write_manifest(Path(cfg.manifest), lines)
     fit(cfg)
@@ -87,7 +87,7 @@ def test_names_carry_the_fold() -> None:
 
 
 def test_a_fold_without_lines_is_one_line(runs: list[Config], tmp_path: Path) -> None:
-    lines = read_manifest(Path(runs[0].manifest))
+    lines = read_lines(Path(runs[0].manifest))
     path = tmp_path / "four.csv"
     write_manifest(path, [replace(line, fold=max(1, line.fold)) for line in lines])
     with pytest.raises(NetchuError, match=r"four\.csv: has no line in fold 0"):

@@ -15,7 +15,7 @@ from netchu.core.errors import StoppedError
 from netchu.core.files import read_log
 from netchu.core.images import read_image
 from netchu.core.preprocess import Geometry, preprocess
-from netchu.data.manifest import read_manifest
+from netchu.data.manifest import read_lines
 from netchu.model.bundle import load_bundle
 from netchu.model.losses import ctc
 from netchu.model.predict import predict
@@ -46,9 +46,7 @@ def test_fp16_learns_and_its_bundle_reads_alike_on_the_processor(on_gpu: Config)
     losses = [row["loss"] for row in read_log(on_gpu.run_dir / "log.jsonl") if "loss" in row]
     assert losses[-1] < 0.5 * losses[0]
     bundle = load_bundle(on_gpu.run_dir / "last.safetensors")
-    inputs = [
-        preprocess(read_image(line.path), Geometry.of(bundle.cfg)) for line in read_manifest(Path(on_gpu.manifest))
-    ]
+    inputs = [preprocess(read_image(line.path), Geometry.of(bundle.cfg)) for line in read_lines(Path(on_gpu.manifest))]
     here = predict(bundle.model, inputs, precision="fp32")
     there = predict(bundle.model.cuda(), inputs, precision="fp32")
     for one, other in zip(here, there, strict=True):

@@ -30,10 +30,10 @@ from pathlib import Path
 from accelerate import PartialState
 from netchu.model.bundle import load_bundle
 from netchu.training.dataset import LineDataset
-from netchu.data.manifest import read_manifest
+from netchu.data.manifest import read_lines
 from netchu.training.validation import evaluate, write_answers
 state, bundle = PartialState(cpu=True), load_bundle(Path(sys.argv[1]))
-lines = LineDataset(read_manifest(Path(bundle.cfg.manifest)), bundle.cfg, bundle.charset, train=False)
+lines = LineDataset(read_lines(Path(bundle.cfg.manifest)), bundle.cfg, bundle.charset, train=False)
 rank, ranks = state.process_index, state.num_processes
 result = evaluate(bundle.model, lines, bundle.charset, precision="fp32", rank=rank, ranks=ranks)
 if state.is_main_process:

@@ -10,7 +10,7 @@ import torch
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.files import read_log
-from netchu.data.manifest import read_manifest
+from netchu.data.manifest import read_lines
 from netchu.model.bundle import load_bundle
 from netchu.model.losses import CtcObjective
 from netchu.model.recogniser import build_model
@@ -99,7 +99,7 @@ def test_learning_rate_rises_then_falls() -> None:
 
 
 def test_batches_by_pixels(tiny: Config) -> None:
-    lines = read_manifest(Path(tiny.manifest))
+    lines = read_lines(Path(tiny.manifest))
     charset = Charset.from_texts(line.text for line in lines)
     cfg = replace(tiny, fold=5, batch_size=16, batch_pixels=32 * 160 * 6)
     dataset = LineDataset(lines, cfg, charset, train=True)
@@ -164,7 +164,7 @@ def test_validation_by_batches(tiny: Config) -> None:
 
 
 def test_augmentation_grows(tiny: Config) -> None:
-    lines = read_manifest(Path(tiny.manifest))
+    lines = read_lines(Path(tiny.manifest))
     charset = Charset.from_texts(line.text for line in lines)
     dataset = LineDataset(lines, replace(tiny, augment="light", augment_ramp=1.0, epochs=10), charset, train=True)
     plain = LineDataset(lines, tiny, charset, train=True)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder, refuse_foreign_folder
 from netchu.core.images import read_image
-from netchu.data.manifest import Line, read_manifest
+from netchu.data.manifest import Line, read_lines
 
 Written = Sequence[tuple[str, Line]]  # name of the image below the folder, line
 ALTO = "http://www.loc.gov/standards/alto/ns-v4#"
@@ -89,6 +89,6 @@ def main() -> None:
     parser.add_argument("--to", choices=TARGETS, required=True, help="the tool whose layout is written")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of images and labels")
     args = parser.parse_args()
-    lines = read_manifest(args.manifest)
+    lines = read_lines(args.manifest)
     export_lines(lines, args.to, args.out)
     print(f"{args.out}: {len(lines)} lines for {args.to}")

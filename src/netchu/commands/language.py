@@ -10,7 +10,8 @@ from pathlib import Path
 from netchu.core.config import ALL_DATA_FOLD
 from netchu.core.errors import NetchuError
 from netchu.core.options import add_options
-from netchu.data.manifest import read_manifest, split
+from netchu.data.manifest import read_lines as manifest_lines
+from netchu.data.manifest import split
 from netchu.language.arpa import read_arpa, write_arpa
 from netchu.language.ngram import load_ngram, save_ngram
 from netchu.language.smoothing import CUTOFF, ORDER, train_ngram
@@ -44,7 +45,7 @@ def train(args: argparse.Namespace) -> None:
             raise NetchuError(
                 f"--fold {args.fold} --repeat {args.repeat}: expected 0 to {ALL_DATA_FOLD}, and 1 or more"
             )
-        used, kept_aside = split([line for line in read_manifest(args.manifest) if line.is_real], args.fold)
+        used, kept_aside = split([line for line in manifest_lines(args.manifest) if line.is_real], args.fold)
         texts += [line.text for line in used] * args.repeat
         held_out = [line.text for line in kept_aside]
         folds = sorted({line.fold for line in used if line.fold >= 0})

@@ -27,7 +27,7 @@ class StoppedError(NetchuError):
 
 EXTRAS = {  # of the package: which one brings a library that a command may miss
     **dict.fromkeys(("torch", "torchvision", "timm", "accelerate", "albumentations", "sklearn", "filelock"), "train"),
-    **dict.fromkeys(("matplotlib", "PIL"), "train"),
+    **dict.fromkeys(("matplotlib", "pandas", "PIL"), "train"),
     **dict.fromkeys(("joblib", "fontTools", "vietnamadminunits"), "synthetic"),
     **dict.fromkeys(("fastapi", "starlette", "uvicorn", "sqlalchemy", "prometheus_client", "multipart"), "serve"),
     **dict.fromkeys(("onnx", "onnxscript"), "export"),

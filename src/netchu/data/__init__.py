@@ -1,1 +1,3 @@
-"""Data sets of any layout to manifests, and what may be wrong with them."""
+"""Data sets: layouts and their readers, manifests with recorded folds, checks."""
+
+from netchu.data.manifest import read_manifest as read_manifest

@@ -5,10 +5,8 @@ report with the images. The exit status is 0 when nothing is wrong, 1 when somet
 """
 
 import argparse
-import csv
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -25,17 +23,15 @@ from netchu.data.findings import KINDS, RARE, Finding, check_readings, find_all,
 from netchu.data.image_facts import ImageFacts, read_image_facts
 from netchu.data.importing import parse_columns
 from netchu.data.layouts import READERS, find_sets
-from netchu.data.manifest import COLUMNS, Line, read_manifest, write_manifest
+from netchu.data.manifest import REQUIRED, Line, read_raw_manifest, to_lines, write_manifest
 
 CHUNK = 256  # lines read by the model at once
 
 
 def read_data(path: Path, layout: str, images: Path, columns: dict[str, str]) -> list[Line]:
     """Lines of a manifest, or of the data sets at or below a path; labels as they stand in it, images unseen."""
-    if not layout and path.is_file() and set(COLUMNS[:4]) <= set(csv_header(path)):
-        lines = read_manifest(path)
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            return [replace(x, text=row["text"] or "") for x, row in zip(lines, csv.DictReader(stream), strict=True)]
+    if not layout and path.is_file() and set(REQUIRED) <= set(csv_header(path)):
+        return to_lines(read_raw_manifest(path))
     return [
         line
         for name, folder in ([(layout, path)] if layout else find_sets(path))

@@ -17,7 +17,7 @@ from netchu.data.manifest import (
     assign_folds,
     inherit_folds,
     keep_folds,
-    read_manifest,
+    read_lines,
     refuse_leaks,
     summary,
     write_manifest,
@@ -74,7 +74,7 @@ def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: b
     helping = [line for line in lines if line.is_helping]
     folds_path, ext_path = out / "train_folds.csv", out / "train_ext.csv"
     if real:
-        recorded = read_manifest(folds_path) if has_folds(out) and not new_folds else []
+        recorded = read_lines(folds_path) if has_folds(out) and not new_folds else []
         real = keep_folds(real, recorded) if recorded else assign_folds(real, seed)
         synthetic = inherit_folds(synthetic, real)
         leaks = refuse_leaks(real + synthetic, ext_path)

@@ -6,22 +6,26 @@ relative to the manifest's own folder or absolute. Folds 0-4 keep all lines of a
 that is only ever trained on.
 """
 
-import csv
 import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
 from netchu.core.tables import plain_label
+from netchu.data.frames import read_frame, write_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDS = 5
 TRAIN_ONLY = -1
 HELPING = "helping"  # in `aug`: real handwriting that only helps to train, such as that of another language
-COLUMNS = ("img_path", "text", "writer_id", "fold", "source", "aug")
+COLUMNS = {"img_path": str, "text": str, "writer_id": str, "fold": int, "source": str, "aug": str}
+REQUIRED = ("img_path", "text", "writer_id", "fold")  # as in the competition's own files
 GUESSED = "hand~"  # begins a `writer_id` that stands for lines of a like hand and no known person
 
 
@@ -57,61 +61,55 @@ class Line:
         return self.writer_id.startswith(GUESSED)
 
 
-def read_manifest(path: Path) -> list[Line]:
-    """Lines of a manifest. `source` and `aug` may be missing, as in the competition's own files.
+def read_manifest(path: Path | str) -> "pd.DataFrame":
+    """A manifest as a table, a line image a row, with the columns `COLUMNS`.
 
+    `img_path`: from the folder that the program runs in; `text`: NFC on one line; `writer_id`, `source`, `aug`: empty
+    where there is none (`source` and `aug` may be missing, as in the competition's own files); `fold`: int64, -1 to 4.
     Raises NetchuError naming the file and the row for a missing file or column, a row of another length, or a bad
     fold. Whether the images are there and the labels not empty is seen when they are used (and by `netchu check`).
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            missing = [c for c in COLUMNS[:4] if c not in (reader.fieldnames or ())]
-            if missing:
-                raise NetchuError(f"{path}: no column {missing[0]!r}; expected {','.join(COLUMNS)}")
-            lines = [_line(row, path, number) for number, row in enumerate(reader, 2)]
-    except FileNotFoundError:
-        raise NetchuError(f"{path}: no such manifest; make one with prepare_ext_data.py") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise NetchuError(f"{path}: cannot be read as a CSV in UTF-8 ({error})") from error
-    if not lines:
-        raise NetchuError(f"{path}: has no rows; make it again with prepare_ext_data.py")
-    return lines
+    table = read_raw_manifest(Path(path))
+    return table.assign(text=table.text.map(plain_label))
 
 
-def _line(row: dict[str, str | None], path: Path, number: int) -> Line:
-    where = f"{path}:{number}"
-    image = row["img_path"] or ""
-    if not image:
-        raise NetchuError(f"{where}: img_path is empty")
-    if row["text"] is None or row["fold"] is None:
-        raise NetchuError(f"{where}: has fewer columns than the header; correct this row")
-    if None in row:
-        raise NetchuError(f"{where}: has more columns than the header; quote texts that hold a comma")
-    try:
-        fold = int(row["fold"])
-    except ValueError:
-        raise NetchuError(f"{where}: fold is {row['fold']!r}; expected -1 to {FOLDS - 1}") from None
-    if not TRAIN_ONLY <= fold < FOLDS:
-        raise NetchuError(f"{where}: fold is {fold}; expected -1 to {FOLDS - 1}")
-    return Line(
-        path=path.parent / image,
-        text=plain_label(row["text"]),
-        writer_id=row["writer_id"] or "",
-        fold=fold,
-        source=row.get("source") or "",
-        aug=row.get("aug") or "",
-    )
+def read_raw_manifest(path: Path) -> "pd.DataFrame":
+    """`read_manifest` with the labels as they stand in the file."""
+    optional = set(COLUMNS) - set(REQUIRED)
+    table = read_frame(path, COLUMNS, "manifest", "make one with prepare_ext_data.py", optional)
+    for row, (image, fold) in enumerate(zip(table.img_path, table.fold, strict=True), 2):
+        if not image:
+            raise NetchuError(f"{path}:{row}: img_path is empty")
+        if not TRAIN_ONLY <= fold < FOLDS:
+            raise NetchuError(f"{path}:{row}: fold is {fold}; expected -1 to {FOLDS - 1}")
+    return table.assign(img_path=[str(path.parent / image) for image in table.img_path])
+
+
+def read_lines(path: Path) -> list[Line]:
+    """The lines of a manifest one by one; see `read_manifest`."""
+    return to_lines(read_manifest(path))
+
+
+def to_lines(table: "pd.DataFrame") -> list[Line]:
+    """The rows of such a table as lines."""
+    columns = (table[name].tolist() for name in COLUMNS)
+    return [Line(Path(image), *fields) for image, *fields in zip(*columns, strict=True)]
+
+
+def to_table(lines: Iterable[Line]) -> "pd.DataFrame":
+    """Lines as such a table."""
+    import pandas as pd
+
+    rows = [(str(line.path), line.text, line.writer_id, line.fold, line.source, line.aug) for line in lines]
+    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object).astype({"fold": "int64"})
 
 
 def write_manifest(path: Path, lines: Iterable[Line]) -> None:
     """Write a manifest atomically, with image paths relative to its folder."""
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for line in lines:
-            relative = Path(os.path.relpath(line.path.absolute(), path.parent.absolute())).as_posix()
-            writer.writerow([relative, line.text, line.writer_id, line.fold, line.source, line.aug])
+    here = path.parent.absolute()
+    table = to_table(lines)
+    table["img_path"] = [Path(os.path.relpath(Path(image).absolute(), here)).as_posix() for image in table.img_path]
+    write_frame(path, table)
 
 
 def split(lines: Sequence[Line], fold: int) -> tuple[list[Line], list[Line]]:
@@ -214,31 +212,23 @@ def find_leaks(lines: Sequence[Line]) -> LeakReport:
 
     Synthetic lines that were drawn from a real writer (see `inherit_folds`) count as that writer's.
     """
-    writers: dict[str, list[Line]] = defaultdict(list)
-    images: dict[str, list[Line]] = defaultdict(list)
-    texts: dict[str, set[int]] = defaultdict(set)
-    for line in lines:
-        if line.is_real:
-            images[image_hash(line.path)].append(line)
-            texts[line.text].add(line.fold)
-            if line.writer_id:
-                writers[line.origin].append(line)
-    for line in lines:
-        if not line.is_real and line.writer_id in writers:
-            writers[line.writer_id].append(line)
+    table = to_table(lines).assign(line=list(lines))
+    real = table[table.aug == ""]
+    origins = {line.origin for line in real.line if line.writer_id}
+    table["origin"] = [line.origin if line.is_real and line.writer_id else line.writer_id for line in lines]
     leaks = []
-    for origin, theirs in sorted(writers.items()):
-        folds = sorted({line.fold for line in theirs})
+    for origin, own in table[table.origin.isin(origins)].groupby("origin"):
+        folds = sorted(own.fold.unique().tolist())
         if len(folds) > 1:
-            leaks.append(Leak(f"writer {origin} is in folds {folds}", tuple(theirs), origin))
-    for copies in images.values():
-        if len({line.fold for line in copies}) > 1:
-            names = " and ".join(f"{line.path} (fold {line.fold})" for line in copies[:2])
-            leaks.append(Leak(f"identical images: {names}", tuple(copies)))
+            leaks.append(Leak(f"writer {origin} is in folds {folds}", tuple(own.line), str(origin)))
+    for _, copies in real.groupby(real.line.map(lambda line: image_hash(line.path)), sort=False):
+        if copies.fold.nunique() > 1:
+            names = " and ".join(f"{line.path} (fold {line.fold})" for line in copies.line[:2])
+            leaks.append(Leak(f"identical images: {names}", tuple(copies.line)))
     return LeakReport(
         leaks=leaks,
-        shared_texts=sum(len(folds) > 1 for folds in texts.values()),
-        unknown_writers=sum(not line.writer_id for line in lines if line.is_real),
+        shared_texts=int((real.groupby("text").fold.nunique() > 1).sum()),
+        unknown_writers=int((real.writer_id == "").sum()),
     )
 
 
@@ -266,11 +256,8 @@ def image_hash(path: Path) -> str:
 
 def summary(lines: Sequence[Line]) -> str:
     """Lines by source and fold, one row a source."""
-    counts = Counter((line.source or "?", line.fold) for line in lines)
     rows = []
-    for source in sorted({s for s, _ in counts}):
-        folds = "  ".join(
-            f"{fold}: {counts[source, fold]}" for fold in range(TRAIN_ONLY, FOLDS) if counts[source, fold]
-        )
-        rows.append(f"{source}: {sum(n for (s, _), n in counts.items() if s == source)} lines, by fold {folds}")
+    for source, own in to_table(lines).replace({"source": {"": "?"}}).groupby("source"):
+        folds = "  ".join(f"{fold}: {count}" for fold, count in own.fold.value_counts().sort_index().items())
+        rows.append(f"{source}: {len(own)} lines, by fold {folds}")
     return "\n".join(rows)

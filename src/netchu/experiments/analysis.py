@@ -1,48 +1,36 @@
 """What kinds of mistakes a set of answers holds: confusions, marks, length, writers, confidence.
 
-Works on `Answered` lines: label, answer, confidence, and who wrote it. Texts are compared in NFC.
+Works on tables with a held-out line a row: `img_path`, `source`, `text` (its label), `answer`, `confidence`, and
+`writer_id`, empty where nobody knows it. Texts are compared in NFC.
 """
 
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
 from difflib import SequenceMatcher
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from netchu.core.charset import normalise
 from netchu.core.metrics import Scores, distance, score
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KINDS = ("letter", "mark", "case", "digit", "space", "missing", "added")
 LENGTHS = (20, 30, 40, 50)  # characters: upper ends of the length classes, the last one is open
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A held-out line with its answer; `writer` is empty where nobody knows it."""
-
-    path: str
-    source: str
-    text: str
-    answer: str
-    confidence: float
-    writer: str = ""
-
-    @property
-    def edits(self) -> int:
-        """Levenshtein distance of answer and label."""
-        return distance(self.answer, self.text)
+def worst(table: "pd.DataFrame", count: int) -> "pd.DataFrame":
+    """The rows with the most `edits` (a new column), for equal ones the shorter label first."""
+    edits = [distance(answer, text) for answer, text in zip(table.answer, table.text, strict=True)]
+    wrong = table.assign(edits=edits, length=table.text.str.len()).query("edits > 0")
+    return wrong.sort_values(["edits", "length"], ascending=[False, True], kind="stable")[:count]
 
 
-def worst(lines: Sequence[Answered], count: int) -> list[Answered]:
-    """The lines with the most edits, for equal ones the shorter label first."""
-    return sorted((line for line in lines if line.edits), key=lambda line: (-line.edits, len(line.text)))[:count]
-
-
-def confusions(lines: Sequence[Answered]) -> Counter[tuple[str, str]]:
+def confusions(table: "pd.DataFrame") -> Counter[tuple[str, str]]:
     """(what stands there, what was read), how often; empty for missing and added characters."""
     counts: Counter[tuple[str, str]] = Counter()
-    for line in lines:
-        label, answer = normalise(line.text), normalise(line.answer)
+    for label, answer in zip(table.text.map(normalise), table.answer.map(normalise), strict=True):
         for kind, i, j, k, m in SequenceMatcher(None, label, answer, autojunk=False).get_opcodes():
             if kind != "equal":
                 there, read = label[i:j], answer[k:m]
@@ -80,27 +68,23 @@ def count_kinds(counts: Counter[tuple[str, str]]) -> Counter[str]:
     return kinds
 
 
-def by_length(lines: Sequence[Answered]) -> dict[str, Scores]:
-    """Scores of lines by the length of their label."""
-    groups: dict[str, list[Answered]] = {}
-    edges = [0, *LENGTHS]
-    for start, end in zip(edges, [*LENGTHS, 0], strict=True):
-        name = f"{start + (start > 0)} to {end}" if end else f"over {start}"
-        groups[name] = [
-            li for li in lines if start < len(li.text) <= (end or len(li.text)) or (not li.text and not start)
-        ]
-    return {name: _score(group) for name, group in groups.items() if group}
+def by_length(table: "pd.DataFrame") -> dict[str, Scores]:
+    """Scores of rows by the length of their label."""
+    lengths = table.text.str.len()
+    groups = {}
+    for start, end in pairwise((-1, *LENGTHS, lengths.max())):
+        name = f"{start + 1} to {end}" if end in LENGTHS else f"over {start}"
+        groups[name] = table[(lengths > start) & (lengths <= end)]
+    return {name: _score(group) for name, group in groups.items() if len(group)}
 
 
-def by_writer(lines: Sequence[Answered]) -> dict[str, Scores]:
-    """Scores of the lines of each known writer, the worst first."""
-    groups: dict[str, list[Answered]] = defaultdict(list)
-    for line in lines:
-        if line.writer:
-            groups[f"{line.source} {line.writer}".strip()].append(line)
-    scores = {name: _score(group) for name, group in groups.items()}
+def by_writer(table: "pd.DataFrame") -> dict[str, Scores]:
+    """Scores of the rows of each known writer, the worst first."""
+    known = table[table.writer_id != ""]
+    groups = known.groupby((known.source + " " + known.writer_id).str.strip(), sort=False)
+    scores = {str(name): _score(group) for name, group in groups}
     return dict(sorted(scores.items(), key=lambda item: -item[1].cer))
 
 
-def _score(lines: Sequence[Answered]) -> Scores:
-    return score([line.answer for line in lines], [line.text for line in lines])
+def _score(table: "pd.DataFrame") -> Scores:
+    return score(table.answer.tolist(), table.text.tolist())

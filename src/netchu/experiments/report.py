@@ -6,13 +6,12 @@ from the run's manifest, where that still is.
 """
 
 import argparse
-import csv
 import html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
@@ -21,7 +20,11 @@ from netchu.core.files import read_log
 from netchu.core.html import chart, line_picture, write_html
 from netchu.core.metrics import Scores, score_by_source
 from netchu.data.manifest import read_manifest
-from netchu.experiments.analysis import KINDS, Answered, by_length, by_writer, confusions, count_kinds, worst
+from netchu.experiments.analysis import KINDS, by_length, by_writer, confusions, count_kinds, worst
+from netchu.training.validation import read_answers
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WORST, CONFUSIONS, WRITERS = 30, 40, 40  # rows shown
 COLOURS = ("#4477aa", "#cc3311", "#009988", "#ee7733", "#aa3377", "#777777")
@@ -33,7 +36,7 @@ class RunRecord:
 
     report: dict[str, Any]
     log: list[dict[str, Any]]
-    lines: list[Answered]
+    lines: "pd.DataFrame | None"  # held-out answers with `writer_id`; None where nothing is held out
 
     @property
     def name(self) -> str:
@@ -50,33 +53,29 @@ def read_run(folder: Path) -> RunRecord:
         raise NetchuError(
             f"{folder}: is not the folder of a run ({error}); name one such as outputs/b0_192_f0"
         ) from error
-    writers: dict[str, str] = {}
-    manifest = Path(report["config"]["manifest"])
-    if manifest.is_file():
-        writers = {str(line.path): line.writer_id for line in read_manifest(manifest)}
-    lines = []
+    lines, manifest = None, Path(report["config"]["manifest"])
     if (folder / "valid.csv").is_file():
-        with (folder / "valid.csv").open(encoding="utf-8", newline="") as stream:
-            lines = [
-                Answered(
-                    path=row["img_path"],
-                    source=row["source"],
-                    text=row["text"],
-                    answer=row["answer"],
-                    confidence=float(row["confidence"]),
-                    writer=writers.get(row["img_path"], ""),
-                )
-                for row in csv.DictReader(stream)
-            ]
+        lines = read_answers(folder / "valid.csv").assign(writer_id="")
+        if manifest.is_file():
+            known = read_manifest(manifest).drop_duplicates("img_path").set_index("img_path").writer_id
+            lines["writer_id"] = lines.img_path.map(known).fillna("")
     return RunRecord(report, log, lines)
+
+
+def pooled_answers(runs: Sequence[RunRecord]) -> "pd.DataFrame | None":
+    """The held-out answers of all runs in one table; None without any."""
+    import pandas as pd
+
+    tables = [run.lines for run in runs if run.lines is not None]
+    return pd.concat(tables, ignore_index=True) if tables else None
 
 
 def write_report(path: Path, runs: Sequence[RunRecord]) -> None:
     """Write the report. Answers of several runs, such as the folds of one config, are taken together."""
-    lines = [line for run in runs for line in run.lines]
+    lines = pooled_answers(runs)
     title = ", ".join(run.name for run in runs)
     parts = [_figures(runs), "<h2>Course of training</h2>", _curves(runs)]
-    if lines:
+    if lines is not None:
         parts += _mistakes(lines)
     parts.append("<h2>Settings</h2>" + _settings(runs))
     write_html(path, title, parts)
@@ -96,10 +95,10 @@ def _figures(runs: Sequence[RunRecord]) -> str:
             epoch, minutes = held_out["epoch"], run.report["training_seconds"] / 60
             about = f"<td>{epoch}</td><td>{minutes:.0f}</td>"
             rows.append(f"<tr><td>{html.escape(f'{run.name}: {source}')}</td>{_cells(Scores(**values))}{about}</tr>")
-    lines = [line for run in runs for line in run.lines]
-    if len(runs) > 1:
-        answers, labels = [line.answer for line in lines], [line.text for line in lines]
-        for source, pooled in score_by_source(answers, labels, [line.source for line in lines]).items():
+    lines = pooled_answers(runs)
+    if len(runs) > 1 and lines is not None:
+        answers, labels, sources = (lines[name].tolist() for name in ("answer", "text", "source"))
+        for source, pooled in score_by_source(answers, labels, sources).items():
             rows.append(f"<tr><td><b>all: {html.escape(source)}</b></td>{_cells(pooled)}<td></td><td></td></tr>")
     heads = "".join(f"<th>{head}</th>" for head in ("run: source", *_HEADS, "best epoch", "minutes trained"))
     return f"<table class='figures'><tr>{heads}</tr>{''.join(rows)}</table>"
@@ -115,7 +114,7 @@ def _cells(scores: Scores) -> str:
     )
 
 
-def _mistakes(lines: Sequence[Answered]) -> list[str]:
+def _mistakes(lines: "pd.DataFrame") -> list[str]:
     """The sections on what was read wrong."""
     counts = confusions(lines)
     kinds, total = count_kinds(counts), max(1, counts.total())
@@ -135,10 +134,11 @@ def _mistakes(lines: Sequence[Answered]) -> list[str]:
     if writers:
         parts.append("<h2>Writers, the worst first</h2>" + _table("writer", dict(list(writers.items())[:WRITERS])))
     parts.append(f"<h2>The {WORST} worst lines</h2>")
-    for line in worst(lines, WORST):
-        about = f"{line.edits} edits, confidence {line.confidence:.2f}, {line.path}"
+    for line in worst(lines, WORST).itertuples():
+        about = f"{line.edits} edits, confidence {line.confidence:.2f}, {line.img_path}"
         parts.append(
-            f"<div class='line'>{line_picture(Path(line.path))}<span class='good'>{html.escape(line.text)}</span><br>"
+            f"<div class='line'>{line_picture(Path(line.img_path))}"
+            f"<span class='good'>{html.escape(line.text)}</span><br>"
             f"<span class='error'>{html.escape(line.answer) or '(empty)'}</span><br>"
             f"<span class='about'>{html.escape(about)}</span></div>"
         )

@@ -7,7 +7,6 @@ that it already had, and from its last saved step. Lock files and runs lie in th
 What it has found is written as `trials.csv`, `best.json`, `importance.png`, with the command that trains the best.
 """
 
-import csv
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from matplotlib.figure import Figure
 from netchu.core.config import Config, from_dict, run_file
 from netchu.core.errors import NetchuError, StoppedError
 from netchu.core.files import atomic_path, write_json
+from netchu.data.frames import write_frame
 from netchu.training.engine import fit
 from netchu.training.resume import can_resume
 from netchu.training.run_folder import observed
@@ -256,16 +256,14 @@ def measure_importance(study: "optuna.Study") -> dict[str, float]:
 
 def _write_trials(path: Path, trials: "list[optuna.trial.FrozenTrial]") -> None:
     """Every trial: number, state, value, parameters, and why it failed."""
+    import pandas as pd
+
     names = sorted({name for trial in trials for name in trial.params})
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["trial", "state", "value", *names, "error"])
-        for trial in trials:
-            values = [trial.params.get(name, "") for name in names]
-            error = trial.user_attrs.get("error", "")
-            writer.writerow(
-                [trial.number, trial.state.name, "" if trial.value is None else trial.value, *values, error]
-            )
+    rows = [
+        {"trial": t.number, "state": t.state.name, "value": t.value, **t.params, "error": t.user_attrs.get("error")}
+        for t in trials
+    ]
+    write_frame(path, pd.DataFrame(rows, columns=["trial", "state", "value", *names, "error"], dtype=object))
 
 
 def _draw_importance(

@@ -14,7 +14,7 @@ from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.core.images import read_image
 from netchu.core.preprocess import Geometry, preprocess
-from netchu.data.manifest import Line, read_manifest, split
+from netchu.data.manifest import Line, read_lines, split
 from netchu.export.onnx_file import write_onnx, write_signed
 from netchu.export.package import write_package
 from netchu.export.parity import compare, refuse_difference, score_both
@@ -108,7 +108,7 @@ def choose_lines(args: argparse.Namespace, bundle: Bundle) -> Material:
     if bool(args.images) != bool(args.labels):
         raise NetchuError("--images and --labels belong together: a folder, and a file of id, tab, text")
     if args.manifest:
-        others, scored = split(read_manifest(args.manifest), bundle.cfg.fold)
+        others, scored = split(read_lines(args.manifest), bundle.cfg.fold)
         others = [line for line in others if line.is_real] or others
         if not scored:
             print("note: this bundle held no fold out, so it is scored on lines that it was trained on")

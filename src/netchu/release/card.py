@@ -4,19 +4,22 @@ Everything is taken from the files themselves: the bundles' configs, the manifes
 in the recipe. What nobody measured is said to be not measured.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netchu.core.budget import MEGABYTE
 from netchu.core.config import ALL_DATA_FOLD
 from netchu.core.files import atomic_path, hash_file
 from netchu.core.metrics import score
-from netchu.data.manifest import HELPING, Line, read_manifest
+from netchu.data.manifest import HELPING, read_manifest
 from netchu.language.ngram import load_ngram
 from netchu.reading.recipe import Recipe
 from netchu.release.measured import ReleasedBundle, describe_figures
 from netchu.release.vectors import Vector
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TERMS = {
     "kalapa": "Kalapa 2023 handwriting challenge: public challenge data without an open licence.",
@@ -116,8 +119,8 @@ def write_card(
         training="\n".join(
             _training_row(bundle, {key: name for key, (name, _) in known.items()}) for bundle in bundles
         ),
-        data="\n".join(row for name, lines in known.values() for row in _data_rows(name, lines)),
-        terms="\n".join([*_terms(line for _, lines in known.values() for line in lines), *_origins(bundles)]),
+        data="\n".join(row for name, table in known.values() for row in _data_rows(name, table)),
+        terms="\n".join([*_terms(table for _, table in known.values()), *_origins(bundles)]),
         language=_language(recipe),
         figures=describe_figures(recipe.measured or {}, bundles),
         vectors=f"{read.lines} synthetic lines and what is read in them in float32, {round(read.exact * read.lines)} "
@@ -153,21 +156,17 @@ def _training_row(bundle: ReleasedBundle, manifests: dict[str, str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _data_rows(name: str, lines: Sequence[Line]) -> list[str]:
-    counts = Counter((line.source, line.aug) for line in lines)
-    writers: dict[tuple[str, str], set[str]] = {key: set() for key in counts}
-    for line in lines:
-        writers[line.source, line.aug] |= {line.writer_id} - {""}
+def _data_rows(name: str, table: "pd.DataFrame") -> list[str]:
     kinds = {"": "real", HELPING: HELPING}
-    return [
-        f"| {name} | {source or '-'} | {kinds.get(aug, 'synthetic')} | {count} "
-        f"| {len(writers[source, aug]) or 'unknown'} |"
-        for (source, aug), count in sorted(counts.items())
-    ]
+    rows = []
+    for (source, aug), own in table.groupby(["source", "aug"]):
+        writers = own.writer_id.replace("", None).nunique() or "unknown"
+        rows.append(f"| {name} | {source or '-'} | {kinds.get(aug, 'synthetic')} | {len(own)} | {writers} |")
+    return rows
 
 
-def _terms(lines: Iterable[Line]) -> list[str]:
-    sources = sorted({line.source for line in lines if line.is_real or line.is_helping})
+def _terms(tables: Iterable["pd.DataFrame"]) -> list[str]:
+    sources = sorted({name for table in tables for name in table.source[table.aug.isin(["", HELPING])]})
     return [f"- {source or 'No source'}: {TERMS.get(source, UNKNOWN)}" for source in sources]
 
 

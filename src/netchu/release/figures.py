@@ -5,7 +5,6 @@ the selection tried, error against size and against time, the best at each cost 
 """
 
 import argparse
-from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +15,10 @@ from netchu.reading.recipe import default_recipe
 from netchu.release.folder import SELECTION_TABLE, VECTORS
 from netchu.release.vectors import load_vectors
 from netchu.selection.search import pareto
-from netchu.selection.selection_table import SelectionRow, read_selection_table
+from netchu.selection.selection_table import read_selection_table
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 AXES = (("mb", "MB of all files"), ("ms_a_line", "ms a line, one at a time"))
@@ -31,7 +31,7 @@ def draw_readings(path: Path, vectors: Path) -> None:
     draw_samples(path, [v.image for v in lines], [v.text for v in lines], [v.label for v in lines])
 
 
-def draw_pareto(path: Path, rows: Sequence[SelectionRow]) -> None:
+def draw_pareto(path: Path, rows: "pd.DataFrame") -> None:
     """Draw CER over MB and over ms a line; choices over the limits are hollow, the chosen one is ringed."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -49,25 +49,28 @@ def draw_pareto(path: Path, rows: Sequence[SelectionRow]) -> None:
         figure.savefig(temporary, dpi=110)
 
 
-def _draw_panel(axis: "Axes", rows: Sequence[SelectionRow], cost: str) -> None:
+def _draw_panel(axis: "Axes", table: "pd.DataFrame", cost: str) -> None:
     """Points by number of members, the frontier, and names of the single members on it."""
+    table = table.assign(voters=table.members.str.count(r" \+ ") + 1, percent=100 * table.cer)
+    rows = list(table.itertuples(index=False))
     best = pareto([c for c in rows if c.fits], lambda row: (getattr(row, cost),), attrgetter("cer"))
-    places = [getattr(c, cost) for c in best], [100 * c.cer for c in best]
-    axis.plot(*places, drawstyle="steps-post", color="#bbbbbb", zorder=1)
+    axis.plot(
+        [getattr(c, cost) for c in best], [c.percent for c in best], drawstyle="steps-post", color="#bbbbbb", zorder=1
+    )
     for count, colour in enumerate(COLOURS, 1):
         for fits in (True, False):
-            shown = [c for c in rows if min(c.count, len(COLOURS)) == count and c.fits == fits]
+            shown = table[(table.voters.clip(upper=len(COLOURS)) == count) & (table.fits == fits)]
             name = f"{count}{' or more' if count == len(COLOURS) else ''} member{'s' * (count > 1)}"
             axis.scatter(
-                [getattr(c, cost) for c in shown], [100 * c.cer for c in shown], s=26, edgecolors=colour,
-                facecolors=colour if fits else "none", label=name if shown and fits else None, zorder=2,
+                shown[cost], shown.percent, s=26, edgecolors=colour, facecolors=colour if fits else "none",
+                label=name if len(shown) and fits else None, zorder=2,
             )  # fmt: skip
     for row in rows:
-        place = (getattr(row, cost), 100 * row.cer)
+        place = (getattr(row, cost), row.percent)
         if row.chosen:
             name = f"chosen: {place[1]:.2f} %, {row.mb:.1f} MB, {row.ms_a_line:.0f} ms"
             axis.scatter(*place, s=150, facecolors="none", edgecolors="#cc3311", label=name, zorder=3)
-        elif row.count == 1 and row in best:
+        elif row.voters == 1 and row in best:
             name = row.members.split()[0]
             axis.annotate(name, place, (7, 3), textcoords="offset points", fontsize=8, color="#555555")
 

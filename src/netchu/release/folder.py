@@ -20,7 +20,7 @@ from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder, hash_file, refuse_foreign_folder
 from netchu.core.images import read_image
 from netchu.core.options import add_options
-from netchu.data.manifest import Line, read_manifest
+from netchu.data.manifest import Line, read_lines
 from netchu.model.bundle import read_stored, write_bundle
 from netchu.model.graph import add_graph
 from netchu.reading.recipe import RELEASE, Recipe, read_recipe, write_recipe
@@ -102,7 +102,7 @@ def release(
 def held_out_lines(manifests: Sequence[Path], measured: Recipe) -> list[Line]:
     """The real lines of the folds that an ensemble was measured on; of all folds when it does not say."""
     folds = (measured.measured or {}).get("folds")
-    return [line for path in manifests for line in read_manifest(path)
+    return [line for path in manifests for line in read_lines(path)
             if line.is_real and (folds is None or line.fold in folds)]  # fmt: skip
 
 

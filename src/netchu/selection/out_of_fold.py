@@ -26,7 +26,7 @@ from netchu.core.images import read_image
 from netchu.core.metrics import Scores, score
 from netchu.core.preprocess import Geometry, resize, stretched, to_input
 from netchu.ctc.decoders import LogProbs, greedy
-from netchu.data.manifest import Line, read_manifest, split
+from netchu.data.manifest import Line, read_lines, split
 from netchu.model.bundle import load_bundle
 from netchu.model.predict import predict
 
@@ -173,7 +173,7 @@ def measure_oof(bundle_path: Path, manifest: Path, out: Path, source: str = "", 
     cfg, geometry = bundle.cfg, stretched(Geometry.of(bundle.cfg), stretch)
     if not cfg.holds_out:
         raise NetchuError(f"{bundle_path}: was trained on every line; give the bundle of a run that held a fold out")
-    lines = [line for line in split(read_manifest(manifest), cfg.fold)[1] if source in ("", line.source)]
+    lines = [line for line in split(read_lines(manifest), cfg.fold)[1] if source in ("", line.source)]
     if not lines:
         of = f" and source {source}" if source else ""
         raise NetchuError(f"{manifest}: has no real line of fold {cfg.fold}{of}; give the manifest of that run")

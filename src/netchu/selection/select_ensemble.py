@@ -13,6 +13,7 @@ from tqdm import tqdm
 from netchu.core.budget import MEGABYTE, measure
 from netchu.core.errors import NetchuError
 from netchu.core.metrics import score_by_source
+from netchu.data.frames import write_frame
 from netchu.language.fusion import LanguageScorer
 from netchu.language.gazetteer import Gazetteer, read_places
 from netchu.language.ngram import NGram, load_ngram
@@ -26,7 +27,7 @@ from netchu.selection.decoder_tuning import ScoredLine, evaluate, gain, scored, 
 from netchu.selection.members import Member, align, positions_of, read_member, time_member
 from netchu.selection.out_of_fold import OutOfFold
 from netchu.selection.search import Choice, Judged, Limits, choose, cross_tuned, nested, pareto
-from netchu.selection.selection_table import selection_rows, selection_table_path, write_selection_table
+from netchu.selection.selection_table import selection_rows, selection_table_path
 
 SHOWN = 12  # rows of the printed table
 RECIPE_BYTES = 10_000  # set aside for ensemble.json itself
@@ -160,7 +161,7 @@ def select_ensemble(
         **judged,
     )
     write_recipe(out, recipe)
-    write_selection_table(selection_table_path(out), tried)
+    write_frame(selection_table_path(out), tried)
     total = (limits.bytes_of(weights) - RECIPE_BYTES + out.stat().st_size) / MEGABYTE
     speed = 1e3 * limits.seconds_of(weights)
     print(f"{out}: {len(used)} members, {settings.combination}, {total:.3f} of {budget_mb:g} MB, {speed:.0f} ms a line")

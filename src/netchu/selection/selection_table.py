@@ -5,42 +5,27 @@ Columns: `mb` (10^6 bytes of all files), `ms_a_line` (one line at a time, on the
 the chosen one are tuned once more afterwards), `fits`, `chosen`, `members` (names and weights).
 """
 
-import csv
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netchu.core.budget import MEGABYTE
-from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.data.frames import read_frame
 from netchu.reading.line_reader import Settings
 from netchu.selection.decoder_tuning import ScoredLine, evaluate
 from netchu.selection.search import Choice, Limits
 
-COLUMNS = ("mb", "ms_a_line", "cer", "exact", "kalapa_score", "fits", "chosen", "members")
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = {
+    "mb": float, "ms_a_line": float, "cer": float, "exact": float, "kalapa_score": float, "fits": bool, "chosen": bool,
+    "members": str,
+}  # fmt: skip
 MOST = 200  # choices that are written besides the single members
-
-
-@dataclass(frozen=True, slots=True)
-class SelectionRow:
-    """One row; `members` as `name weight + name weight`."""
-
-    mb: float
-    ms_a_line: float
-    cer: float
-    exact: float
-    kalapa_score: float
-    fits: bool
-    chosen: bool
-    members: str
-
-    @property
-    def count(self) -> int:
-        """How many members vote."""
-        return self.members.count(" + ") + 1
 
 
 def selection_rows(
@@ -50,9 +35,11 @@ def selection_rows(
     lines: Sequence[ScoredLine],
     limits: Limits,
     settings: Settings,
-) -> list[SelectionRow]:
+) -> "pd.DataFrame":
     """The best weighting of each set of members in `found` (best first, the first one is chosen), at most `MOST` of
     them, and every member `alone`. `names`: of the members, which `Choice.weights` are paired with."""
+    import pandas as pd
+
     best: dict[tuple[bool, ...], Choice] = {}
     for choice in found:
         best.setdefault(tuple(w > 0 for w in choice.weights), choice)
@@ -63,53 +50,20 @@ def selection_rows(
     for choice in kept.values():
         scores = evaluate(lines, np.array(choice.weights), settings)
         parts = [f"{name} {w:.2f}" for name, w in zip(names, choice.weights, strict=True) if w > 0]
-        rows.append(
-            SelectionRow(
-                mb=round(limits.bytes_of(choice.weights) / MEGABYTE, 3),
-                ms_a_line=round(1e3 * limits.seconds_of(choice.weights), 1),
-                cer=round(scores.cer, 6),
-                exact=round(scores.exact, 6),
-                kalapa_score=round(scores.kalapa_score, 6),
-                fits=limits.allow(choice.weights),
-                chosen=choice is found[0],
-                members=" + ".join(parts),
-            )
-        )
-    return rows
+        rows.append((
+            round(limits.bytes_of(choice.weights) / MEGABYTE, 3),
+            round(1e3 * limits.seconds_of(choice.weights), 1),
+            *(round(figure, 6) for figure in (scores.cer, scores.exact, scores.kalapa_score)),
+            limits.allow(choice.weights),
+            choice is found[0],
+            " + ".join(parts),
+        ))  # fmt: skip
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def write_selection_table(path: Path, rows: Iterable[SelectionRow]) -> None:
-    """Write the table as CSV, atomically."""
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([getattr(row, column) for column in COLUMNS] for row in rows)
-
-
-def read_selection_table(path: Path) -> list[SelectionRow]:
+def read_selection_table(path: Path) -> "pd.DataFrame":
     """Read such a table; raises NetchuError when it is missing, empty or another file."""
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = [
-                SelectionRow(
-                    mb=float(row["mb"]),
-                    ms_a_line=float(row["ms_a_line"]),
-                    cer=float(row["cer"]),
-                    exact=float(row["exact"]),
-                    kalapa_score=float(row["kalapa_score"]),
-                    fits=row["fits"] == "True",
-                    chosen=row["chosen"] == "True",
-                    members=row["members"],
-                )
-                for row in csv.DictReader(stream)
-            ]
-    except FileNotFoundError:
-        raise NetchuError(f"{path}: no such table; netchu select writes it") from None
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise NetchuError(f"{path}: is no selection table ({error!r}); select again") from error
-    if not rows:
-        raise NetchuError(f"{path}: holds no row; select again")
-    return rows
+    return read_frame(path, COLUMNS, "selection table", "netchu select writes it")
 
 
 def selection_table_path(recipe: Path) -> Path:

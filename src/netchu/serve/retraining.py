@@ -33,7 +33,7 @@ from netchu.core.images import read_image
 from netchu.core.metrics import score, score_by_source
 from netchu.ctc.decoders import Reading
 from netchu.data.label_files import read_json
-from netchu.data.manifest import TRAIN_ONLY, Line, read_manifest, split, write_manifest
+from netchu.data.manifest import TRAIN_ONLY, Line, read_lines, split, write_manifest
 from netchu.language.conventions import CONVENTIONS
 from netchu.model.bundle import read_bundle, read_stored, write_bundle
 from netchu.reading.confidence import measure_coverage
@@ -143,7 +143,7 @@ def freeze_manifest(
     forgotten. Unless the charset `grows` with the corrections (members must share one), lines with other characters
     are left out, counted in `left_out.json`. Raises NetchuError when there is nothing to train on or nothing held out.
     """
-    base = read_manifest(Path(plan.base)) if plan.base else []
+    base = read_lines(Path(plan.base)) if plan.base else []
     if knows_all:
         base = [replace(line, fold=TRAIN_ONLY) for line in base]
     base, corrected = put_corrections(base, read_samples(Path(plan.samples), fold))
@@ -169,7 +169,7 @@ def member_config(folder: Path, plan: RetrainingPlan, member: int, bundle: Path,
     """The fine-tuning run of one member, from the config in its bundle."""
     _, about = read_bundle(bundle)
     cfg = from_dict(about["config"], str(bundle))
-    train, _ = split(read_manifest(folder / "manifest.csv"), fold)
+    train, _ = split(read_lines(folder / "manifest.csv"), fold)
     return replace(
         cfg,
         name=f"member{member}",
@@ -254,7 +254,7 @@ def run_job(folder: Path, stopped: threading.Event) -> dict[str, Any]:
         bundles[member] = keep_fold(cfg.run_dir / "last.safetensors", old.bundles[member])
         if stopped.is_set():  # too late for the fine-tuning to notice
             raise StoppedError(f"{folder}: stopped after member {member + 1}, which is saved")
-    corrected = {line.path: line.text for line in read_manifest(manifest) if line.source == SOURCE}
+    corrected = {line.path: line.text for line in read_lines(manifest) if line.source == SOURCE}
     new = follow_corrections(replace_members(old, bundles), list(corrected.values()))
     report = {
         **compare(folder, old, new, fold, plan.least_held_out),
@@ -327,7 +327,7 @@ def compare(folder: Path, old: Recipe, new: Recipe, fold: int, least: int) -> di
 
     `better`: CER has not grown; `enough`: there are at least `least` lines to say so; `accept`: see `new_threshold`.
     """
-    _, held_out = split(read_manifest(folder / "manifest.csv"), fold)
+    _, held_out = split(read_lines(folder / "manifest.csv"), fold)
     labels = [line.text for line in held_out]
     readings: dict[str, list[Reading]] = {"before": [], "after": []}
     for side, recipe in (("before", old), ("after", new)):

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from netchu.core.errors import NetchuError
-from netchu.data.manifest import Line, read_manifest
+from netchu.data.manifest import Line
+from netchu.data.manifest import read_lines as manifest_lines
 from netchu.synthesis.finish import finish
 from netchu.synthesis.sheet import Frame, soft_field
 from netchu.synthesis.word_crops import CutLine, cut_line, join_crops
@@ -23,7 +24,7 @@ KEPT = 2048  # cut lines that a process keeps in memory, about 0.13 MB each at 9
 
 def read_lines(manifest: Path, folds: Collection[int]) -> list[Line]:
     """The real lines of `folds` in a manifest. Raises NetchuError when there is none."""
-    lines = [line for line in read_manifest(manifest) if line.fold in folds and line.is_real and line.text.strip()]
+    lines = [line for line in manifest_lines(manifest) if line.fold in folds and line.is_real and line.text.strip()]
     if not lines:
         raise NetchuError(
             f"{manifest}: no real line in folds {', '.join(map(str, sorted(folds)))}; choose other --folds"

@@ -5,7 +5,6 @@ answers pooled) and `oof.csv` (id, source, fold, text, answer, confidence of eve
 not seen it).
 """
 
-import csv
 import json
 import os
 import re
@@ -22,10 +21,12 @@ import torch
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path, write_json
-from netchu.core.metrics import score
+from netchu.core.files import write_json
+from netchu.core.metrics import score_by_source
+from netchu.data.frames import write_frame
 from netchu.data.manifest import FOLDS
 from netchu.training.resume import run_hashes
+from netchu.training.validation import read_answers
 
 FIGURES = ("cer", "wer", "exact", "kalapa_score")
 COLUMNS = ("id", "source", "fold", "text", "answer", "confidence")
@@ -85,33 +86,28 @@ def _spread(todo: Sequence[Config], command: Callable[[Config], list[str]], gpus
 
 def sum_up(runs: Sequence[Config]) -> str:
     """The table of complete fold runs; writes `folds.json` and `oof.csv` beside them."""
-    rows: list[tuple[str, str, int, str, str, str]] = []
+    import pandas as pd
+
+    tables = []
     figures: dict[int, Any] = {}
     for cfg in runs:
         report = json.loads((cfg.run_dir / "report.json").read_text(encoding="utf-8"))
         if report["held_out"] is None:
             raise NetchuError(f"{cfg.manifest}: has no line in fold {cfg.fold}; make folds with prepare_ext_data.py")
         figures[cfg.fold] = report["held_out"]["by_source"]
-        with (cfg.run_dir / "valid.csv").open(encoding="utf-8", newline="") as stream:
-            for row in csv.DictReader(stream):
-                name = "/".join(Path(row["img_path"]).parts[-2:])
-                rows.append((name, row["source"], cfg.fold, row["text"], row["answer"], row["confidence"]))
+        tables.append(read_answers(cfg.run_dir / "valid.csv").assign(fold=cfg.fold))
+    table = pd.concat(tables)
+    table["id"] = ["/".join(Path(image).parts[-2:]) for image in table.img_path]
     folder = runs[0].run_dir.parent / f"{re.sub(r'_f[0-9]$', '', runs[0].name)}_folds"
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / "oof.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
-    sources = sorted({row[1] for row in rows})
-    pooled = {
-        source: score([r[4] for r in rows if r[1] == source], [r[3] for r in rows if r[1] == source]).to_dict()
-        for source in sources
-    }
-    spread = {source: {key: _spread_of(figures, source, key) for key in FIGURES} for source in sources}
+    write_frame(folder / "oof.csv", table[list(COLUMNS)], float_format="%.4f")
+    scores = score_by_source(table.answer.tolist(), table.text.tolist(), table.source.tolist())
+    pooled = {source: own.to_dict() for source, own in scores.items()}
+    spread = {source: {key: _spread_of(figures, source, key) for key in FIGURES} for source in pooled}
     write_json(folder / "folds.json", {"folds": figures, "mean_and_spread": spread, "pooled": pooled})
     return "\n".join(
-        [_table(source, figures, spread[source], pooled[source]) for source in sources]
-        + [f"{folder}/oof.csv: {len(rows)} answers, each by the model that had not seen its writer"]
+        [_table(source, figures, spread[source], pooled[source]) for source in pooled]
+        + [f"{folder}/oof.csv: {len(table)} answers, each by the model that had not seen its writer"]
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.data.manifest import LeakReport, read_manifest, refuse_leaks, split
+from netchu.data.manifest import LeakReport, read_lines, refuse_leaks, split
 from netchu.training.dataset import LineDataset
 from netchu.training.rendering import LineSource
 
@@ -48,7 +48,7 @@ def load_run_data(cfg: Config, source: LineSource | None) -> RunData:
     The charset holds every character of the manifest and of the source of synthetic lines.
     """
     manifest = Path(cfg.manifest)
-    lines = read_manifest(manifest) if cfg.manifest else []
+    lines = read_lines(manifest) if cfg.manifest else []
     leaks = refuse_leaks(lines, manifest)
     train, held_out = split(lines, cfg.fold)
     if not train and not source:

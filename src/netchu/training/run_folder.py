@@ -3,7 +3,6 @@
 The same goes to the trackers that the config names. `observed` lets a caller see every record as it is made.
 """
 
-import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from netchu.core.files import atomic_path, read_log, write_json
 from netchu.core.images import read_image
 from netchu.reading.drawing import draw_samples
 from netchu.training.trackers import TrackedRun, Trackers
+from netchu.training.validation import read_answers
 
 SAMPLES = 16  # lines in samples.png
 ARTEFACTS = ("report.json", "curves.png", "samples.png", "best.safetensors")
@@ -95,11 +95,10 @@ class Run:
 
     def _draw_samples(self, path: Path) -> None:
         """Lines of `valid.csv`, spread evenly, each with its answer and label."""
-        with (self.folder / "valid.csv").open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        rows = rows[:: max(1, len(rows) // SAMPLES)][:SAMPLES]
-        images = [read_image(Path(row["img_path"])) for row in rows]
-        draw_samples(path, images, [row["answer"] for row in rows], [row["text"] for row in rows])
+        table = read_answers(self.folder / "valid.csv")
+        table = table[:: max(1, len(table) // SAMPLES)][:SAMPLES]
+        images = [read_image(Path(image)) for image in table.img_path]
+        draw_samples(path, images, table.answer.tolist(), table.text.tolist())
 
     def close(self) -> None:
         """End the trackers; they get the run's files."""

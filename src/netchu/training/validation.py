@@ -3,12 +3,11 @@
 `best.safetensors` is what scored the highest kalapa_score, `last.safetensors` what was judged last.
 """
 
-import csv
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate.utils import broadcast
@@ -17,13 +16,17 @@ from tqdm import tqdm
 
 from netchu.core.charset import Charset
 from netchu.core.config import Config
-from netchu.core.files import atomic_path
 from netchu.core.metrics import Scores, score, score_by_source
 from netchu.ctc.decoders import greedy
+from netchu.data.frames import read_frame, write_frame
 from netchu.model.bundle import save_bundle
 from netchu.model.predict import gather_rows, predict
 from netchu.training.dataset import LineDataset
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+ANSWERS = {"img_path": str, "source": str, "text": str, "answer": str, "confidence": float}
 LINES_A_BATCH = 128  # between two looks at a stop; within it, lines of one width share batches
 
 
@@ -33,7 +36,7 @@ class Evaluation:
 
     scores: Scores
     by_source: dict[str, Scores]
-    rows: list[tuple[str, str, str, str, float]]  # (path, source, label, answer, confidence)
+    answers: "pd.DataFrame"  # columns as in ANSWERS, a held-out line a row
 
     def __str__(self) -> str:
         parts = [f"{name}: {scores}" for name, scores in self.by_source.items()] if len(self.by_source) > 1 else []
@@ -86,17 +89,21 @@ def evaluate(
         rows, left = gather_rows(rows), any(gather_rows([left]))
     if left:
         raise ValidationLeftError
-    ordered = [row for _, row in sorted(rows)]
-    sources, labels, answers = ([row[1] for row in ordered], [row[2] for row in ordered], [row[3] for row in ordered])
-    return Evaluation(score(answers, labels), score_by_source(answers, labels, sources), ordered)
+    import pandas as pd
+
+    table = pd.DataFrame([row for _, row in sorted(rows)], columns=list(ANSWERS))
+    answers, labels = table.answer.tolist(), table.text.tolist()
+    return Evaluation(score(answers, labels), score_by_source(answers, labels, table.source.tolist()), table)
 
 
 def write_answers(path: Path, evaluation: Evaluation) -> None:
-    """Held-out answers as CSV: img_path, source, text, answer, confidence."""
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["img_path", "source", "text", "answer", "confidence"])
-        writer.writerows((*row[:4], f"{row[4]:.4f}") for row in evaluation.rows)
+    """Held-out answers as CSV."""
+    write_frame(path, evaluation.answers, float_format="%.4f")
+
+
+def read_answers(path: Path) -> "pd.DataFrame":
+    """What `write_answers` wrote; raises NetchuError for another file."""
+    return read_frame(path, ANSWERS, "table of answers", "a run writes it while it trains")
 
 
 class Validator:
