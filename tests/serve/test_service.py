@@ -26,10 +26,11 @@ from netchu.ctc.decoders import Reading
 from netchu.data.manifest import Line, read_lines, split
 from netchu.experiments.registry import Registry
 from netchu.model.bundle import read_bundle, read_stored, write_bundle
+from netchu.reading.engines import Member, open_member
 from netchu.reading.line_reader import Settings
-from netchu.reading.pages import find_lines
+from netchu.reading.pages import Detector, find_lines, load_detector
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
-from netchu.serve.command import build, listen, parse
+from netchu.serve.command import build, listen, open_service, parse
 from netchu.serve.jobs import Jobs
 from netchu.serve.retraining import (
     RetrainingPlan,
@@ -132,7 +133,42 @@ def test_one_member_of_a_recipe_learns(tmp_path: Path, lines_folder: Path, tiny_
         service.stop()
 
 
-def test_all_members_learn_a_new_character_together(tmp_path: Path, lines_folder: Path, tiny_recipe: Path) -> None:
+@pytest.fixture
+def opened_with(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The `threads` of every member and detector that is opened from now on."""
+    found: list[int] = []
+
+    def record(path: Path, engine: str, threads: int) -> Member:
+        found.append(threads)
+        return open_member(path, engine, threads)
+
+    def record_detector(threads: int) -> Detector:
+        found.append(threads)
+        return load_detector(threads)
+
+    monkeypatch.setattr("netchu.reading.ensemble.open_member", record)
+    monkeypatch.setattr("netchu.reading.pages.load_detector", record_detector)
+    return found
+
+
+def test_whatever_reads_takes_the_threads_that_the_service_was_given(
+    tmp_path: Path, tiny_bundle: Path, opened_with: list[int]
+) -> None:
+    arguments = ["--bundles", str(tiny_bundle), "--data", str(tmp_path / "service"), "--threads", "1"]
+    service = open_service(parse(arguments))
+    started = len(opened_with)
+    service.promote(service.active)
+    promoted = len(opened_with)
+    photo = bytes(cv2.imencode(".png", make_form("table", 1).photo)[1])
+    with TestClient(build(parse(arguments), service), base_url="http://127.0.0.1:8000") as client:
+        assert client.post("/api/recognise?page=true", files={"images": ("a.png", photo, "image/png")}).json()["lines"]
+    assert 0 < started < promoted < len(opened_with)
+    assert set(opened_with) == {1}
+
+
+def test_all_members_learn_a_new_character_together(
+    tmp_path: Path, lines_folder: Path, tiny_recipe: Path, opened_with: list[int]
+) -> None:
     store = Store(f"sqlite:///{tmp_path}/a.sqlite")
     samples = Samples(tmp_path / "samples", store)
     for number in range(6):
@@ -149,6 +185,7 @@ def test_all_members_learn_a_new_character_together(tmp_path: Path, lines_folder
         run_job(job, stop)
     assert not (job / "member1").exists(), "a stop that came too late for one member begins no other"
     report = run_job(job, threading.Event())
+    assert set(opened_with) == {1}, "both recipes are compared with the plan's threads"
     assert (report["members"], report["left_out"]) == ([1, 2], {"lines": 0, "characters": ""})
     version = Versions(tmp_path / "versions", store).register(read_recipe(job / "ensemble.json"))
     new = Versions(tmp_path / "versions", store).load(version.id).ensemble

@@ -5,7 +5,7 @@ import math
 import os
 import socket
 from collections.abc import Sequence
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help=f"another one than this machine needs {TOKEN}")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--token-file", type=Path, metavar="FILE", help=f"holds the token, instead of {TOKEN}")
-    parser.add_argument("--threads", type=int, default=0, help="of torch for reading; 0: its own choice")
+    parser.add_argument("--threads", type=int, default=0, help="of the processor for reading; 0: as many as there are")
     parser.add_argument("--retrain-threads", type=int, default=0, help="of torch for retraining; 0: its own choice")
     parser.add_argument("--megapixels", type=int, default=64, metavar="N", help="of a request's pictures")
     parser.add_argument("--batch-size", type=int, default=16)
@@ -110,10 +110,6 @@ def open_service(args: argparse.Namespace) -> "Service":
     from netchu.serve.uploads import UploadLimits
 
     token = read_token(args.host, args.token_file)
-    if args.threads and find_spec("torch"):
-        import torch  # only where a bundle may be read with it
-
-        torch.set_num_threads(args.threads)
     return Service(
         ServiceSettings(
             data=args.data,
@@ -126,6 +122,7 @@ def open_service(args: argparse.Namespace) -> "Service":
             queue=args.queue,
             patience=args.patience,
             timeout=args.timeout,
+            threads=args.threads,
             retrain_threads=args.retrain_threads,
             least_held_out=args.least_held_out,
             database=args.database,
@@ -142,7 +139,7 @@ def build(args: argparse.Namespace, service: "Service | None" = None) -> Any:
     from netchu.serve.request_guard import RequestGuard
 
     return RequestGuard(
-        build_app(service, find_lines=find_lines),
+        build_app(service, find_lines=partial(find_lines, threads=args.threads)),
         token=service.settings.token,
         loopback=args.host in LOOPBACK_HOSTS,
         request_bytes=service.settings.limits.request_bytes,

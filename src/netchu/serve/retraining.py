@@ -257,7 +257,7 @@ def run_job(folder: Path, stopped: threading.Event) -> dict[str, Any]:
     corrected = {line.path: line.text for line in read_lines(manifest) if line.source == SOURCE}
     new = follow_corrections(replace_members(old, bundles), list(corrected.values()))
     report = {
-        **compare(folder, old, new, fold, plan.least_held_out),
+        **compare(folder, old, new, fold, plan.least_held_out, plan.threads),
         "members": [member + 1 for member in plan.members],
         "left_out": read_json(folder / "left_out.json"),
         "corrections": len(corrected),
@@ -322,7 +322,7 @@ def stop_with_parent(stopped: threading.Event) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def compare(folder: Path, old: Recipe, new: Recipe, fold: int, least: int) -> dict[str, Any]:
+def compare(folder: Path, old: Recipe, new: Recipe, fold: int, least: int, threads: int = 0) -> dict[str, Any]:
     """Scores of the held-out lines as the two recipes read them, by source too, with the share that each accepts.
 
     `better`: CER has not grown; `enough`: there are at least `least` lines to say so; `accept`: see `new_threshold`.
@@ -331,7 +331,7 @@ def compare(folder: Path, old: Recipe, new: Recipe, fold: int, least: int) -> di
     labels = [line.text for line in held_out]
     readings: dict[str, list[Reading]] = {"before": [], "after": []}
     for side, recipe in (("before", old), ("after", new)):
-        ensemble = Ensemble.from_recipe(recipe)
+        ensemble = Ensemble.from_recipe(recipe, threads=threads)
         for start in range(0, len(held_out), READ_AT_ONCE):
             images = [read_image(line.path) for line in held_out[start : start + READ_AT_ONCE]]
             readings[side] += [timed.reading for timed in ensemble.read(images)]

@@ -44,6 +44,7 @@ class ServiceSettings:
     queue: int = 256  # lines that may wait
     patience: float = 5.0  # seconds that a new line may be expected to wait
     timeout: float = 20.0  # seconds that a line may wait
+    threads: int = 0  # of the processor for reading; 0: as many as there are
     retrain_threads: int = 0
     least_held_out: int = LEAST_HELD_OUT  # lines under which no retrained version is promoted by itself
     database: str = ""  # URL of a PostgreSQL database that several processes share; empty: a file in `data`
@@ -70,7 +71,7 @@ class Service:
         self.store = Store(self._database())
         self.samples = Samples(settings.data / "samples", self.store)
         self.samples.recover()
-        self.versions = Versions(settings.data / "versions", self.store)
+        self.versions = Versions(settings.data / "versions", self.store, threads=settings.threads)
         first = self._first_version(named)
         self.batcher = Batcher(
             self.versions.load(first),
@@ -123,7 +124,7 @@ class Service:
             if path is None or not path.is_file():
                 raise NetchuError(f"{path}: no such recipe; name one with --ensemble, or bundles with --bundles")
             recipe, name = read_recipe(path), f"{path.absolute().parent.name}/{path.name}"
-        Ensemble.from_recipe(recipe)
+        Ensemble.from_recipe(recipe, threads=settings.threads)
         choose_members(recipe, settings.member)
         return recipe, name
 

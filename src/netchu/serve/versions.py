@@ -26,9 +26,9 @@ from netchu.serve.store import Promotion, Store, Version
 class ServedEnsemble:
     """An ensemble as the batching queue wants it (see `batching.ServedModel`)."""
 
-    def __init__(self, version: int, recipe: Recipe) -> None:
+    def __init__(self, version: int, recipe: Recipe, *, threads: int = 0) -> None:
         self.version = version
-        self.ensemble = Ensemble.from_recipe(recipe)
+        self.ensemble = Ensemble.from_recipe(recipe, threads=threads)
         self.geometry = self.ensemble.geometries[0]
         self.heaviest = recipe.weights.index(max(recipe.weights))
 
@@ -68,8 +68,9 @@ def digest_of(recipe: Recipe) -> str:
 class Versions:
     """The versions folder and its table."""
 
-    def __init__(self, folder: Path, store: Store) -> None:
-        self.folder, self.store = folder, store
+    def __init__(self, folder: Path, store: Store, *, threads: int = 0) -> None:
+        """`threads` of the processor that a loaded version reads with, 0 for as many as there are."""
+        self.folder, self.store, self.threads = folder, store, threads
         self.registry = Registry(folder)
         self._figures: dict[int, dict[str, float] | None] = {}
 
@@ -79,7 +80,7 @@ class Versions:
         `note` is kept with the version and with the bundles that are new to the registry. Raises NetchuError for a
         missing or damaged file, or for bundles that do not fit together.
         """
-        Ensemble.from_recipe(recipe)
+        Ensemble.from_recipe(recipe, threads=self.threads)
         digest = digest_of(recipe)
         with self.store.exclusive("versions"):
             return self.store.version_by_digest(digest) or self._copy(recipe, digest, parent, job, note)
@@ -121,7 +122,7 @@ class Versions:
 
     def load(self, version: int) -> ServedEnsemble:
         """The version's ensemble, ready to read."""
-        return ServedEnsemble(version, self.recipe(version))
+        return ServedEnsemble(version, self.recipe(version), threads=self.threads)
 
     def note_promotion(self, version: int) -> None:
         """Record that a version serves from now on."""
