@@ -164,3 +164,39 @@ def test_settings_are_checked() -> None:
         settings_from({"widht": 3}, "a.json")
     with pytest.raises(NetchuError, match=r"a.json: settings: width is 'x'"):
         settings_from({"width": "x"}, "a.json")
+
+
+def test_a_clear_best_path_is_the_answer_without_decoding(monkeypatch: pytest.MonkeyPatch, language: NGram) -> None:
+    """Where the members share it and it is likely enough; it is written by the convention all the same."""
+    clear, doubtful = output("Mỹ Tho"), output("Mỹ Tho", {1: ("u", 0.3)})
+    other = output("Mu Tho")
+    positions = positions_of(clear, clear)
+
+    def reader(**settings: Any) -> LineReader:
+        made = Settings(decoder="beam", convention="title", **settings)
+        return LineReader(CHARSET, made, weights=[3, 1], language=language, gazetteer=PLACES)
+
+    decoded = reader().read([clear, clear], positions)
+    wanted = greedy(doubtful, CHARSET).confidence
+    monkeypatch.setattr("netchu.reading.line_reader.gather", None)  # whoever decodes, fails
+    for outputs in ([clear], [clear, clear]):
+        found = reader(clear=0.9).read_early(outputs, positions) or pytest.fail("the line is clear")
+        assert (found.text, len(found.characters)) == (decoded.text, len(decoded.text))
+        assert found.confidence == pytest.approx(greedy(clear, CHARSET).confidence)
+    assert reader(clear=0.9).read_early([doubtful], positions) is None
+    both = reader(clear=0.5).read([doubtful, clear], positions)
+    assert both.confidence == pytest.approx(wanted**0.75 * greedy(clear, CHARSET).confidence ** 0.25)
+    assert both.characters[1] == pytest.approx(0.7, abs=1e-4), "a character is as sure as the least sure member says"
+    assert reader(clear=0.9).read_early([clear, other], positions) is None, "they read two texts"
+    assert reader(clear=1.0).read_early([clear], positions) is None
+    assert reader(clear=0.0).read_early([clear[:0]], positions) is None, "nothing is not clear"
+    with pytest.raises(TypeError):
+        reader(clear=0.9).read([doubtful, doubtful], positions)
+    with pytest.raises(NetchuError, match=r"clear=2; allowed: 0 to 1, with rescore"):
+        Settings(clear=2)
+
+
+def test_a_convention_that_leaves_characters_out_keeps_one_certainty_a_character() -> None:
+    line = output("Huế  An")
+    found = LineReader(CHARSET, Settings(convention="title", clear=0.9)).read([line], positions_of(line))
+    assert found.text == "Huế An" and found.characters == (found.confidence,) * 6

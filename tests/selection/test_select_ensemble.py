@@ -57,8 +57,12 @@ def test_from_runs_to_answers(runs: Path, lines_folder: Path, tmp_path: Path) ->
     assert recipe.language is not None and len(recipe.files) == len(recipe.bundles) + 3
     assert sum(recipe.weights) == pytest.approx(1)
     assert recipe.measured is not None and "nested" in recipe.measured
-    if len(recipe.bundles) > 1 and recipe.settings.combination == "rescore":
-        assert sum(recipe.measured["cascade"]["done_after"]) == pytest.approx(1, abs=1e-3)
+    if recipe.settings.combination == "rescore":
+        assert (recipe.settings.clear, recipe.settings.sure) == tuple(
+            recipe.measured["cascade"][key] for key in ("clear", "sure")
+        )
+        assert recipe.measured["nested_all_asked"]["lines"] == recipe.measured["nested"]["lines"]
+        assert sum(recipe.measured["cascade"]["done_at"]) == pytest.approx(1, abs=1e-3)
         assert recipe.measured["cascade"]["lost"] <= 0.0005
     assert recipe.measured["folds"] == [0] and recipe.measured["command"].startswith("netchu select")
     tried = read_selection_table(tmp_path / "ensemble_choices.csv")

@@ -5,6 +5,7 @@ Each text gets its exact CTC log-likelihood from each member, so members of any 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,8 @@ class Candidates:
 
     likelihoods: (M, H) exact CTC log-likelihoods. language, lengths: (H,) log-probability of the words without digits
     and their characters. depths: (H,) levels of the gazetteer that the text ends in. found: (M, H) whether a member's
-    own search came upon it. silent: (M,) whether a member's best path is empty.
+    own search came upon it. silent: (M,) whether a member's best path is empty. greedy, clearness: the text of
+    each member's best path and that path's likelihood.
     """
 
     texts: list[str]
@@ -39,6 +41,8 @@ class Candidates:
     depths: Floats
     found: Bools
     silent: Bools
+    greedy: tuple[str, ...] = ()
+    clearness: tuple[float, ...] = ()
 
 
 def gather(
@@ -57,8 +61,9 @@ def gather(
     origins: dict[tuple[int, ...], set[int]] = {}
     silent = np.zeros(len(outputs), bool)
     mended: dict[str, None] = {}
+    paths = [best_path(output).stripped(space) for output in outputs]
     for member, output in enumerate(outputs):
-        path = tuple(best_path(output).stripped(space).classes.tolist())
+        path = tuple(paths[member].classes.tolist())
         silent[member] = not path
         sequences = [path]
         if decoder == "beam":
@@ -83,4 +88,6 @@ def gather(
         depths=np.array([gazetteer.depth(text) if gazetteer else 0 for text in texts], np.float64),
         found=np.array([[m in origins[s] for s in sequences] for m in range(len(outputs))]),
         silent=silent,
+        greedy=tuple(charset.decode(path.classes.tolist()) for path in paths),
+        clearness=tuple(min(1.0, exp(path.log_prob)) for path in paths),
     )

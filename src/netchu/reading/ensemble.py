@@ -128,8 +128,8 @@ class Ensemble:
         """Readings of grey images (h, w) of any size, in order; flat paper reads as nothing, and so does an image that
         can be no line by its shape. An empty reading of anything but flat paper has the confidence 0.
 
-        Members are asked in order until a line is surer than the settings' `sure`. With `keep_outputs` each reading has
-        the log_probs of those that were asked. May be called by several threads at once.
+        Members are asked in order until a line is clear or sure enough (`clear` and `sure` of the settings). With
+        `keep_outputs` each reading has the log_probs of those that were asked. May be called by several threads.
         """
         return self.read_prepared([self.prepare(image) for image in images], keep_outputs=keep_outputs)
 
@@ -154,7 +154,7 @@ class Ensemble:
                 outputs[i].append(log_probs)
                 positions[i].append(frame_positions(len(log_probs), member.cfg.width_stride, geometry, line.shape[1]))
                 seconds[i] += spent
-            if number < len(self.members) and self.reader.settings.sure < 1:
+            if number < len(self.members) and self.reader.ends_early:
                 for i in written:
                     began = time.perf_counter()
                     with self._decoding:

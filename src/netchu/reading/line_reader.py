@@ -27,6 +27,7 @@ from netchu.reading.combination import AVERAGES, FramePositions, average_frames
 DECODERS = ("greedy", "beam")
 COMBINATIONS = ("rescore", "frame")
 ALTERNATIVES = 5  # other texts that a reading tells of
+TINY = 1e-300  # stands for the likelihood of a best path that is none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +45,7 @@ class Settings:
     place_drop: float = 8.0  # nats of likelihood that a proposed place may be below the best found text
     convention: str = "none"  # a key of conventions.CONVENTIONS
     temperature: float = 1.0
+    clear: float = 1.0  # likelihood above which the best path that all asked members share is the answer; 1: never
     sure: float = 1.0  # confidence above which no further member is asked; 1: all are
     shortest: int = 4  # characters; an answer of fewer that is less sure than `doubtful` is a stain, not writing
     doubtful: float = 0.5
@@ -60,6 +62,11 @@ class Settings:
             ("place_drop", self.place_drop >= 0, "0 or more"),
             ("convention", self.convention in CONVENTIONS, f"one of {', '.join(CONVENTIONS)}"),
             ("temperature", self.temperature > 0, "above 0"),
+            (
+                "clear",
+                0 <= self.clear <= 1 and (self.clear == 1 or self.combination == "rescore"),
+                "0 to 1, with rescore",
+            ),
             ("sure", 0 <= self.sure <= 1 and (self.sure == 1 or self.combination == "rescore"), "0 to 1, with rescore"),
             ("shortest", self.shortest >= 0, "0 or more"),
             ("doubtful", 0 <= self.doubtful <= 1, "0 to 1"),
@@ -105,18 +112,49 @@ class LineReader:
         self.weights = np.asarray(weights, np.float64) / float(np.sum(weights))
         self.scorer = build_scorer(language, charset, settings)
 
+    @property
+    def ends_early(self) -> bool:
+        """Whether a line may be done before all members have been asked."""
+        return min(self.settings.clear, self.settings.sure) < 1
+
     def read(self, outputs: Sequence[LogProbs], positions: Sequence[FramePositions]) -> Reading:
         """The reading of a line from log_probs (T, C) of each member; `positions` as in `average_frames`."""
+        return self._read_clear(outputs) or self._decode(outputs, positions)
+
+    def read_early(self, outputs: Sequence[LogProbs], positions: Sequence[FramePositions]) -> Reading | None:
+        """The reading of a line from log_probs of its first members alone, if they read it clearly or it is surer than
+        the settings ask."""
+        if not self.weights[: len(outputs)].any():
+            return None
+        reading = self._read_clear(outputs)
+        if reading or self.settings.sure == 1:
+            return reading
+        reading = self._decode(outputs, positions)
+        return reading if reading.text and reading.confidence > self.settings.sure else None
+
+    def _read_clear(self, outputs: Sequence[LogProbs]) -> Reading | None:
+        """The text of the best path that the members share, where that is likelier than the settings ask: then neither
+        beam, language nor places would change it. Its confidence is that likelihood."""
+        if self.settings.clear == 1:
+            return None
+        weights = self.weights[: len(outputs)]
+        found = [greedy(output, self.charset) for output, weight in zip(outputs, weights, strict=True) if weight > 0]
+        text = found[0].text
+        if not text or any(one.text != text for one in found):
+            return None
+        likelihood = shared_likelihood([one.confidence for one in found], weights[weights > 0])
+        if likelihood <= self.settings.clear:
+            return None
+        written = answers([text], self.settings.convention, self.charset.characters).texts[0]
+        if len(written) != len(text):  # a character that the convention left out shifts the others
+            return Reading(written, likelihood, (likelihood,) * len(written))
+        return Reading(written, likelihood, tuple(np.min([one.characters for one in found], axis=0).tolist()))
+
+    def _decode(self, outputs: Sequence[LogProbs], positions: Sequence[FramePositions]) -> Reading:
+        """The reading that the settings' decoder finds, but nothing for a stain."""
         reading = self._read(outputs, positions)
         stain = len(reading.text) < self.settings.shortest and reading.confidence < self.settings.doubtful
         return Reading("", 1 - reading.confidence) if stain else reading
-
-    def read_early(self, outputs: Sequence[LogProbs], positions: Sequence[FramePositions]) -> Reading | None:
-        """The reading of a line from log_probs of its first members alone, if that is surer than the settings ask."""
-        if self.settings.sure == 1 or not self.weights[: len(outputs)].any():
-            return None
-        reading = self.read(outputs, positions)
-        return reading if reading.text and reading.confidence > self.settings.sure else None
 
     def _read(self, outputs: Sequence[LogProbs], positions: Sequence[FramePositions]) -> Reading:
         """The same, however short and doubtful."""
@@ -137,6 +175,11 @@ class LineReader:
             best=settings.best,
         )
         return decide(candidates, weights, settings, self.charset.characters)
+
+
+def shared_likelihood(likelihoods: Sequence[float], weights: Floats) -> float:
+    """The likelihood of a text to M members together, their weighted geometric mean."""
+    return float(np.exp(np.average(np.log(np.maximum(likelihoods, TINY)), weights=weights)))
 
 
 def build_scorer(language: NGram | None, charset: Charset, settings: Settings) -> LanguageScorer | None:

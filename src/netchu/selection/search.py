@@ -164,7 +164,7 @@ def _in_parts(
     if len(writers) < 2 or parts < 2:
         raise NetchuError(f"--parts {parts}: {len(writers)} writers; two parts and writers or more are needed")
     part = {writer: i % parts for i, writer in enumerate(writers)}
-    answers, sure, right = [""] * len(lines), [0.0] * len(lines), [False] * len(lines)
+    answers, sure = [""] * len(lines), [0.0] * len(lines)
     for held in sorted(set(part.values())):
         others = [line for line in lines if part[line.writer] != held]
         weights, rough = weigh(others)
@@ -174,5 +174,10 @@ def _in_parts(
                 chosen = pick(line, weights, tuned)
                 probabilities = posteriors(sums(line, weights, tuned), tuned.temperature)
                 answers[i], sure[i] = line.answers[tuned.convention].texts[chosen], float(probabilities[chosen])
-                right[i] = answers[i] == line.label
-    return Judged(score(answers, [line.label for line in lines]), sure, right, answers)
+    return judge(answers, sure, lines)
+
+
+def judge(answers: list[str], sure: list[float], lines: Sequence[ScoredLine]) -> Judged:
+    """What answers of these confidences are worth."""
+    labels = [line.label for line in lines]
+    return Judged(score(answers, labels), sure, [a == label for a, label in zip(answers, labels, strict=True)], answers)

@@ -22,7 +22,7 @@ from netchu.reading.combination import APART, average_frames, spike_offset
 from netchu.reading.confidence import measure_coverage
 from netchu.reading.line_reader import Settings, build_scorer
 from netchu.reading.recipe import Recipe, write_recipe
-from netchu.selection.cascade import choose_cascade, read_in_stages, times
+from netchu.selection.cascade import choose_cascade
 from netchu.selection.decoder_tuning import ScoredLine, evaluate, gain, scored, tune
 from netchu.selection.members import Member, align, positions_of, read_member, time_member
 from netchu.selection.out_of_fold import OutOfFold
@@ -138,18 +138,23 @@ def select_ensemble(
         honest = cross_tuned(framed, np.ones(1), replace(start, combination="frame"), parts)
         judged = _judge(framed, np.ones(1), settings, honest)
     else:
-        judged = _judge(lines, weights, settings, nested(lines, limits, start, parts))
-        settings, lost = choose_cascade(lines, used, weights, settings, parts)
-        asked = times(
-            read_in_stages(lines, used, weights, settings), settings.sure, [limits.seconds[i] for i in used],
-            decoding, oof.widths,
+        cascade = choose_cascade(
+            lines, used, weights, settings, parts,
+            costs=[seconds - decoding for seconds in limits.seconds], decoding=decoding, widths=oof.widths,
         )  # fmt: skip
-        judged["measured"]["cascade"] = {**asked, "lost": lost}
-        shares = ", ".join(f"{100 * share:.0f} %" for share in asked["done_after"])
+        used, (clear, sure) = cascade.order, cascade.thresholds
+        settings = replace(settings, clear=clear, sure=sure)
+        honest = nested(lines, limits, start, parts)
+        asked = cascade.measured()
+        shares = ", ".join(f"{100 * share:.0f} %" for share in asked["done_at"])
         print(
-            f"done after each member: {shares}; a line takes {1e3 * asked['mean_s']:.0f} ms, "
-            f"95th percentile {1e3 * asked['p95_s']:.0f}; kalapa_score lost {lost:.4f}"
+            f"asked in order: {', '.join(members[i].oof.name for i in used)}\n"
+            f"done at the best path and the decoding of each: {shares}; a line takes {1e3 * asked['mean_s']:.1f} ms, "
+            f"95th percentile {1e3 * asked['p95_s']:.1f}; kalapa_score lost {cascade.lost:.4f}\n"
+            f"nested, all asked:           {honest.scores}"
         )
+        judged = _judge(lines, weights, settings, cascade.judged(lines, honest))
+        judged["measured"] |= {"cascade": asked, "nested_all_asked": honest.scores.to_dict()}
     judged["measured"] |= {**_origin(oof), "seconds_a_line": limits.seconds_of(weights), "command": command}
     recipe = Recipe(
         bundles=tuple(members[i].bundle for i in used),
