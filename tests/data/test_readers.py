@@ -3,22 +3,25 @@
 import csv
 import json
 import re
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from netchu.core.errors import NetchuError
 from netchu.core.image_files import find_images, natural_key
 from netchu.core.images import read_image
 from netchu.core.tables import read_table
+from netchu.data.cutting import cut_polygon, line_corners
 from netchu.data.importing import parse_columns, read_sources
 from netchu.data.label_files import ImageFinder
 from netchu.data.layouts import READERS, detect_layout, find_sets
 from netchu.data.lmdb_file import read_records, write_lmdb
 from netchu.data.manifest import Line
-from netchu.data.mcocr import cut_polygon
 from tests.support.samples import MAKERS, annotation, make_label_studio, make_lmdb, make_mcocr, make_parquet
 
 MADE = {"synthetic", "answers"}
@@ -109,7 +112,7 @@ def test_answers_that_cannot_be_taken(row: str, message: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in READERS if not {"images"} & set(READERS[n].takes) and n not in ("sidecars", "pairs")]
+    "name", [n for n in READERS if n not in ("mcocr", "parquet", "lmdb", "page-xml", "synthetic", "sidecars", "pairs")]
 )
 def test_missing_image_is_named(name: str, tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
     path = made(name, tmp_path, three)
@@ -159,10 +162,136 @@ def test_label_studio_takes_the_first_accepted_annotation(tmp_path: Path, three:
     path.write_text(json.dumps(tasks), encoding="utf-8")
     lines = READERS["label-studio"](path, images=tmp_path)
     assert [line.text for line in lines] == ["as the model read it", "Số 12 Huế"]
-    tasks[2]["annotations"][2]["result"][1]["value"] |= {"x": 1, "y": 2, "width": 3, "height": 4}
+
+
+SLANTED = [(80, 60), (480, 130), (473, 170), (73, 100)]  # corners of a line that falls by a tenth
+
+
+def slanted_page(path: Path, line: Path, *corners: Sequence[tuple[float, float]]) -> np.ndarray:
+    """A page on which one line is drawn into each quadrilateral; returns the line."""
+    image = cv2.resize(read_image(line), (406, 41))
+    page = np.full((500, 600), 235, np.uint8)
+    source = np.array([(0, 0), (406, 0), (406, 41), (0, 41)], dtype=np.float32)
+    for four in corners:
+        matrix = cv2.getPerspectiveTransform(source, np.array(four, dtype=np.float32))
+        cv2.warpPerspective(image, matrix, (600, 500), page, borderMode=cv2.BORDER_TRANSPARENT)
+    cv2.imwrite(str(path), page)
+    return image
+
+
+def likeness(cut: Path, line: np.ndarray) -> float:
+    """Correlation of a cut line with the one that was drawn; nothing for one of another size."""
+    image = read_image(cut)
+    if max(abs(a - b) for a, b in zip(image.shape, line.shape, strict=True)) > 6:
+        return 0.0
+    return float(np.corrcoef(cv2.resize(image, line.shape[::-1]).ravel(), line.ravel())[0, 1])
+
+
+def region(key: str, kind: str, value: dict[str, object], *texts: str, **fields: object) -> list[dict[str, object]]:
+    """The results of Label Studio's OCR template for one region: its shape, its label and its text, of one id."""
+    frame = {
+        "original_width": 600,
+        "original_height": 500,
+        "image_rotation": 0,
+        "id": key,
+        "to_name": "image",
+        **fields,
+    }
+    return [
+        {**frame, "type": kind, "from_name": "bbox", "value": value},
+        {**frame, "type": "labels", "from_name": "label", "value": {**value, "labels": ["Handwriting"]}},
+        {**frame, "type": "textarea", "from_name": "transcription", "value": {**value, "text": list(texts)}},
+    ]
+
+
+def test_label_studio_cuts_rectangles_and_polygons(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    angle = np.degrees(np.arctan2(70, 400))
+    upper = [(60, 300), (466, 300), (466, 341), (60, 341)]
+    drawn = slanted_page(tmp_path / "trang 1.png", three[0][0], SLANTED, upper)
+    polygon = [(x / 6, y / 5) for x, y in (upper[2], upper[3], upper[0], upper[1])]
+    box = {"x": 80 / 6, "y": 60 / 5, "width": 406 / 6, "height": 41 / 5, "rotation": angle}
+    results = [
+        *region("a", "rectangle", box, "Số 12", "Huế"),
+        *region("b", "polygon", {"points": polygon, "closed": True}, "Hà Nội"),
+        *region("c", "rectangle", {"x": 1, "y": 1, "width": 5, "height": 5, "rotation": 0}),
+        *region("d", "rectangle", {"x": 1, "y": 1, "width": 5, "height": 5, "rotation": 0}, "?"),
+        {"id": "d", "type": "choices", "value": {"x": 1, "choices": ["Unreadable"]}},
+    ]
+    tasks = [{"id": 1, "data": {"ocr": "/data/upload/1/0a1b2c3d-trang_1.png"}, "annotations": [{"result": results}]}]
+    path = tmp_path / "export.json"
     path.write_text(json.dumps(tasks), encoding="utf-8")
-    with pytest.raises(NetchuError, match="task 3: its text belongs to a box"):
-        READERS["label-studio"](path, images=tmp_path)
+    lines = read_sources([("", tmp_path)], tmp_path / "cut", {})
+    assert [(line.text, line.writer_id) for line in lines] == [("Số 12 Huế", "trang 1"), ("Hà Nội", "trang 1")]
+    assert all(likeness(line.path, drawn) > 0.9 for line in lines)
+    for change, message in (
+        ({"image_rotation": 90}, "task 1, region a: was drawn on a turned image"),
+        ({"value": {"x": 1, "y": 2, "radiusX": 3, "text": ["Huế"]}}, "region a: is no rectangle or polygon"),
+        ({"value": {"rle": [1, 2], "text": ["Huế"]}}, "region a: is no rectangle or polygon"),
+        ({"value": {**box, "width": 0, "text": ["Huế"]}}, "region a: its rectangle has no area"),
+        ({"value": {"points": [[1, 1], [2, 2]], "text": ["Huế"]}}, "region a: its polygon has no area"),
+    ):
+        tasks[0]["annotations"] = [{"result": [{**results[2], **change}]}]
+        path.write_text(json.dumps(tasks), encoding="utf-8")
+        with pytest.raises(NetchuError, match=message):
+            READERS["label-studio"](path, images=tmp_path / "cut")
+
+
+def test_pages_of_one_name_keep_their_lines_apart(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    tasks = []
+    for number, (line, text, _) in enumerate(three):
+        (tmp_path / f"{number}").mkdir()
+        slanted_page(tmp_path / f"{number}/1.png", line, [(60, 300), (466, 300), (466, 341), (60, 341)])
+        box = region("a", "rectangle", {"x": 10, "y": 60, "width": 406 / 6, "height": 41 / 5, "rotation": 0}, text)
+        tasks.append({"data": {"image": f"s3://b/{number}/1.png"}, "annotations": [{"result": box}]})
+    (tmp_path / "export.json").write_text(json.dumps(tasks), encoding="utf-8")
+    lines = READERS["label-studio"](tmp_path, images=tmp_path / "cut")
+    for line, (image, text, _) in zip(lines, three, strict=True):
+        assert line.text == unicodedata.normalize("NFC", text)
+        assert likeness(line.path, cv2.resize(read_image(image), (406, 41))) > 0.9
+
+
+@pytest.mark.parametrize("baseline", [True, False])
+@pytest.mark.parametrize("form", ["page", "alto"])
+def test_slanted_lines_of_page_xml_are_cut_along_their_writing(
+    form: str, baseline: bool, tmp_path: Path, three: list[tuple[Path, str, str]]
+) -> None:
+    drawn = slanted_page(tmp_path / "0.png", three[0][0], SLANTED)
+    one, two, three_, four = (np.array(corner) for corner in SLANTED)
+    outline = [two, three_, (three_ + four) / 2, four, one, (one + two) / 2]  # as tools draw them, from anywhere
+    points = " ".join(f"{x:.0f},{y:.0f}" for x, y in outline)
+    under = f"{four[0]},{four[1]} {three_[0]},{three_[1]}" if baseline else ""
+    if form == "page":
+        inside = f'<Coords points="{points}"/>' + (f'<Baseline points="{under}"/>' if under else "")
+        line = f"<TextLine>{inside}<TextEquiv><Unicode>Huế</Unicode></TextEquiv></TextLine>"
+        xml = f'<PcGts><Page imageFilename="0.png" imageWidth="600" imageHeight="500">{line}</Page></PcGts>'
+    else:
+        shape = f'<Shape><Polygon POINTS="{points.replace(",", " ")}"/></Shape><String CONTENT="Huế"/>'
+        line = f'<TextLine HPOS="73" VPOS="60" WIDTH="407" HEIGHT="110" BASELINE="{under or 130}">{shape}</TextLine>'
+        xml = f"<alto><fileName>0.png</fileName><Layout><Page>{line}</Page></Layout></alto>"
+    (tmp_path / "0.xml").write_text(xml, encoding="utf-8")
+    assert likeness(READERS["page-xml"](tmp_path, images=tmp_path / "cut")[0].path, drawn) > 0.9
+
+
+def test_a_page_that_exif_turns_is_cut_as_its_frame_says(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
+    drawn = slanted_page(tmp_path / "0.png", three[0][0], SLANTED)
+    exif = Pillow.Exif()
+    exif[0x0112] = 6
+    Pillow.open(tmp_path / "0.png").save(tmp_path / "0.jpg", quality=95, exif=exif)
+    (tmp_path / "0.png").unlink()
+    points = " ".join(f"{x},{y}" for x, y in SLANTED)
+    line = f'<TextLine><Coords points="{points}"/><TextEquiv><Unicode>Huế</Unicode></TextEquiv></TextLine>'
+    page = f'<Page imageFilename="0.jpg" imageWidth="600" imageHeight="500">{line}</Page>'
+    (tmp_path / "0.xml").write_text(f"<PcGts>{page}</PcGts>", encoding="utf-8")
+    assert likeness(READERS["page-xml"](tmp_path, images=tmp_path / "cut")[0].path, drawn) > 0.9
+
+
+def test_a_short_line_is_cut_along_its_baseline() -> None:
+    """The smallest rectangle around a single letter may lie at any angle; the baseline says which."""
+    letter = np.array([(10, 30), (20, 10), (30, 30), (20, 50)], dtype=np.float32)
+    corners = line_corners(letter, "", np.array([(8, 50), (32, 50)], dtype=np.float32))
+    assert corners.tolist() == [[10, 10], [30, 10], [30, 50], [10, 50]]
+    upside_down = line_corners(letter, "", np.array([(32, 8), (8, 8)], dtype=np.float32))
+    assert upside_down.tolist() == [[30, 50], [10, 50], [10, 10], [30, 10]]
 
 
 def test_mcocr_cuts_the_slanted_line_upright(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:

@@ -111,7 +111,7 @@ READERS: dict[str, LayoutReader] = {
     "kalapa": LayoutReader(read_kalapa, is_kalapa),
     "labels-json": LayoutReader(read_labels_json, is_labels_json),
     "labels-tsv": LayoutReader(read_labels_tsv, is_labels_tsv),
-    "label-studio": LayoutReader(read_label_studio, is_label_studio),
+    "label-studio": LayoutReader(read_label_studio, is_label_studio, takes=("images",)),
     "mcocr": LayoutReader(read_mcocr, is_mcocr, takes=("images",)),
     "path-text": LayoutReader(read_path_text, is_path_text),
     "csv": LayoutReader(read_csv, is_csv, takes=("columns",)),

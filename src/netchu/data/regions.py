@@ -1,51 +1,21 @@
 """Readers of transcribed pages and pairs: ALTO, PAGE XML, images with a text file each, Hugging Face metadata.jsonl."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_folder
 from netchu.core.image_files import IMAGE_SUFFIXES, find_images, list_files, walk
-from netchu.core.images import Image, read_image
 from netchu.core.tables import read_text
+from netchu.data.cutting import Corners, Page, cut_regions, line_corners
 from netchu.data.label_files import ImageFinder, source_name
 from netchu.data.manifest import Line
-from netchu.data.mcocr import JPEG_QUALITY, cut_polygon
-from netchu.data.store import unpacking_folder
 
 METADATA = "metadata.jsonl"
-Region = tuple[NDArray[np.float32], str]  # corners (n, 2) x, y in pixels; text
-
-
-def cut_regions(pages: Iterable[tuple[Path, str, Sequence[Region]]], folder: Path, source: str) -> list[Line]:
-    """Write every region of (page image, writer, regions) as one line image of `folder`, all or none."""
-    lines = []
-    with atomic_folder(folder) as temporary:
-        for path, writer, regions in pages:
-            page = read_image(path, page=True)
-            for number, (corners, text) in enumerate(regions):
-                name = f"{path.stem}_{number:03d}.jpg"
-                _, data = cv2.imencode(".jpg", cut_region(page, corners), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-                (temporary / name).write_bytes(data.tobytes())
-                lines.append(Line(folder / name, text, writer, source=source))
-        if not lines:
-            raise NetchuError(f"{folder.name}: its source holds no lines")
-    return lines
-
-
-def cut_region(page: Image, corners: NDArray[np.float32]) -> Image:
-    """A polygon's line, drawn upright: four corners as they are, else the smallest upright box around them."""
-    if len(corners) == 4:
-        return cut_polygon(page, corners)
-    left, top = corners.min(axis=0)
-    right, bottom = corners.max(axis=0)
-    return cut_polygon(page, [(left, top), (right, top), (right, bottom), (left, bottom)])
 
 
 def is_page_xml(path: Path) -> bool:
@@ -56,22 +26,28 @@ def is_page_xml(path: Path) -> bool:
 def read_page_xml(path: Path, *, images: Path) -> list[Line]:
     """ALTO and PAGE XML (eScriptorium, Transkribus): a file or a folder of them; each line is cut out of its page.
 
-    The image that a file names lies beside it or below its folder. A page stands for a writer. Lines without a text are
-    left out. Raises NetchuError for a file that is damaged or declares entities.
+    A line is cut along its baseline where it has one, see `line_corners`. The image that a file names lies beside it or
+    below its folder. A page stands for a writer. Lines without a text or a polygon are left out. Raises NetchuError for
+    a file that is damaged or declares entities.
     """
     files = [file for file in list_files(path, ".xml") if _is_page(file)]
     if not files:
         raise NetchuError(f"{path}: no such file of ALTO or PAGE XML")
+    return cut_regions(_pages(files), files[0], images, source_name(path))
+
+
+def _pages(files: list[Path]) -> Iterator[Page]:
     finder = ImageFinder(files[0].parent)
-    pages = []
     for file in files:
         root = _parse(file)
         named = [e.get("imageFilename") or e.text for e in root.iter() if _tag(e) in ("Page", "fileName")]
         image = finder.find(next((name.strip() for name in named if name and name.strip()), f"{file.stem}.png"))
-        regions = [(corners, text) for line in root.iter() if _tag(line) == "TextLine"
-                   if (text := _text(line)) and len(corners := _corners(line, file)) >= 3]  # fmt: skip
-        pages.append((image, image.stem, regions))
-    return cut_regions(pages, unpacking_folder(images, files[0]), source_name(path))
+        lines = [(line, _text(line)) for line in root.iter() if _tag(line) == "TextLine"]
+        regions = [(corners, text) for line, text in lines if text and (corners := _corners(line, file)) is not None]
+        sides = [e.get(f"image{k.capitalize()}") or e.get(k) or "" for e in root.iter() if _tag(e) == "Page"
+                 for k in ("HEIGHT", "WIDTH")]  # fmt: skip
+        frame = (int(sides[0]), int(sides[1])) if all(side.isdecimal() for side in sides[:2]) and sides else None
+        yield image, frame, image.stem, regions
 
 
 def _is_page(path: Path) -> bool:
@@ -103,21 +79,28 @@ def _text(line: ElementTree.Element) -> str:
     return " ".join(e.get("CONTENT", "") for e in line.iter() if _tag(e) == "String").strip()
 
 
-def _corners(line: ElementTree.Element, path: Path) -> NDArray[np.float32]:
-    """Polygon of a line (n, 2): Coords, Shape, or ALTO's box."""
-    points = next(
-        (e.get("points") or e.get("POINTS") or "" for e in line.iter() if _tag(e) in ("Coords", "Polygon")), ""
-    )
-    try:
-        flat = [float(number) for number in points.replace(",", " ").split()]
-        if not flat and line.get("HPOS") is not None:
+def _corners(line: ElementTree.Element, path: Path) -> Corners | None:
+    """Corners of a line: along its baseline within its Coords, Shape or ALTO's box; None where it has none."""
+    where = f"{path}: line {line.get('id') or line.get('ID')}"
+    shapes = {_tag(e): e.get("points") or e.get("POINTS") or "" for e in line if _tag(e) in ("Coords", "Baseline")}
+    outline = shapes.get("Coords") or next((e.get("POINTS", "") for e in line.iter() if _tag(e) == "Polygon"), "")
+    if not outline and line.get("HPOS") is not None:
+        try:
             x, y, w, h = (float(line.get(key, "0")) for key in ("HPOS", "VPOS", "WIDTH", "HEIGHT"))
-            flat = [x, y, x + w, y, x + w, y + h, x, y + h]
-        return np.array(flat, dtype=np.float32).reshape(-1, 2)
+        except ValueError:
+            raise NetchuError(f"{where} has a box of no numbers; correct or remove it") from None
+        outline = f"{x} {y} {x + w} {y} {x + w} {y + h} {x} {y + h}"
+    baseline = _points(shapes.get("Baseline") or line.get("BASELINE") or "", where)
+    return line_corners(_points(outline, where), where, baseline) if outline else None
+
+
+def _points(text: str, where: str) -> NDArray[np.float32]:
+    """Points (n, 2) of `x,y x,y`; ALTO writes spaces alone, and a baseline of older versions is one number."""
+    try:
+        flat = [float(number) for number in text.replace(",", " ").split()]
+        return np.array(flat if len(flat) > 1 else [], dtype=np.float32).reshape(-1, 2)
     except ValueError:
-        raise NetchuError(
-            f"{path}: line {line.get('id') or line.get('ID')} has a polygon of no pairs of numbers"
-        ) from None
+        raise NetchuError(f"{where} has a polygon of no pairs of numbers; correct or remove it") from None
 
 
 def is_pairs(path: Path) -> bool:

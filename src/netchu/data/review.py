@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import numpy as np
+
 from netchu.core.errors import NetchuError
 from netchu.core.image_files import IMAGE_SUFFIXES, find_images, is_image_name, list_files, walk
+from netchu.data.cutting import Corners, Page, cut_regions, line_corners
 from netchu.data.label_files import ImageFinder, read_json, source_name
 from netchu.data.manifest import Line
 
@@ -21,29 +24,33 @@ def is_label_studio(path: Path) -> bool:
     return any(_tasks(file) for file in _json_files(path))
 
 
-def read_label_studio(path: Path) -> list[Line]:
+def read_label_studio(path: Path, *, images: Path) -> list[Line]:
     """Label Studio: a JSON export, or a folder with one; the first accepted annotation of each task.
 
     An annotation counts when it was not cancelled, has no refusing choice (see REFUSING) and has a text: its textarea,
-    or the task's own `text` where a choice approves of that. Tasks without one are left out. s3, http and local paths
-    are reduced to the file's name, which is looked for below the export's folder. The task's `writer` is kept.
+    or the task's own `text` where a choice approves of that. Texts of rectangles and polygons (the OCR template) are
+    cut out of the task's image, a page, which stands for a writer where the task names none. Tasks without a text are
+    left out. s3, http and local paths are reduced to the file's name, which is looked for below the export's folder.
     """
     exports = [(file, tasks) for file in _json_files(path) if (tasks := _tasks(file))]
     if not exports:
         raise NetchuError(f"{path}: no such file of Label Studio tasks; export them as JSON (not JSON-MIN)")
-    folder = path if path.is_dir() else path.parent
-    finder = ImageFinder(folder)
-    lines = []
+    finder = ImageFinder(path if path.is_dir() else path.parent)
+    lines: list[Line] = []
+    pages: list[Page] = []
     for file, tasks in exports:
         for task in tasks:
             where = f"{file}: task {task.get('id', '?')}"
-            text = _accepted_text(task, where)
-            if text is not None:
-                image = finder.find(_file_name(task, where))
-                lines.append(Line(image, text, _writer(task["data"]), source=source_name(path)))
-    if not lines:
+            accepted = _accepted(task, where)
+            if accepted is not None:
+                image, writer = finder.find(_file_name(task, where)), _writer(task["data"])
+                if isinstance(accepted, str):
+                    lines.append(Line(image, accepted, writer, source=source_name(path)))
+                else:
+                    pages.append((image, accepted[0], writer or image.stem, accepted[1]))
+    if not lines and not pages:
         raise NetchuError(f"{path}: no task has an accepted annotation with a text; review some lines first")
-    return lines
+    return lines + (cut_regions(pages, exports[0][0], images, source_name(path)) if pages else [])
 
 
 def _json_files(path: Path) -> list[Path]:
@@ -66,28 +73,56 @@ def _tasks(path: Path) -> list[dict[str, Any]]:
     return tasks if good else []
 
 
-def _accepted_text(task: dict[str, Any], where: str) -> str | None:
-    """Text of the first annotation that counts; raises NetchuError for texts that belong to a part of the image."""
+def _accepted(task: dict[str, Any], where: str) -> str | tuple[tuple[int, int], list[tuple[Corners, str]]] | None:
+    """The first annotation that counts: the text of the whole image, or the image's frame and its regions."""
     for annotation in task["annotations"]:
         if annotation.get("was_cancelled") or annotation.get("skipped"):
             continue
-        choices: set[str] = set()
-        texts: list[str] = []
-        for result in annotation.get("result") or ():
-            value = result.get("value") or {}
-            choices |= {str(choice).strip().lower() for choice in value.get("choices", ())}
+        results = [(r.get("id") or n, r, r.get("value") or {}) for n, r in enumerate(annotation.get("result") or (), 1)]
+        shapes = {key: (r, value) for key, r, value in reversed(results) if {"x", "points", "rle"} & value.keys()}
+        choices: dict[Any, set[str]] = {}  # of a region, or at None of the whole image
+        texts: dict[Any, list[str]] = {}
+        for name, result, value in results:
+            key = name if name in shapes else None
+            chosen = {str(choice).strip().lower() for choice in value.get("choices", ())}
+            choices[key] = choices.get(key, set()) | chosen
             if result.get("type") == "textarea":
-                if "x" in value or "points" in value:
-                    raise NetchuError(f"{where}: its text belongs to a box in the image; export one image a line")
-                texts += [value["text"]] if isinstance(value.get("text"), str) else value.get("text", ())
-        if choices & REFUSING:
+                own = [value["text"]] if isinstance(value.get("text"), str) else value.get("text", ())
+                texts.setdefault(key, []).extend(text.strip() for text in own if text.strip())
+        kept = {key: " ".join(own) for key, own in texts.items() if own and not choices[key] & REFUSING}
+        if choices.get(None, set()) & REFUSING:
             continue
-        if any(text.strip() for text in texts):
-            return " ".join(text.strip() for text in texts if text.strip())
-        own = task["data"].get("text")
-        if choices & APPROVING and isinstance(own, str):
-            return own.strip()
+        if regions := [(_shape(*shapes[key], where), text) for key, text in kept.items() if key is not None]:
+            some = shapes[next(key for key in kept if key is not None)][0]
+            return (int(some["original_height"]), int(some["original_width"])), regions
+        if None in kept:
+            return kept[None]
+        own_text = task["data"].get("text")
+        if choices.get(None, set()) & APPROVING and isinstance(own_text, str):
+            return own_text.strip()
     return None
+
+
+def _shape(result: dict[str, Any], value: dict[str, Any], where: str) -> Corners:
+    """Corners in pixels of a rectangle, turned clockwise about its upper left corner, or of a polygon; both are said in
+    percent of the image's sides."""
+    where = f"{where}, region {result.get('id', '?')}"
+    if result.get("image_rotation"):
+        raise NetchuError(f"{where}: was drawn on a turned image; turn the image file itself and draw it again")
+    try:
+        sides = np.array([result["original_width"], result["original_height"]], dtype=np.float64) / 100
+        if "points" in value:
+            return line_corners(np.asarray(np.array(value["points"]).reshape(-1, 2) * sides, dtype=np.float32), where)
+        width, height = np.array([value["width"], value["height"]]) * sides
+        angle = np.deg2rad(float(value.get("rotation", 0)))
+        right, down = np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))])
+        first = np.array([value["x"], value["y"]]) * sides
+        if min(width, height) < 1:
+            raise NetchuError(f"{where}: its rectangle has no area; correct or remove it")
+        steps = (0 * right, width * right, width * right + height * down, height * down)
+        return np.asarray([first + step for step in steps], dtype=np.float32)
+    except (KeyError, TypeError, ValueError):
+        raise NetchuError(f"{where}: is no rectangle or polygon in percent; draw it as one of these") from None
 
 
 def _writer(about: dict[str, Any]) -> str:
