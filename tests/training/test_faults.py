@@ -114,6 +114,32 @@ def test_a_disk_that_fills_up_leaves_the_last_state(tiny: Config, context: Any) 
     assert load_state(cfg.run_dir)[0]["place"][0] == 1
 
 
+@pytest.mark.parametrize("cause", [signal.SIGBUS, signal.SIGKILL, "unable to allocate shared memory(shm) for file"])
+def test_a_data_worker_that_dies_is_one_line(
+    cause: signal.Signals | str, tiny: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from netchu.training import dataset
+
+    def dying(line: Any, geometry: Any) -> Any:
+        if isinstance(cause, str):
+            raise RuntimeError(cause)
+        os.kill(os.getpid(), cause)
+
+    monkeypatch.setattr(dataset, "to_input", dying)
+    with pytest.raises(NetchuError, match=r"a data worker has died .*--shm-size=2g, or --set workers=0") as error:
+        fit(replace(tiny, epochs=1, workers=1))
+    assert "\n" not in str(error.value)
+
+
+def test_compile_without_a_compiler_is_one_line(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    for variable, message in ((None, "no g(cc|[+][+]): apt-get install g"), ("c++99", "no (gcc|c[+][+]99): apt-get")):
+        if variable:
+            monkeypatch.setenv("CXX", variable)
+        with pytest.raises(NetchuError, match=f"compile=true wants a compiler, and there is {message}"):
+            fit(replace(tiny, compile=True))
+
+
 def test_one_poisoned_image_is_named_and_passed_over(
     tiny: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -310,6 +310,15 @@ def fit(cfg: Config, *, resume: bool | None = None, open_source: OpenSource | No
 
     `resume` True: there must be one; False: begin anew and delete what was saved. `open_source` makes the source of
     synthetic lines that `cfg.synthetic_source` names. Raises NetchuError when the saved run had another config or other
-    data, StoppedError after a signal, with everything saved.
+    data, or when a data worker has died; StoppedError after a signal, with everything saved.
     """
-    return Trainer(cfg, resume=resume, open_source=open_source).train()
+    try:
+        return Trainer(cfg, resume=resume, open_source=open_source).train()
+    except RuntimeError as error:  # of the data loader, which has no class of its own for it
+        said = str(error.__cause__ or error)
+        if "DataLoader worker (pid" not in said and "shared memory" not in said:
+            raise
+        raise NetchuError(
+            f"a data worker has died ({said.strip().splitlines()[-1].split('. ')[0]}); most often /dev/shm or the "
+            f"memory is full: give Docker --shm-size=2g, or --set workers=0; {cfg.run_dir} goes on from its last state"
+        ) from error

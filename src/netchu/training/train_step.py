@@ -1,6 +1,9 @@
 """One batch at a time: forward, backward, clipping, optimiser, moving average; the same on one process or many."""
 
 import math
+import os
+import shutil
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -37,6 +40,7 @@ class TrainStep:
         optimizer = build_optimizer(objective, objective.model.backbone, **rates)
         self._run, self.optimizer = accelerator.prepare(objective, optimizer)
         if cfg.compile:
+            _refuse_without_compiler(accelerator.device)
             self._run = torch.compile(self._run, dynamic=True)
         self.ema = build_ema(objective.model, cfg.ema_decay)
         self.factor = learning_rate(cfg.warmup)
@@ -123,3 +127,14 @@ class TrainStep:
         flags = torch.tensor([float(bad), float(stop)], device=self.accelerator.device)
         bad_sum, stop_sum = self.accelerator.reduce(flags, reduction="sum").tolist()
         return bad_sum > 0, stop_sum > 0
+
+
+def _refuse_without_compiler(device: torch.device) -> None:
+    """Raise NetchuError where the compiler that torch.compile calls is missing; it fails late and over many lines."""
+    cpp = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    names = [cpp] if device.type == "cpu" else [os.environ.get("CC", "gcc"), "clang", cpp]
+    if sys.platform != "win32" and not any(map(shutil.which, names)):
+        raise NetchuError(
+            f"compile=true wants a compiler, and there is no {names[0]}: apt-get install g++, name one in the "
+            "environment variable CXX, or --set compile=false"
+        )
