@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from netchu.data.image_facts import read_image_facts
 from netchu.data.importing import read_sources
 from netchu.data.layouts import READERS, find_sets
 from netchu.data.manifest import Line, read_lines, write_manifest
+from tests.support.commands import run
 
 PNG = cv2.imencode(".png", np.full((20, 90), 200, np.uint8))[1].tobytes()
 
@@ -297,3 +299,30 @@ def test_any_label_and_name_comes_back_or_is_refused_by_row(name: str, text: str
             assert any(c in text for c in "\t\r\n\0") or not text.strip(), error
             return
         assert [(line.path.name, line.text) for line in lines] == [(image, plain_label(text))]
+
+
+@pytest.mark.parametrize("form", ["HEIF", "AVIF"])
+def test_pictures_of_phones_are_prepared_and_read(
+    form: str, tiny_bundle: Path, lines_folder: Path, tmp_path: Path
+) -> None:
+    pillow_heif.register_heif_opener()
+    suffix = {"HEIF": "heic", "AVIF": "avif"}[form]
+    with (tmp_path / "labels.csv").open("w", encoding="utf-8") as table:
+        table.write("id,text,writer\n")
+        for number in range(5):
+            line = Pillow.open(lines_folder / f"images/{number}/0.jpg").convert("RGB")
+            line.save(tmp_path / f"{number}.{suffix}", form, quality=90)
+            difference = read_image(tmp_path / f"{number}.{suffix}") - np.asarray(line.convert("L"), float)
+            assert np.abs(difference).mean() < 4
+            table.write(f"{number},Huế,{number}\n")
+    names = [f"{number}.{suffix}" for number in range(5)]
+    made = run("prepare_ext_data.py", tmp_path / "labels.csv", "--out", tmp_path / "data")
+    assert made.returncode == 0, made.stderr
+    lines = read_lines(tmp_path / "data/train_folds.csv")
+    assert [line.path.name for line in lines] == names
+    assert not any(facts.problem for facts in read_image_facts(lines))
+    answers = run("infer.py", "--images", tmp_path, "--bundles", tiny_bundle, "--out", tmp_path / "s.csv", "--strict")
+    assert answers.returncode == 0, answers.stderr
+    rows = (tmp_path / "s.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == names
+    assert all(row.split(",")[1] for row in rows), "and something is read in each"

@@ -105,6 +105,19 @@ def test_lines_are_read_in_order_as_the_ensemble_reads_them(client: TestClient, 
         assert all(a["text"] != line["text"] for a in line["alternatives"])
 
 
+@pytest.mark.parametrize("form", ["HEIF", "AVIF"])
+def test_a_picture_of_a_phone_is_read_as_its_pixels_are(form: str, client: TestClient, tmp_path: Path) -> None:
+    line = Pillow.fromarray(np.random.default_rng(3).integers(0, 255, (40, 200), dtype=np.uint8)).convert("RGB")
+    stream = io.BytesIO()
+    line.save(stream, form)
+    (tmp_path / "line").write_bytes(stream.getvalue())
+    pixels = read_image(tmp_path / "line")
+    answers = [recognise(client, data) for data in (stream.getvalue(), png(pixels))]
+    assert [answer.status_code for answer in answers] == [200, 200], answers[0].text
+    one, other = (answer.json()["lines"][0] for answer in answers)
+    assert (one["text"], one["confidence"], one["size"]) == (other["text"], other["confidence"], [200, 40])
+
+
 def test_a_correction_is_kept_once_by_content(client: TestClient, service: Service, settings: ServiceSettings) -> None:
     image = np.random.default_rng(0).integers(0, 255, (40, 100), dtype=np.uint8)
     first = correct(client, png(image), "Hà Nội", read_text="Ha Noi", version=1)

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
+import pillow_heif
 from PIL import Image as PillowImage
 
 LINE = np.random.default_rng(0).integers(0, 255, (40, 160), dtype=np.uint8)
 
 
-PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "AVIF", "HEIF")
+pillow_heif.register_heif_opener()
 
 
 def encode(form: str, image: np.ndarray = LINE) -> bytes:

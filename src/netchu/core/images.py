@@ -148,7 +148,8 @@ def to_grey(image: NDArray[Any]) -> Image:
         ways = [np.rint(colours * share + under * (1 - share)).astype(np.uint8) for under in (255, 0)]
     greys = [cv2.cvtColor(way, cv2.COLOR_BGR2GRAY) if way.shape[2] == 3 else way[..., 0] for way in ways]
     greys += [way[..., channel] for way in ways for channel in range(way.shape[2])]
-    return next((np.ascontiguousarray(grey) for grey in greys if not _is_flat(grey)), np.ascontiguousarray(greys[0]))
+    clearest = max(greys, key=np.ptp)  # of the faintest ink: where it stands out most, if at all
+    return np.ascontiguousarray(next((grey for grey in greys if not _is_flat(grey)), clearest))
 
 
 def _to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
@@ -202,11 +203,6 @@ def is_blank(image: Image) -> bool:
     return max(_strokes(image)) < SPECK
 
 
-def confidence_of_nothing(image: Image) -> float:
-    """Confidence of an empty answer for an image (h, w), whoever gave it: only flat paper may be accepted as empty."""
-    return BLANK_CONFIDENCE if is_blank(image) else 0.0
-
-
 def _levels(image: Image, *shares: float) -> list[int]:
     """The darkest grey level up to which at least each share of the pixels are."""
     counts = cv2.calcHist([image], [0], None, [256], [0, 256]).ravel().astype(np.int64).cumsum()
@@ -217,10 +213,9 @@ def _strokes(image: Image) -> tuple[float, float]:
     """Sizes of what is (darker, lighter) than the paper around it: pixels in strokes of at least SPECK pixels, in a
     line of 64 pixels' height, weighted by how far they stand out."""
     height, width = image.shape
-    scale = max(64 / min(height, width), 1000 / max(height, width))
-    if scale < 1:
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    scale = max(64 / min(height, width), min(1, 1000 / max(height, width)))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)  # type: ignore[assignment]
     smooth = cv2.GaussianBlur(image, (3, 3), 0)
     apart = smooth.astype(np.float32) - cv2.medianBlur(smooth, WINDOW)
     least = max(STROKE, 5 * float(np.median(np.abs(apart))))

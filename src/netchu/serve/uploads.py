@@ -19,7 +19,7 @@ from PIL import UnidentifiedImageError
 from netchu.core.images import Image, decode
 from netchu.serve.pdf_pages import TOO_MANY
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "AVIF")
 PAGED = ("TIFF",)  # formats whose frames are pages
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")  # kinds of HEIF file
 PDF_SECONDS = 30.0  # for drawing all pages
@@ -113,7 +113,7 @@ def decode_pages(data: bytes, limits: UploadLimits, name: str = "image") -> Uplo
     except RefusalError:
         raise
     except UnidentifiedImageError:
-        raise RefusalError(415, f"{name}: is no PNG, JPEG, WebP, BMP, TIFF, HEIC or PDF file", "kind") from None
+        raise RefusalError(415, f"{name}: is no PNG, JPEG, WebP, BMP, TIFF, HEIC, AVIF or PDF file", "kind") from None
     except PillowImage.DecompressionBombError:
         raise RefusalError(413, f"{name}: has far too many pixels", "pixels_many") from None
     except Exception as error:  # decoders raise nearly any type on a hostile file
