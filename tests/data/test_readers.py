@@ -210,37 +210,40 @@ def test_label_studio_cuts_rectangles_and_polygons(tmp_path: Path, three: list[t
     drawn = slanted_page(tmp_path / "trang 1.png", three[0][0], SLANTED, upper)
     polygon = [(x / 6, y / 5) for x, y in (upper[2], upper[3], upper[0], upper[1])]
     box = {"x": 80 / 6, "y": 60 / 5, "width": 406 / 6, "height": 41 / 5, "rotation": angle}
-    results = [
+    results: list[dict[str, object]] = [
         *region("a", "rectangle", box, "Số 12", "Huế"),
         *region("b", "polygon", {"points": polygon, "closed": True}, "Hà Nội"),
         *region("c", "rectangle", {"x": 1, "y": 1, "width": 5, "height": 5, "rotation": 0}),
         *region("d", "rectangle", {"x": 1, "y": 1, "width": 5, "height": 5, "rotation": 0}, "?"),
         {"id": "d", "type": "choices", "value": {"x": 1, "choices": ["Unreadable"]}},
     ]
-    tasks = [{"id": 1, "data": {"ocr": "/data/upload/1/0a1b2c3d-trang_1.png"}, "annotations": [{"result": results}]}]
+    tasks: list[dict[str, object]] = [
+        {"id": 1, "data": {"ocr": "/data/upload/1/0a1b2c3d-trang_1.png"}, "annotations": [{"result": results}]}
+    ]
     path = tmp_path / "export.json"
     path.write_text(json.dumps(tasks), encoding="utf-8")
     lines = read_sources([("", tmp_path)], tmp_path / "cut", {})
     assert [(line.text, line.writer_id) for line in lines] == [("Số 12 Huế", "trang 1"), ("Hà Nội", "trang 1")]
     assert all(likeness(line.path, drawn) > 0.9 for line in lines)
-    for change, message in (
+    changes: list[tuple[dict[str, object], str]] = [
         ({"image_rotation": 90}, "task 1, region a: was drawn on a turned image"),
         ({"value": {"x": 1, "y": 2, "radiusX": 3, "text": ["Huế"]}}, "region a: is no rectangle or polygon"),
         ({"value": {"rle": [1, 2], "text": ["Huế"]}}, "region a: is no rectangle or polygon"),
         ({"value": {**box, "width": 0, "text": ["Huế"]}}, "region a: its rectangle has no area"),
         ({"value": {"points": [[1, 1], [2, 2]], "text": ["Huế"]}}, "region a: its polygon has no area"),
-    ):
-        tasks[0]["annotations"] = [{"result": [{**results[2], **change}]}]
-        path.write_text(json.dumps(tasks), encoding="utf-8")
+    ]
+    for change, message in changes:
+        broken = {**tasks[0], "annotations": [{"result": [{**results[2], **change}]}]}
+        path.write_text(json.dumps([broken]), encoding="utf-8")
         with pytest.raises(NetchuError, match=message):
             READERS["label-studio"](path, images=tmp_path / "cut")
 
 
 def test_pages_of_one_name_keep_their_lines_apart(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
     tasks = []
-    for number, (line, text, _) in enumerate(three):
+    for number, (own, text, _) in enumerate(three):
         (tmp_path / f"{number}").mkdir()
-        slanted_page(tmp_path / f"{number}/1.png", line, [(60, 300), (466, 300), (466, 341), (60, 341)])
+        slanted_page(tmp_path / f"{number}/1.png", own, [(60, 300), (466, 300), (466, 341), (60, 341)])
         box = region("a", "rectangle", {"x": 10, "y": 60, "width": 406 / 6, "height": 41 / 5, "rotation": 0}, text)
         tasks.append({"data": {"image": f"s3://b/{number}/1.png"}, "annotations": [{"result": box}]})
     (tmp_path / "export.json").write_text(json.dumps(tasks), encoding="utf-8")

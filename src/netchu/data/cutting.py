@@ -32,8 +32,10 @@ def cut_regions(pages: Iterable[Page], path: Path, images: Path, source: str) ->
     stems: Counter[str] = Counter()
     with atomic_folder(folder) as temporary:
         for image, frame, writer, regions in tqdm(pages, "cutting lines", unit="page", leave=False):
-            page = _read_page(image, frame) if regions else None
-            for corners, text in regions if page is not None else ():
+            if not regions:
+                continue
+            page = _read_page(image, frame)
+            for corners, text in regions:
                 name = f"{image.stem}_{stems[image.stem]:03d}.jpg"
                 stems[image.stem] += 1
                 _, data = cv2.imencode(".jpg", cut_polygon(page, corners), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
