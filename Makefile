@@ -10,12 +10,10 @@ export NO_ALBUMENTATIONS_UPDATE = 1
 
 .PHONY: install demo test test-extras test-gpu lint types layers bench clean
 
-# rapidocr is there for its PP-OCRv6 weights alone; what it requires holds a second OpenCV.
 .venv/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps rapidocr==3.10.0
 	touch $@
 
 # What reading needs, and nothing else.

@@ -96,12 +96,16 @@ def build_asterocr() -> Contestant:
     return Contestant(read, read, [Path(reader.model_path)])
 
 
-def build_rapidocr(threads: int) -> Contestant:
-    """rapidocr's recogniser on whole lines, without its detector."""
+def build_rapidocr(threads: int, model: str) -> Contestant:
+    """rapidocr's recogniser on whole lines, without its detector; `model`: a file instead of its own network."""
     from rapidocr import RapidOCR
     from rapidocr.ch_ppocr_rec.typings import TextRecInput
 
-    names = {f"EngineConfig.onnxruntime.{kind}_op_num_threads": n for kind, n in (("intra", threads), ("inter", 1))}
+    names: dict[str, Any] = {
+        f"EngineConfig.onnxruntime.{kind}_op_num_threads": n for kind, n in (("intra", threads), ("inter", 1))
+    }
+    if model:
+        names["Rec.model_path"] = model
     reader: Any = RapidOCR(params={"Global.log_level": "critical", **names})
     reader(np.full((48, 200, 3), 255, np.uint8), use_det=False, use_cls=False, use_rec=True)  # loads the recogniser
 
@@ -109,7 +113,8 @@ def build_rapidocr(threads: int) -> Contestant:
         found = reader.text_rec(TextRecInput(img=[cv2.cvtColor(i, cv2.COLOR_GRAY2BGR) for i in images]))
         return [str(text) for text in found.txts]
 
-    return Contestant(read, read, [next((PEERS / "rapidocr" / "models").glob("*rec*.onnx"))])
+    own = next((PEERS / "rapidocr" / "models").glob("*rec*.onnx"))
+    return Contestant(read, read, [Path(model) if model else own])
 
 
 def build_tesseract(threads: int) -> Contestant:
@@ -151,21 +156,21 @@ def build_speed(kind: str, threads: int) -> Contestant:
     return Contestant(read, read, [], speed_only=True)
 
 
-def build(name: str, recipe: Path, threads: int) -> Contestant:
+def build(name: str, recipe: Path, threads: int, rapidocr: str) -> Contestant:
     """The contestant of that name."""
     if name.startswith("netchu"):
         return build_netchu(recipe, threads, alone="member" in name, greedy="greedy" in name)
     install_peers(*PACKAGES)
     if name.startswith("vietocr"):
         return build_speed(name.split()[1], threads)
-    return {"asterocr": build_asterocr, "rapidocr": lambda: build_rapidocr(threads),
+    return {"asterocr": build_asterocr, "rapidocr": lambda: build_rapidocr(threads, rapidocr),
             "tesseract": lambda: build_tesseract(threads)}[name]()  # fmt: skip
 
 
-def measure(name: str, recipe: Path, paths: Sequence[Path], threads: int) -> dict[str, Any]:
+def measure(name: str, recipe: Path, paths: Sequence[Path], threads: int, rapidocr: str) -> dict[str, Any]:
     """What one contestant reads, and its figures, measured in this process."""
     images = [read_image(path) for path in paths]
-    contestant = build(name, recipe, threads)
+    contestant = build(name, recipe, threads, rapidocr)
     contestant.many(images[:WARM])
     texts, seconds = [], []
     for image in images:
@@ -187,9 +192,10 @@ def measure(name: str, recipe: Path, paths: Sequence[Path], threads: int) -> dic
     }
 
 
-def run(name: str, recipe: Path, paths: Sequence[Path], threads: int) -> dict[str, Any]:
+def run(name: str, recipe: Path, paths: Sequence[Path], threads: int, rapidocr: str) -> dict[str, Any]:
     """The same in a new process; raises NetchuError when it fails."""
-    job = json.dumps({"name": name, "recipe": str(recipe), "paths": [str(p) for p in paths], "threads": threads})
+    about = {"recipe": str(recipe), "paths": [str(p) for p in paths], "threads": threads, "rapidocr": rapidocr}
+    job = json.dumps({"name": name, **about})
     command = [sys.executable, "-m", "benchmarks.inference", "--contestant"]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     if not name.startswith("netchu"):
@@ -212,6 +218,7 @@ def main() -> None:
     parser.add_argument("--ensemble", type=Path, required=True, metavar="FILE.json")
     parser.add_argument("--count", type=int, default=100, help="lines")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rapidocr", default="", metavar="FILE.onnx", help="rapidocr's network instead of its own")
     parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="contestants whose names begin so")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures")
     args = parser.parse_args()
@@ -246,7 +253,7 @@ def main() -> None:
     print(f"{'':26}" + "".join(f"{title:>{width}}" for title, width in columns))
     for name in names:
         try:
-            row = run(name, args.ensemble, [line.path.resolve() for line in lines], args.threads)
+            row = run(name, args.ensemble, [line.path.resolve() for line in lines], args.threads, args.rapidocr)
         except NetchuError as error:
             print(f"{name:26}could not run: {error}", flush=True)
             continue
@@ -271,7 +278,8 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:] == ["--contestant"]:
         order = json.load(sys.stdin)
-        answer = measure(order["name"], Path(order["recipe"]), [Path(p) for p in order["paths"]], order["threads"])
+        images = [Path(p) for p in order["paths"]]
+        answer = measure(order["name"], Path(order["recipe"]), images, order["threads"], order["rapidocr"])
         print("\n" + json.dumps(answer))
     else:
         run_main(main)

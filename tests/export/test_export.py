@@ -79,7 +79,7 @@ def test_int8_is_small_and_gated(manifest: Path, tmp_path: Path, monkeypatch: py
     lines = read_lines(manifest)
     with pytest.raises(NetchuError, match="needs labelled lines"):
         plain(bundle, "int8", tmp_path / "none.onnx")
-    monkeypatch.setattr(module, "MAX_RISE", 1e6)
+    monkeypatch.setitem(TARGETS, "int8", replace(TARGETS["int8"], max_rise=1e6))
     write_onnx(bundle, tmp_path / "float.onnx")
     for scheme in ("weight-only", "static"):
         path = tmp_path / f"{scheme}.onnx"
@@ -87,7 +87,7 @@ def test_int8_is_small_and_gated(manifest: Path, tmp_path: Path, monkeypatch: py
         assert path.stat().st_size < 0.6 * (tmp_path / "float.onnx").stat().st_size
         about = describe_file(path)
         assert about["kind"] == f"int8 {scheme}" and about["charset"] == CHARSET.characters
-    monkeypatch.setattr(module, "MAX_RISE", -1e6)
+    monkeypatch.setitem(TARGETS, "int8", replace(TARGETS["int8"], max_rise=-1e6))
     with pytest.raises(NetchuError, match=r"int8 \(weight-only\) raises CER by .* try --scheme static"):
         plain(bundle, "int8", tmp_path / "refused.onnx", Material([], lines[:4]))
     assert not list(tmp_path.glob("*refused*"))

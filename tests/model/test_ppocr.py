@@ -20,7 +20,7 @@ def original() -> Path:
     """The file in the package rapidocr, which is found without importing it."""
     spec = find_spec("rapidocr")
     if spec is None or not spec.submodule_search_locations:
-        pytest.skip("the package rapidocr is not installed (make installs it without what it requires)")
+        pytest.skip("the package rapidocr is not installed (pip install rapidocr)")
     return Path(spec.submodule_search_locations[0]) / "models" / "PP-OCRv6_rec_small.onnx"
 
 

@@ -37,12 +37,12 @@ def write_onnx(bundle: Bundle, path: Path) -> None:
     write_signed(bundle, path, path, "onnx")
 
 
-def write_signed(bundle: Bundle, source: Path, target: Path, kind: str) -> None:
-    """Copy an ONNX model with its metadata and the names of its free dimensions written in; raises NetchuError when
-    the checker refuses it."""
+def write_signed(bundle: Bundle, source: Path, target: Path, kind: str, **more: str) -> None:
+    """Copy an ONNX model with its metadata, `more` of them too, and the names of its free dimensions written in;
+    raises NetchuError when the checker refuses it."""
     onnx = import_onnx()
     graph, about = onnx.load(source), describe(bundle, kind)
-    onnx.helper.set_model_props(graph, {KEY: json.dumps(about, ensure_ascii=False)})
+    onnx.helper.set_model_props(graph, {KEY: json.dumps(about, ensure_ascii=False), **more})
     for value, free in (
         (graph.graph.input[0], {0: "batch", 3: "width"}),
         (graph.graph.output[0], {0: "batch", 1: "steps"}),

@@ -1,6 +1,6 @@
 """Whether an export still reads what its bundle reads: on drawn lines to the last digit, on real lines by CER."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
-from netchu.core.images import read_image
+from netchu.core.images import Image, read_image
 from netchu.core.metrics import Scores, score
-from netchu.core.preprocess import Geometry, preprocess
+from netchu.core.preprocess import Geometry, Input, preprocess
 from netchu.ctc.decoders import LogProbs, greedy
 from netchu.data.manifest import Line
 from netchu.export.program import Run
@@ -20,6 +20,7 @@ from netchu.model.bundle import Bundle
 from netchu.model.predict import predict
 
 MAX_DIFFERENCE = 1e-3  # of log-probabilities
+Prepare = Callable[[Image, Geometry], Input]  # a grey line (h, w) -> what a model takes of it
 CHUNK = 128  # lines in memory at once
 
 
@@ -39,32 +40,34 @@ class Parity:
 
     def __str__(self) -> str:
         widths = ", ".join(map(str, self.widths))
-        return f"widths {widths}: largest difference of log_probs {self.difference:.1e}, " + (
+        difference = "other time steps" if np.isinf(self.difference) else f"{self.difference:.1e}"
+        return f"widths {widths}: largest difference of log_probs {difference}, " + (
             "same text" if self.same_text else "other text"
         )
 
 
-def compare(bundle: Bundle, run: Run) -> Parity:
-    """Read the drawn lines with both, one at a time and then two in one batch.
+def compare(bundle: Bundle, run: Run, prepare: Prepare = preprocess) -> Parity:
+    """Read the drawn lines with both, one at a time and then two in one batch; `prepare` makes the export's input.
 
     Raises NetchuError when the export does not run at one of the widths.
     """
     geometry = Geometry.of(bundle.cfg)
-    inputs = [preprocess(image, geometry) for image in drawn_lines()]
+    lines = drawn_lines()
+    lines.append(np.ascontiguousarray(lines[1][:, ::-1]))
+    inputs = [preprocess(image, geometry) for image in lines]
     expected = [p.log_probs for p in predict(bundle.model.cpu(), inputs, precision="fp32")]
-    pairs = np.stack([inputs[1], inputs[1][:, :, ::-1]])
+    theirs = [prepare(image, geometry) for image in lines]
     try:
-        found, batch = [run(image[None])[0] for image in inputs], run(pairs)
+        found, batch = [run(image[None])[0] for image in theirs[:3]], run(np.stack([theirs[1], theirs[3]]))
     except Exception as error:  # each runtime has its own class
         cause = str(error).strip().splitlines()[0][:200]
         raise NetchuError(
             f"{bundle.path}: its export was not written, since it does not run at every width ({cause}); "
             "try another format, such as --to torchscript"
         ) from error
-    mirrored = predict(bundle.model, [pairs[1]], precision="fp32")[0].log_probs
-    both = [*zip(expected, found, strict=True), *zip((expected[1], mirrored), batch, strict=True)]
+    both = list(zip((*expected[:3], expected[1], expected[3]), (*found, *batch), strict=True))
     return Parity(
-        widths=[image.shape[2] for image in inputs],
+        widths=[image.shape[2] for image in theirs[:3]],
         difference=max(float(np.abs(a - b).max()) if a.shape == b.shape else float("inf") for a, b in both),
         texts=[(greedy(a, bundle.charset).text, greedy(b, bundle.charset).text) for a, b in both],
         outputs=found,
@@ -80,17 +83,18 @@ def refuse_difference(parity: Parity, path: Path) -> None:
         )
 
 
-def score_both(bundle: Bundle, run: Run, lines: Sequence[Line]) -> tuple[Scores, Scores]:
+def score_both(bundle: Bundle, run: Run, lines: Sequence[Line], prepare: Prepare = preprocess) -> tuple[Scores, Scores]:
     """(bundle's, export's) scores on labelled lines, both greedy and float32 where they have floats."""
     geometry, labels = Geometry.of(bundle.cfg), [line.text for line in lines]
     ours: list[str] = []
     theirs: list[str] = []
     with tqdm(total=len(lines), unit="line", desc="reading with both") as bar:
         for start in range(0, len(lines), CHUNK):
-            inputs = [preprocess(read_image(line.path), geometry) for line in lines[start : start + CHUNK]]
+            images = [read_image(line.path) for line in lines[start : start + CHUNK]]
+            inputs = [preprocess(image, geometry) for image in images]
             expected = predict(bundle.model.cpu(), inputs, precision="fp32")
             ours += [greedy(p.log_probs, bundle.charset).text for p in expected]
-            theirs += [_text(run, image, bundle.charset) for image in inputs]
+            theirs += [_text(run, prepare(image, geometry), bundle.charset) for image in images]
             bar.update(len(inputs))
     return score(ours, labels), score(theirs, labels)
 

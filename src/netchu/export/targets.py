@@ -1,4 +1,4 @@
-"""Export a bundle and prove the result: netchu export BUNDLE --to onnx|int8|torchscript|executorch.
+"""Export a bundle and prove the result: netchu export BUNDLE --to onnx|int8|rapidocr|torchscript|executorch.
 
 Every export is compared with its bundle on drawn lines of three widths, and with --manifest, or --images and --labels,
 on real lines by CER. What does not read like its bundle is not written.
@@ -17,7 +17,7 @@ from netchu.core.preprocess import Geometry, preprocess
 from netchu.data.manifest import Line, read_lines, split
 from netchu.export.onnx_file import write_onnx, write_signed
 from netchu.export.package import write_package
-from netchu.export.parity import compare, refuse_difference, score_both
+from netchu.export.parity import Prepare, compare, refuse_difference, score_both
 from netchu.export.program import (
     Run,
     run_executorch,
@@ -27,11 +27,11 @@ from netchu.export.program import (
     write_torchscript,
 )
 from netchu.export.quantise import SCHEMES
+from netchu.export.rapidocr import rapidocr_input, run_rapidocr, write_rapidocr
 from netchu.model.bundle import Bundle, load_bundle
 from netchu.reading.submission import read_labels
 
 CALIBRATION = 64  # lines that the ranges of static int8 are measured on; none of them is scored
-MAX_RISE = 0.05  # points of CER (per cent) that int8 may cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,41 +45,46 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A format: its file suffix, how it is written and run, and whether it must agree to the last digit."""
+    """A format: its file suffix, how it is written and run, what its input is made by, and the points of CER (per
+    cent) that it may cost; without these it must agree with its bundle to the last digit."""
 
     suffix: str
     write: Callable[[Bundle, Path, Material], None]
     run: Callable[[Path], Run]
-    exact: bool = True
+    prepare: Prepare = preprocess
+    max_rise: float | None = None
 
 
 def export(bundle: Bundle, to: str, out: Path, material: Material, *, package: Path | None, trained_on: str) -> None:
     """Write `bundle` to `out` in the format `to`, print what was compared, and pack it when `package` is given.
 
     Raises NetchuError, and leaves no file, for a network that the format cannot hold, and for an export that reads
-    other text, or as int8 whose CER on `material.scored` rises by more than MAX_RISE points.
+    other text, or whose CER on `material.scored` rises by more than the format may cost.
     """
     target, scores = TARGETS[to], None
-    if not target.exact and not material.scored:
+    if package is not None and target.prepare is not preprocess:
+        raise NetchuError(f"--package: is for readers that prepare lines as netchu does, and --to {to} takes others")
+    if target.max_rise is not None and not material.scored:
         raise NetchuError(
             f"--to {to}: needs labelled lines to measure its CER; give --manifest, or --images and --labels"
         )
     with atomic_path(out) as temporary:
         target.write(bundle, temporary, material)
         run = target.run(temporary)
-        parity = compare(bundle, run)
-        if target.exact:
+        parity = compare(bundle, run, target.prepare)
+        if target.max_rise is None:
             refuse_difference(parity, out)
         print(f"{out}: {temporary.stat().st_size / 1e6:.3f} MB; {parity}")
         if material.scored:
-            scores = score_both(bundle, run, material.scored)
+            scores = score_both(bundle, run, material.scored, target.prepare)
             print(f"bundle  {scores[0]}\nexport  {scores[1]}")
             rise = 100 * (scores[1].cer - scores[0].cer)
-            if not target.exact and rise > MAX_RISE:
+            if target.max_rise is not None and rise > target.max_rise:
                 others = ", ".join(scheme for scheme in SCHEMES if scheme != material.scheme)
+                which, instead = (f" ({material.scheme})", f"--scheme {others}, or ") if to == "int8" else ("", "")
                 raise NetchuError(
-                    f"{out}: not written, since int8 ({material.scheme}) raises CER by {rise:.3f} points and "
-                    f"{MAX_RISE:g} are allowed; try --scheme {others}, or --to onnx"
+                    f"{out}: not written, since {to}{which} raises CER by {rise:.3f} points and "
+                    f"{target.max_rise:g} are allowed; try {instead}--to onnx"
                 )
     if package is not None:
         write_package(package, out, to, bundle, parity.outputs, scores=scores, trained_on=trained_on)
@@ -160,7 +165,10 @@ def main() -> None:
 
 TARGETS: dict[str, Target] = {
     "onnx": Target(".onnx", lambda bundle, path, _: write_onnx(bundle, path), run_onnx),
-    "int8": Target(".int8.onnx", write_int8, run_onnx, exact=False),
+    "int8": Target(".int8.onnx", write_int8, run_onnx, max_rise=0.05),
     "torchscript": Target(".pt", lambda bundle, path, _: write_torchscript(bundle, path), run_torchscript),
+    "rapidocr": Target(
+        ".rapidocr.onnx", lambda bundle, path, _: write_rapidocr(bundle, path), run_rapidocr, rapidocr_input, 0.3
+    ),
     "executorch": Target(".pte", lambda bundle, path, _: write_executorch(bundle, path), run_executorch),
 }

@@ -54,22 +54,16 @@ def export_graph(bundle: Bundle, *, fold: bool = True) -> Any:
 
     Raises NetchuError when onnx is not installed, or the exporter refuses the network.
     """
-    onnx = import_onnx()
+    import_onnx()
     model = LogProbs(bundle.model.cpu()).eval()
-    names: dict[str, Any] = {"input_names": ["images"], "output_names": ["log_probs"], "opset_version": OPSET}
+    free = {"images": {0: "batch", 3: "width"}, "log_probs": {0: "batch", 1: "steps"}}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the tracer: that a constant may be one, which parity then measures
+        warnings.simplefilter("ignore")
         logging.getLogger("onnxscript").setLevel(logging.ERROR)
-        buffer = io.BytesIO()
         try:
             if bundle.cfg.neck in TRACED_NECKS:
-                free = {"images": {0: "batch", 3: "width"}, "log_probs": {0: "batch", 1: "steps"}}
-                mode = torch.onnx.TrainingMode.EVAL if fold else torch.onnx.TrainingMode.PRESERVE
-                torch.onnx.export(
-                    model, (example(bundle),), buffer,  # type: ignore[arg-type]
-                    dynamo=False, dynamic_axes=free, do_constant_folding=fold, training=mode, **names,
-                )  # fmt: skip
-                return onnx.load_model_from_string(buffer.getvalue())
+                return trace(model, example(bundle), free, fold=fold)
+            names: dict[str, Any] = {"input_names": ["images"], "output_names": ["log_probs"], "opset_version": OPSET}
             shapes = ({0: torch.export.Dim("batch"), 3: torch.export.Dim.DYNAMIC},)
             program = torch.onnx.export(
                 model, (example(bundle),), dynamo=True, dynamic_shapes=shapes, optimize=fold, verbose=False, **names
@@ -82,6 +76,20 @@ def export_graph(bundle: Bundle, *, fold: bool = True) -> Any:
                 f"{bundle.path}: neck {bundle.cfg.neck} with backbone {bundle.cfg.backbone} cannot be exported "
                 f"({cause}); try --to torchscript"
             ) from error
+
+
+def trace(model: nn.Module, images: Tensor, free: dict[str, dict[int, str]], *, fold: bool = True) -> Any:
+    """The graph that the tracing exporter sees for `images`, as an onnx.ModelProto. `free`: the free dimensions of its
+    input and its output, which are named so."""
+    buffer, (first, last) = io.BytesIO(), free
+    mode = torch.onnx.TrainingMode.EVAL if fold else torch.onnx.TrainingMode.PRESERVE
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a size may become a constant, which parity then measures
+        torch.onnx.export(
+            model, (images,), buffer, input_names=[first], output_names=[last], opset_version=OPSET,  # type: ignore[arg-type]
+            dynamo=False, dynamic_axes=free, do_constant_folding=fold, training=mode,
+        )  # fmt: skip
+    return import_onnx().load_model_from_string(buffer.getvalue())
 
 
 def add_graph(path: Path) -> None:
