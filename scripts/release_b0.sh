@@ -1,6 +1,7 @@
 #!/bin/sh
 # The whole way of the b0 bundle, from data to released folder; about fifteen hours on two cores. Beside the scripts:
-# kalapa/ and cinnamon/ as docs/data.md says, POEMS.csv with a column `content`, pip install 'netchu[train]'.
+# kalapa/ and cinnamon/ as docs/data.md says, corpora/vietnam_dataset and corpora/fpt (synthetic_data/README.md),
+# POEMS.csv with a column `content`, pip install 'netchu[train]'.
 # A step that has been made is passed over, a training that was stopped goes on: start it again after any interruption.
 set -eu
 
@@ -59,9 +60,13 @@ train b0_7_real_f0 --fold 5 --set epochs=7
 train b0_7_real_seed1_f0 --fold 5 --set epochs=4
 mean outputs/release/b0_192_high_f5/best.safetensors outputs/release/b0_7_real_f5/last.safetensors outputs/release/b0_7_real_seed1_f5/last.safetensors
 
-python synthetic_data/gentext_address.py --count 300000 --out synthetic/addresses.txt --places data/places.tsv
-netchu language train --texts synthetic/addresses.txt --manifest data/train_folds.csv --fold 0 --out data/lm_f0.nlm
-netchu language train --texts synthetic/addresses.txt --manifest data/train_folds.csv --out data/lm.nlm
+address=synthetic_data/gentext_address.py
+python $address --count 300000 --gazetteer packaged corpora/vietnam_dataset --out synthetic/addresses.txt
+python $address --count 80000 --gazetteer corpora/fpt --out synthetic/wards.txt
+python $address --count 1 --gazetteer packaged corpora/vietnam_dataset corpora/fpt --out synthetic/one.txt --places data/places.tsv
+texts="--texts synthetic/addresses.txt synthetic/wards.txt --manifest data/train_folds.csv"
+netchu language train $texts --fold 0 --out data/lm_f0.nlm
+netchu language train $texts --out data/lm.nlm
 bundle=outputs/release/b0_192_high_f0/best.safetensors
 members=
 for stretch in 0.9 1 1.15; do

@@ -12,7 +12,14 @@ import pytest
 from netchu.core.errors import NetchuError
 from netchu.language.gazetteer import read_places
 from netchu.synthesis.addresses import AddressGrammar
-from netchu.synthesis.admin_units import AdminUnits, District, Unit, packaged_gazetteer, read_gazetteer
+from netchu.synthesis.admin_units import (
+    AdminUnits,
+    District,
+    Unit,
+    open_gazetteers,
+    packaged_gazetteer,
+    read_gazetteer,
+)
 from netchu.synthesis.fonts import REQUIRED
 from netchu.synthesis.text_style import CINNAMON, KALAPA, TextStyle, measure_style, place_tones, read_texts
 from netchu.synthesis.verses import PseudoVerse, read_poems
@@ -123,7 +130,28 @@ def test_gazetteer_folder(tmp_path: Path) -> None:
     assert found == District(Unit("Thành phố", "Hồ Chí Minh"), Unit("Quận", "1"), (Unit("Phường", "5"),), ("Hòa Hảo",))
 
 
+def test_address_lists_are_a_gazetteer_and_add_to_another(tmp_path: Path) -> None:
+    lists, folder = tmp_path / "lists", tmp_path / "g"
+    lists.mkdir()
+    (lists / "wards.txt").write_text("thị trấn vôi|v\tlạng giang|lg\tbắc giang\nphường 07\tquận 6\thồ chí minh\n")
+    (lists / "underwards.txt").write_text("xóm chiếu\tphường 07|p7\tquận 6\thồ chí minh|hcm\n")
+    province = {
+        "name": "Bắc Giang",
+        "district": [{"name": "Huyện Lạng Giang", "pre": "Huyện", "ward": [{"name": "Vôi", "pre": "Thị trấn"}]}],
+    }
+    found = open_gazetteers([str(write_gazetteer(folder, province)), str(lists)]).districts
+    sixth = District(Unit("Thành phố", "Hồ Chí Minh"), Unit("Quận", "6"), (Unit("Phường", "7"),), ("Xóm Chiếu",))
+    assert found == (
+        District(Unit("Tỉnh", "Bắc Giang"), Unit("Huyện", "Lạng Giang"), (Unit("Thị trấn", "Vôi"),)),
+        sixth,
+    )
+
+
 def test_bad_gazetteers_are_named(tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "wards.txt").write_text("vôi\tlạng giang\tbắc giang\nvôi, lạng giang\n", encoding="utf-8")
+    with pytest.raises(NetchuError, match=r"wards\.txt: row 2: 1 columns"):
+        read_gazetteer(tmp_path / "c")
     with pytest.raises(NetchuError, match=r"Index\.json"):
         read_gazetteer(tmp_path)
     with pytest.raises(NetchuError, match="empty"):

@@ -8,7 +8,7 @@ import numpy as np
 
 from netchu.core.errors import NetchuError
 from netchu.synthesis.addresses import AddressGrammar
-from netchu.synthesis.admin_units import packaged_gazetteer, read_gazetteer
+from netchu.synthesis.admin_units import open_gazetteers
 from netchu.synthesis.batches import LineMaker, SyntheticLine, produce
 from netchu.synthesis.effects import PRESETS
 from netchu.synthesis.options import add_writing, make_parser, read_fonts, read_order
@@ -28,7 +28,7 @@ class AddressLines:
     height: int
     effects: str
     seed: int
-    gazetteer: str = ""
+    gazetteer: tuple[str, ...] = ()
     style: str = "both"
     style_from: str = ""
     blank: float = 0.0
@@ -39,7 +39,7 @@ class AddressLines:
 
     def build(self) -> LineMaker:
         """Load gazetteer, style and fonts; returns the line maker."""
-        gazetteer = read_gazetteer(Path(self.gazetteer)) if self.gazetteer else packaged_gazetteer()
+        gazetteer = open_gazetteers(self.gazetteer)
         styles = (measure_style(read_texts(Path(self.style_from))),) if self.style_from else STYLES[self.style]
         grammar = AddressGrammar(gazetteer, styles)
         renderer = Renderer([Path(path) for path in self.fonts], self.height, PRESETS[self.effects])
@@ -58,7 +58,13 @@ def main() -> None:
     """Read the arguments and make the lines."""
     parser = make_parser(__doc__.splitlines()[0] if __doc__ else "")
     add_writing(parser)
-    parser.add_argument("--gazetteer", default="", metavar="DIR", help="gazetteer folder; empty: the packaged one")
+    parser.add_argument(
+        "--gazetteer",
+        nargs="*",
+        default=[],
+        metavar="DIR",
+        help="gazetteer folders, put together; packaged: the package's",
+    )
     parser.add_argument("--style", choices=sorted(STYLES), default="both", help="text style of the addresses")
     parser.add_argument("--style-from", default="", metavar="LABELS", help="label file whose text style is imitated")
     parser.add_argument("--blank", type=float, default=0.0, help="share of lines without any writing (empty label)")
@@ -68,8 +74,8 @@ def main() -> None:
     order = read_order(arguments)
     generator = AddressLines(
         fonts=read_fonts(arguments), writers=arguments.writers, height=arguments.height, effects=arguments.effects,
-        seed=arguments.seed, gazetteer=arguments.gazetteer, style=arguments.style, style_from=arguments.style_from,
-        blank=arguments.blank,
+        seed=arguments.seed, gazetteer=tuple(arguments.gazetteer), style=arguments.style,
+        style_from=arguments.style_from, blank=arguments.blank,
     )  # fmt: skip
     generator.build()  # a mistake shows here, before any process starts
     produce(generator, order)

@@ -173,7 +173,7 @@ def _spell(unit: Unit, style: TextStyle, rate: float, rng: Rng) -> str:
             name = f"0{name}"
         elif style.zero and len(name) < 3 and int(name) <= 10 and rng.random() < 0.03:
             name = _ROMAN[int(name) - 1]
-    elif rng.random() >= rate:
+    elif not unit.kind or rng.random() >= rate:
         return name
     form = _form(unit.kind or "Phường", style, rng)
     glue = "" if name.isdigit() and len(form) == 1 and rng.random() < 0.6 else " "

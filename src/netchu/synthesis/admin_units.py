@@ -2,13 +2,16 @@
 
 The package is `vietnamadminunits` (both the 63 provinces before July 2025 and the 34 after). A folder holds
 `Index.json`, a map from province name to `{"code", "file_path"}`, and those province files: `name`, and `district`
-with `name`, `pre`, `ward` (each `name`, `pre`) and `street` (names).
+with `name`, `pre`, `ward` (each `name`, `pre`) and `street` (names); or it holds the address lists of FPT:
+`wards*.txt`, rows of ward, district and province, and `underwards.txt` with a street or hamlet before them, all in
+lower case, between tabs, each perhaps with an abbreviation after a bar.
 """
 
 import json
 import re
 import sqlite3
 import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,9 +19,12 @@ from typing import Any
 
 from netchu.core.errors import NetchuError
 from netchu.synthesis.fonts import REQUIRED
+from netchu.synthesis.text_style import place_tones
 
 CITIES = ("Hà Nội", "Hồ Chí Minh", "Đà Nẵng", "Hải Phòng", "Cần Thơ", "Huế")
 _KNOWN = frozenset(REQUIRED)
+PACKAGED = "packaged"  # stands for the package's gazetteer among folders
+_KINDS = ("Thành phố", "Thị xã", "Thị trấn", "Phường", "Quận", "Huyện", "Xã")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,38 @@ def _unit(kind: Any, name: Any) -> Unit | None:
     return Unit(kind, str(int(name)) if name.isdigit() else name) if name else None
 
 
+def open_gazetteers(names: Sequence[str]) -> AdminUnits:
+    """The gazetteers of these folders, or PACKAGED, as one; PACKAGED alone where none is named. Raises NetchuError."""
+    return merge(
+        [packaged_gazetteer() if name == PACKAGED else read_gazetteer(Path(name)) for name in names or [PACKAGED]]
+    )
+
+
+def merge(gazetteers: Sequence[AdminUnits]) -> AdminUnits:
+    """Every district once with the wards and streets of all; names that differ in tone placement or hyphens are one,
+    spelt as the first has them."""
+    if len(gazetteers) == 1:
+        return gazetteers[0]
+    found: dict[tuple[str, str], tuple[District, dict[str, Unit], dict[str, str]]] = {}
+    for district in (district for gazetteer in gazetteers for district in gazetteer.districts):
+        key = (_key(district.province.name), _key(district.unit.name) if district.unit else "")
+        _, wards, streets = found.setdefault(key, (district, {}, {}))
+        for ward in district.wards:
+            wards.setdefault(_key(ward.name), ward)
+        for street in district.streets:
+            streets.setdefault(_key(street), street)
+    return AdminUnits(
+        tuple(
+            District(first.province, first.unit, tuple(wards.values()), tuple(streets.values()))
+            for first, wards, streets in found.values()
+        )
+    )
+
+
+def _key(name: str) -> str:
+    return place_tones(name.lower(), True).replace(" - ", " ")
+
+
 def packaged_gazetteer() -> AdminUnits:
     """The gazetteer of the `vietnamadminunits` package. Raises NetchuError when it is not installed or not readable."""
     spec = find_spec("vietnamadminunits")
@@ -97,6 +135,8 @@ def packaged_gazetteer() -> AdminUnits:
 
 def read_gazetteer(folder: Path) -> AdminUnits:
     """The gazetteer in `folder`. Raises NetchuError that names the file which is missing or has another form."""
+    if lists := sorted(folder.glob("*wards*.txt")):
+        return _read_lists(lists)
     index = _read_json(folder / "Index.json")
     if not isinstance(index, dict) or not index:
         raise NetchuError(f"{folder / 'Index.json'}: not a map of provinces; the gazetteer is empty")
@@ -117,6 +157,42 @@ def read_gazetteer(folder: Path) -> AdminUnits:
                 f"{path}: not a province file (no {error}); expected name, district, ward, street"
             ) from error
     return AdminUnits(tuple(districts))
+
+
+def _read_lists(paths: Iterable[Path]) -> AdminUnits:
+    """The gazetteer of FPT's lists; the street or hamlet of a row of four belongs to its district."""
+    found: dict[tuple[str, str], tuple[list[Unit], list[str]]] = {}
+    for path in paths:
+        try:
+            rows = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise NetchuError(f"{path}: cannot be read ({error}); is this a gazetteer folder?") from error
+        for number, row in enumerate(rows, 1):
+            cells = [_clean(_title(cell.split("|")[0])) for cell in row.split("\t")]
+            if len(cells) not in (3, 4):
+                raise NetchuError(f"{path}: row {number}: {len(cells)} columns, expected ward, district, province")
+            *below, ward, district, province = cells
+            if ward and district and province:
+                wards, streets = found.setdefault((province, district), ([], []))
+                wards.append(_bare(ward))
+                streets.extend(below)
+    return AdminUnits(
+        tuple(
+            District(_province(province), _bare(district), tuple(wards), tuple(street for street in streets if street))
+            for (province, district), (wards, streets) in found.items()
+        )
+    )
+
+
+def _title(text: str) -> str:
+    return " ".join(word[:1].upper() + word[1:] for word in text.split())
+
+
+def _bare(name: str) -> Unit:
+    """A title-cased name as a unit, with its kind taken off where it has one; a number without leading zeros."""
+    kind = next((kind for kind in _KINDS if name.startswith(f"{_title(kind)} ")), "")
+    bare = name[len(kind) :].strip()
+    return Unit(kind, str(int(bare)) if bare.isdigit() else bare)
 
 
 def _read_json(path: Path) -> Any:
