@@ -5,8 +5,10 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import cv2
@@ -140,6 +142,28 @@ def test_the_reader_takes_images_of_every_kind(folder: Path) -> None:
     ):
         with pytest.raises(NetchuError, match=message):
             reader.read(wrong)
+
+
+def test_many_lines_are_shared_out_among_threads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readings stay in order and are those of one thread; the language model is not opened again."""
+    paths = [folder / f"{i}.jpg" for i in range(3)]
+    reader = netchu.Reader(threads=2, engine="onnx")
+    alone = [reader.read(path) for path in paths]
+    threads: set[str] = set()
+    inside = Ensemble.read_prepared
+
+    def record(ensemble: Ensemble, *args: Any, **kwargs: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        assert ensemble.reader is reader.ensemble.reader
+        return inside(ensemble, *args, **kwargs)
+
+    monkeypatch.setattr(Ensemble, "read_prepared", record)
+    monkeypatch.setattr("netchu.reading.ensemble.load_ngram", None)
+    for shared, one in zip(reader.read(paths * 6), alone * 6, strict=True):
+        assert shared.text == one.text and shared.confidence == pytest.approx(one.confidence, abs=1e-4)
+    assert threads and threading.current_thread().name not in threads
+    with pytest.raises(NetchuError, match=r"none.jpg: image cannot be read"):
+        reader.read([*paths * 6, folder / "none.jpg"])
 
 
 def test_a_long_line_is_read_in_windows() -> None:

@@ -4,6 +4,7 @@ import threading
 import time
 import warnings
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from netchu.language.gazetteer import Gazetteer, read_places
 from netchu.language.ngram import NGram, load_ngram
 from netchu.reading.combination import APART, FramePositions, frame_positions, spike_offset
 from netchu.reading.engines import Member, open_member
+from netchu.reading.engines.onnx_engine import OnnxMember
 from netchu.reading.line_reader import LineReader, Settings
 from netchu.reading.long_lines import join, resize_whole, why_no_line, window_starts, windows
 from netchu.reading.recipe import Recipe
@@ -123,6 +125,17 @@ class Ensemble:
             precision=precision,
             batch_size=batch_size,
         )
+
+    def on_threads(self, threads: int) -> "Ensemble":
+        """The same ensemble with members of its own on so many threads of the CPU; what decoding keeps is shared."""
+        other = copy(self)
+        other.members = _open([member.path for member in self.members], "onnx", threads, self.precision)
+        return other
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether all members are onnxruntime's, which several threads may ask at once."""
+        return all(isinstance(member, OnnxMember) for member in self.members)
 
     def read(self, images: Sequence[Image], *, keep_outputs: bool = False) -> list[TimedReading]:
         """Readings of grey images (h, w) of any size, in order; flat paper reads as nothing, and so does an image that

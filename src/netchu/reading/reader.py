@@ -1,7 +1,8 @@
 """The public reader: a path, bytes, a Pillow image or an array in, a `Reading` out."""
 
 from collections.abc import Sequence
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -10,11 +11,15 @@ import numpy as np
 from netchu.core.errors import NetchuError
 from netchu.core.images import Image, decode, on_paper, read_image, to_grey
 from netchu.ctc.decoders import Reading
-from netchu.reading.ensemble import Ensemble
+from netchu.reading.ensemble import Ensemble, TimedReading
 from netchu.reading.recipe import default_recipe, read_recipe
+from netchu.reading.submission import WORKERS, cores
 
 if TYPE_CHECKING:
     from netchu.reading.pages import ReadLine
+
+
+SHARE = 8  # lines that a thread reads at a time where several read
 
 
 class Reader:
@@ -43,6 +48,7 @@ class Reader:
             chosen = read_recipe(Path(recipe) if recipe is not None else default_recipe())
             self.ensemble = Ensemble.from_recipe(chosen, engine=engine, threads=threads)
         self._threads = threads
+        self._alone: Ensemble | None = None  # on one thread, for many lines
 
     @overload
     def read(self, images: list[Any] | tuple[Any, ...]) -> list[Reading]: ...
@@ -57,13 +63,23 @@ class Reader:
         reads it. Raises NetchuError for what is no image, and for one that can be no line by its shape.
         """
         many = isinstance(images, list | tuple)
-        opened = [open_image(image) for image in (images if many else [images])]
+        named = list(images) if many else [images]
         readings = []
-        for position, timed in enumerate(self.ensemble.read(opened)):
+        for image, timed in zip(named, self._read(named), strict=True):
             if timed.problem:
-                raise NetchuError(f"{name_of(images[position] if many else images)}: {timed.problem}")
+                raise NetchuError(f"{name_of(image)}: {timed.problem}")
             readings.append(timed.reading)
         return readings if many else readings[0]
+
+    def _read(self, images: list[Any]) -> list[TimedReading]:
+        """Many images are shared out among threads: that beats several threads for each line."""
+        workers = min(WORKERS, self._threads or cores(), len(images) // SHARE)
+        if workers < 2 or not self.ensemble.on_cpu:
+            return _open_and_read(self.ensemble, images)
+        self._alone = self._alone or self.ensemble.on_threads(1)
+        parts = [images[start : start + SHARE] for start in range(0, len(images), SHARE)]
+        with ThreadPoolExecutor(workers) as pool:
+            return [timed for part in pool.map(partial(_open_and_read, self._alone), parts) for timed in part]
 
     def read_page(self, image: Any) -> "list[ReadLine]":
         """The lines of a photographed page in reading order, each with its `box`, `corners`, `text` and `confidence`;
@@ -71,6 +87,11 @@ class Reader:
         from netchu.reading.pages import read_page
 
         return read_page(_Unshaped(self.ensemble), open_image(image, page=True), threads=self._threads)
+
+
+def _open_and_read(ensemble: Ensemble, images: Sequence[Any]) -> list[TimedReading]:
+    """Each image is reduced before the next one is opened."""
+    return ensemble.read_prepared([ensemble.prepare(open_image(image)) for image in images])
 
 
 class _Unshaped:
