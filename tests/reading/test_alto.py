@@ -42,6 +42,17 @@ def test_lines_have_their_place_text_and_confidence() -> None:
     assert len({element.get("ID") for element in root.iter() if element.get("ID")}) == 6
 
 
+def test_no_point_is_outside_of_the_photograph() -> None:
+    """kraken: "Line polygon outside of image bounds"; the last column of 240 is 239."""
+    root = ElementTree.fromstring(write_alto("a.jpg", (240, 60), [line(-3, 30, "Huế"), line(60, -9, "Huế")]).encode())
+    texts = [element.get("POINTS", "") for element in root.iterfind(".//alto:Polygon", NAMES)]
+    assert texts == ["0,30 197,34 196,59 0,59", "60,0 239,0 239,35 59,31"]
+    assert [element.get("BASELINE") for element in root.iterfind(".//alto:TextLine", NAMES)] == [
+        "0,59 196,59",
+        "59,21 239,25",
+    ]
+
+
 def test_a_page_without_lines_is_a_document_too() -> None:
     root = ElementTree.fromstring(write_alto("a.jpg", (30, 40), []).encode())
     assert root.find(".//alto:TextBlock", NAMES) is not None and root.find(".//alto:TextLine", NAMES) is None

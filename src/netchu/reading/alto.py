@@ -21,7 +21,8 @@ def write_alto(page: str, size: tuple[int, int], lines: Sequence[ReadLine]) -> s
     """The document of a page.
 
     `page`: name of its image file, `size`: its (width, height), `lines` in reading order. Every line is a TextLine with
-    its polygon and one String: the text (CONTENT) and how sure the reader is (WC). The baseline is an estimate.
+    its polygon and one String: the text (CONTENT) and how sure the reader is (WC). The baseline is an estimate. No
+    point is outside of the photograph: kraken refuses such a line.
     """
     width, height = size
     whole = (0, 0, width, height)
@@ -41,9 +42,10 @@ def write_alto(page: str, size: tuple[int, int], lines: Sequence[ReadLine]) -> s
         left, right = (line.corners[i] + BASELINE * (line.corners[3 - i] - line.corners[i]) for i in (0, 1))
         place = _position(line.box)
         element = ElementTree.SubElement(
-            block, "TextLine", {"ID": f"line_{number}", "BASELINE": _points([left, right]), **place}
+            block, "TextLine", {"ID": f"line_{number}", "BASELINE": _points([left, right], size), **place}
         )
-        ElementTree.SubElement(ElementTree.SubElement(element, "Shape"), "Polygon", {"POINTS": _points(line.corners)})
+        polygon = {"POINTS": _points(line.corners, size)}
+        ElementTree.SubElement(ElementTree.SubElement(element, "Shape"), "Polygon", polygon)
         text = {"ID": f"text_{number}", "CONTENT": line.text, "WC": f"{line.confidence:.4f}"}
         ElementTree.SubElement(element, "String", {**text, **place})
     ElementTree.indent(root)
@@ -63,5 +65,7 @@ def _position(box: tuple[int, int, int, int]) -> dict[str, str]:
     return {"HPOS": str(x0), "VPOS": str(y0), "WIDTH": str(x1 - x0), "HEIGHT": str(y1 - y0)}
 
 
-def _points(points: Iterable[NDArray[np.float64]]) -> str:
-    return " ".join(f"{round(float(x))},{round(float(y))}" for x, y in points)
+def _points(points: Iterable[NDArray[np.float64]], size: tuple[int, int]) -> str:
+    """Points as the attributes hold them, each moved to the nearest pixel of an image (width, height)."""
+    whole = np.rint(np.array(list(points))).astype(int).clip(0, np.array(size) - 1)
+    return " ".join(f"{x},{y}" for x, y in whole)
