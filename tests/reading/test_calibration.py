@@ -1,10 +1,10 @@
-"""Confidence: the temperature that makes probabilities true, the curve, the threshold."""
+"""Confidence: clues, the temperature that makes probabilities true, the curve, the threshold."""
 
 import numpy as np
 import pytest
 
 from netchu.ctc.posteriors import posteriors
-from netchu.reading.confidence import fit_temperature, measure_coverage
+from netchu.reading.confidence import LENGTHS, MARGIN, clues, fit_temperature, measure_coverage, trust
 
 
 def test_temperature_is_found_again() -> None:
@@ -32,3 +32,13 @@ def test_equal_confidences_are_accepted_together_or_not_at_all() -> None:
     assert measure_coverage([0.9, 0.9, 0.1], [True, False, True]).accept(0.99) == (float("inf"), 0.0)
     with pytest.raises(ValueError, match="no lines"):
         measure_coverage([], [])
+
+
+def test_clues_and_what_they_are_worth() -> None:
+    found = clues(3.0, -2.0, -30.0, 2, "Số 12, Lê Lợi, Quận 1, Đà Nẵng")
+    assert found.tolist() == [3, -2, -1, 2, 30, 1]
+    weights = (-1.0, 0.5, 0.25, 0.0, 1.0, -0.1, 0.7)
+    assert trust(weights, found) == pytest.approx(1 / (1 + np.exp(-(-1 + 1.5 - 0.5 + 2 - 3 + 0.7))))
+    assert clues(np.inf, -1, -1, 0, "ab")[[0, 4]].tolist() == [MARGIN, LENGTHS[0]], "far ahead of all is no proof"
+    assert clues(0.0, -1, 0, 0, "").tolist() == [0, -1, 0, 0, LENGTHS[0], 0]
+    assert 0 < trust((0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0), clues(0, -1e9, 0, 0, "Huế")) < 1e-9

@@ -1,5 +1,6 @@
 """From members' outputs to a reading: exact votes, language, places, blank lines, the choice and its certainty."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -159,6 +160,11 @@ def test_settings_are_checked() -> None:
     assert settings_from(settings.to_dict() | {"risk": False}, "a.json") == settings
     with pytest.raises(NetchuError, match=r"a.json: settings: risk is no longer there"):
         settings_from({"risk": True}, "a.json")
+    trusting = Settings(decoder="beam", trust=(0.0, 1.0, 2, 3.0, 4.0, 5.0, -6.0))
+    assert settings_from(json.loads(json.dumps(trusting.to_dict())), "a.json") == trusting
+    for wrong_trust in ([1.0], "123456", [None] * 7):
+        with pytest.raises(NetchuError, match=r"settings: trust"):
+            settings_from({"trust": wrong_trust}, "a.json")
     assert settings_from({"language_weight": 1}, "a.json").language_weight == 1
     with pytest.raises(NetchuError, match=r"a.json: settings hold an unknown key 'widht'"):
         settings_from({"widht": 3}, "a.json")
@@ -200,3 +206,22 @@ def test_a_convention_that_leaves_characters_out_keeps_one_certainty_a_character
     line = output("Huế  An")
     found = LineReader(CHARSET, Settings(convention="title", clear=0.9)).read([line], positions_of(line))
     assert found.text == "Huế An" and found.characters == (found.confidence,) * 6
+
+
+def test_one_trust_for_clear_and_for_decoded_lines(language: NGram) -> None:
+    """What is known of the text counts: language, places, length, its own likelihood, and what comes next."""
+    clear, other = output("Long Trạch Cần Đước Long An"), output("Long Trảch Cần Đước Long An", {7: ("ạ", 0.3)})
+
+    def read(line: np.ndarray, *, at: float = 1.0, **weights: float) -> float:
+        coefficients = [
+            weights.get(key, 0.0) for key in ("plain", "margin", "own", "language", "places", "length", "comma")
+        ]
+        settings = Settings(decoder="beam", clear=at, trust=tuple(coefficients))
+        reader = LineReader(CHARSET, settings, language=language, gazetteer=PLACES)
+        return reader.read([line], positions_of(line)).confidence
+
+    for one in ({"own": 1.0}, {"language": 1.0}, {"places": 0.5}, {"length": 0.02}):
+        assert read(clear, at=0.5, **one) == pytest.approx(read(clear, **one), abs=2e-3), one
+    assert read(clear) == read(other) == 0.5, "nothing is known"
+    assert read(other, margin=0.2) < read(clear, margin=0.2)
+    assert read(clear, places=0.5) == pytest.approx(1 / (1 + np.exp(-1.5))), "a ward, its district and its province"

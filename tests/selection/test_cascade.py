@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from netchu.reading.candidates import Candidates
+from netchu.reading.confidence import clues, trust
 from netchu.reading.line_reader import Settings
 from netchu.selection.cascade import (
     LOSS,
@@ -17,7 +18,7 @@ from netchu.selection.cascade import (
     choose_thresholds,
     read_in_stages,
 )
-from netchu.selection.decoder_tuning import ScoredLine, scored
+from netchu.selection.decoder_tuning import ScoredLine, confidence, scored
 from netchu.selection.search import judge
 
 SETTINGS = Settings(decoder="beam")
@@ -98,7 +99,7 @@ def test_a_loss_on_other_writers_lowers_what_is_tried() -> None:
 def test_a_small_loss_is_allowed_and_no_more() -> None:
     confidences = np.array([[0.95, 0, 0, 0], [0.9, 0, 0, 0], [0.8, 0, 0, 0], [0.6, 0, 0, 0]])
     gains = np.array([[1, 1, 1, 1.0], [0.999, 1, 1, 1], [0.99, 1, 1, 1], [1, 1, 1, 1]])
-    stages = Stages([[""] * 4] * 4, confidences, gains, np.array([0.03, 0.02]), 0.01, np.full(4, 100.0))
+    stages = Stages([[""] * 4] * 4, confidences, gains, np.array([0.03, 0.02]), 0.01, np.full(4, 100.0), confidences)
     assert choose_thresholds(stages, 0.0) == (0.9, 1)
     assert choose_thresholds(stages, 0.0005) == (0.8, 1)
     assert choose_thresholds(stages, 0.01) == (0.6, 1)
@@ -107,7 +108,9 @@ def test_a_small_loss_is_allowed_and_no_more() -> None:
 
 def test_seconds_and_shares() -> None:
     confidences = np.array([[0.9, 0, 0, 0], [0, 0.9, 0, 0], [0, 0, 0.9, 0], [0, 0, 0, 0]])
-    stages = Stages([[""] * 4] * 4, confidences, np.ones((4, 4)), np.array([0.03, 0.02]), 0.01, np.full(4, 100.0))
+    stages = Stages(
+        [[""] * 4] * 4, confidences, np.ones((4, 4)), np.array([0.03, 0.02]), 0.01, np.full(4, 100.0), confidences
+    )
     ends = stages.ends((0.5, 0.5))
     assert ends.tolist() == [0, 1, 2, 3]
     assert stages.seconds(ends, (0.5, 0.5)) == pytest.approx([0.03, 0.04, 0.06, 0.08]), "the second stage was in vain"
@@ -128,3 +131,13 @@ def test_what_is_said_of_the_lines_is_what_the_cascade_reads() -> None:
     assert after.answers == [RIGHT] * 10 + [WRONG] * 10 and after.sure == [0.9] * 10 + [0.6] * 10
     later = Cascade([0, 1], (0.7, 1.0), stages, stages.ends((0.7, 1.0)), 0.0).judged(made, before)
     assert later.answers == before.answers and later.sure == [0.9] * 10 + [0.7] * 10
+
+
+def test_a_clear_line_is_as_sure_as_the_reader_says_of_it() -> None:
+    """The threshold looks at the likelihood, what is told at all clues."""
+    trusting = replace(SETTINGS, trust=(1.0, 0.1, 0.5, 0.2, 0.3, -0.01, 0.0))
+    made = line(4.0, 4.0, "w", (0.9, 0.9))
+    stages = read_in_stages([made], [0, 1], HALVES, trusting, [0.03, 0.02], 0.01, [100])
+    told = trust(trusting.trust, clues(np.inf, np.log(0.9), 0.0, 0.0, RIGHT))
+    assert stages.confidences[0, 0] == pytest.approx(0.9) and stages.sure[0, 0] == pytest.approx(told)
+    assert stages.sure[0, 1] == stages.confidences[0, 1] == pytest.approx(confidence(made, np.array([1, 0]), trusting))

@@ -7,8 +7,9 @@ import pytest
 
 from netchu.language.conventions import CONVENTIONS
 from netchu.reading.candidates import Candidates
+from netchu.reading.confidence import CLUES
 from netchu.reading.line_reader import Settings, decide
-from netchu.selection.decoder_tuning import answer, calibrate, evaluate, gain, scored, tune
+from netchu.selection.decoder_tuning import answer, calibrate, confidence, evaluate, gain, scored, tune, weigh_clues
 from netchu.selection.search import Limits, nested, pareto, search, tries
 from tests.support.selecting import SETTINGS, make_lines
 
@@ -90,6 +91,22 @@ def test_tuning_finds_a_language_weight_that_helps() -> None:
     assert tuned.language_weight > 0
     assert evaluate(lines, np.ones(1), tuned).exact == 1.0 > evaluate(lines, np.ones(1), start).exact
     assert calibrate(lines, np.ones(1), tuned) < 0.5  # always right: as sure as can be
+
+
+def test_clues_are_weighed_by_what_was_right() -> None:
+    """Every line is as far ahead; of those that are a known place most are right, of the others most are wrong."""
+    rng, lines, zeros = np.random.default_rng(0), [], np.zeros(2)
+    for i in range(400):
+        known, flags = float(i % 2), (np.ones((1, 2), bool), np.zeros(1, bool))
+        made = Candidates(["abc", "abd"], np.array([[-1.0, -3.0]]), zeros, zeros, np.array([known, known]), *flags)
+        lines.append(scored(made, "abc" if rng.random() < 0.1 + 0.8 * known else "abd", f"w{i}"))
+    one, settings = np.ones(1), Settings(decoder="beam", place_bonus=0.0)
+    tuned = replace(settings, trust=weigh_clues(lines, one, settings))
+    assert [confidence(line, one, tuned) for line in lines[:2]] == pytest.approx([0.1, 0.9], abs=0.05)
+    assert confidence(lines[0], one, settings) == confidence(lines[1], one, settings)
+    assert decide(lines[1].candidates, one, tuned).confidence == confidence(lines[1], one, tuned), "as the reader says"
+    assert weigh_clues(lines[:20], one, settings) == (), "too few lines"
+    assert len(tune(lines, one, settings).trust) == CLUES + 1
 
 
 def test_a_convention_of_the_labels_is_found_and_joins_what_it_writes_alike() -> None:

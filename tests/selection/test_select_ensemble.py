@@ -10,12 +10,16 @@ import torch
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
+from netchu.core.metrics import score
 from netchu.data.manifest import read_lines
 from netchu.model.bundle import save_bundle
 from netchu.model.recogniser import build_model
 from netchu.reading.recipe import read_recipe
+from netchu.selection.search import Judged
+from netchu.selection.select_ensemble import accepted_by_source
 from netchu.selection.selection_table import read_selection_table
 from tests.support.commands import assert_refused, netchu, run
+from tests.support.selecting import make_lines
 from tests.support.tiny import CHARSET, TEXTS
 
 
@@ -156,3 +160,16 @@ def test_broken_recipes(tmp_path: Path) -> None:
     path.write_text('{"format": 9}', encoding="utf-8")
     with pytest.raises(NetchuError, match="format 9"):
         read_recipe(path)
+
+
+def test_what_is_accepted_is_judged_by_thresholds_of_other_writers() -> None:
+    """One source is right wherever it is sure; of the other one no line is sure."""
+    lines = [replace(line, writer=f"{'ab'[i % 2]}/{i}") for i, line in enumerate(make_lines(400))]
+    sure = [0.9 + 1e-4 * i if i % 2 == 0 else 0.5 for i in range(400)]
+    right = [i % 2 == 0 and i > 40 for i in range(400)]
+    honest = Judged(score(["x"], ["x"]), sure, right, [line.label for line in lines])
+    found = accepted_by_source(lines, honest, [line.writer[0] for line in lines])
+    assert found["b"] == (0.0, 1.0)
+    assert 0.85 < found["a"][0] < 0.95 and found["a"][1] > 0.98
+    unsure = honest._replace(right=[False] * 400)
+    assert accepted_by_source(lines, unsure, [line.writer[0] for line in lines])["a"] == (0.0, 1.0)

@@ -1,4 +1,4 @@
-"""How far a reader's probabilities can be trusted: temperature, error against coverage, the threshold for accepting.
+"""How far a reader's answers can be trusted: their clues, temperature, error against coverage, the accept threshold.
 
 All of it is fitted and measured on out-of-fold lines.
 """
@@ -12,7 +12,23 @@ from numpy.typing import NDArray
 from netchu.ctc.posteriors import posteriors
 
 Floats = NDArray[np.float64]
+CLUES = 6
+MARGIN = 20.0  # nats ahead of the other texts; more says nothing more
+LENGTHS = (20, 60)  # characters between which lines differ in how sure they can be
 COVERAGES = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+
+
+def clues(margin: float, likelihood: float, language: float, places: float, text: str) -> Floats:
+    """(CLUES,): what tells how sure an answer is: nats ahead of all others together, its log-likelihood to the members,
+    its language log-probability a character, levels of the gazetteer in it, its length, whether it has a comma (such
+    labels are written by other rules)."""
+    length = float(np.clip(len(text), *LENGTHS))
+    return np.array([min(margin, MARGIN), likelihood, language / max(1, len(text)), places, length, "," in text])
+
+
+def trust(coefficients: Sequence[float], found: Floats) -> float:
+    """The probability that an answer of these clues is right: logistic, the first coefficient stands alone."""
+    return float(1 / (1 + np.exp(-np.clip(coefficients[0] + np.dot(coefficients[1:], found), -50, 50))))
 
 
 def fit_temperature(totals: Sequence[Floats], right: Sequence[bool]) -> float:

@@ -17,12 +17,13 @@ from netchu.core.errors import NetchuError
 from netchu.ctc.decoders import Reading, greedy
 from netchu.ctc.likelihood import LogProbs
 from netchu.ctc.posteriors import certainties, posteriors
-from netchu.language.conventions import CONVENTIONS, answers
+from netchu.language.conventions import CONVENTIONS, Answers, answers
 from netchu.language.fusion import LanguageScorer
 from netchu.language.gazetteer import Gazetteer
 from netchu.language.ngram import NGram
 from netchu.reading.candidates import Candidates, Floats, gather
 from netchu.reading.combination import AVERAGES, FramePositions, average_frames
+from netchu.reading.confidence import CLUES, clues, trust
 
 DECODERS = ("greedy", "beam")
 COMBINATIONS = ("rescore", "frame")
@@ -49,6 +50,7 @@ class Settings:
     sure: float = 1.0  # confidence above which no further member is asked; 1: all are
     shortest: int = 4  # characters; an answer of fewer that is less sure than `doubtful` is a stain, not writing
     doubtful: float = 0.5
+    trust: tuple[float, ...] = ()  # coefficients of confidence.trust; empty: confidences are posteriors
 
     def __post_init__(self) -> None:
         """Refuse what cannot be used; raises NetchuError naming the field."""
@@ -69,6 +71,7 @@ class Settings:
             ),
             ("sure", 0 <= self.sure <= 1 and (self.sure == 1 or self.combination == "rescore"), "0 to 1, with rescore"),
             ("shortest", self.shortest >= 0, "0 or more"),
+            ("trust", len(self.trust) in (0, CLUES + 1), f"{CLUES + 1} numbers, or none"),
             ("doubtful", 0 <= self.doubtful <= 1, "0 to 1"),
         ]
         for key, good, allowed in checks:
@@ -89,10 +92,12 @@ def settings_from(values: dict[str, Any], where: str) -> Settings:
     for key, value in values.items():
         if key not in types:
             raise NetchuError(f"{where}: settings hold an unknown key {key!r}; there are: {', '.join(types)}")
+        if key == "trust" and isinstance(value, list | tuple) and all(isinstance(x, int | float) for x in value):
+            continue
         kind = float if types[key] is float and isinstance(value, int) and not isinstance(value, bool) else type(value)
         if kind is not types[key]:
             raise NetchuError(f"{where}: settings: {key} is {value!r}, of another type; correct it")
-    return Settings(**values)
+    return Settings(**{**values, "trust": tuple(values.get("trust", ()))})
 
 
 class LineReader:
@@ -134,7 +139,7 @@ class LineReader:
 
     def _read_clear(self, outputs: Sequence[LogProbs]) -> Reading | None:
         """The text of the best path that the members share, where that is likelier than the settings ask: then neither
-        beam, language nor places would change it. Its confidence is that likelihood."""
+        beam, language nor places would change it."""
         if self.settings.clear == 1:
             return None
         weights = self.weights[: len(outputs)]
@@ -146,9 +151,15 @@ class LineReader:
         if likelihood <= self.settings.clear:
             return None
         written = answers([text], self.settings.convention, self.charset.characters).texts[0]
+        sure = likelihood
+        if self.settings.trust:
+            language = self.scorer.features(self.charset.encode(text))[0] if self.scorer else 0.0
+            places = self.gazetteer.depth(text) if self.gazetteer else 0
+            own = float(np.log(likelihood))
+            sure = trust(self.settings.trust, clues(np.inf, own, language, places, written))
         if len(written) != len(text):  # a character that the convention left out shifts the others
-            return Reading(written, likelihood, (likelihood,) * len(written))
-        return Reading(written, likelihood, tuple(np.min([one.characters for one in found], axis=0).tolist()))
+            return Reading(written, sure, (likelihood,) * len(written))
+        return Reading(written, sure, tuple(np.min([one.characters for one in found], axis=0).tolist()))
 
     def _decode(self, outputs: Sequence[LogProbs], positions: Sequence[FramePositions]) -> Reading:
         """The reading that the settings' decoder finds, but nothing for a stain."""
@@ -213,12 +224,33 @@ def decide(candidates: Candidates, weights: Floats, settings: Settings, known: s
         return Reading("", 1.0)
     texts = [found.texts[i] for i in order]
     probabilities = posteriors(sums[order], settings.temperature)
-    confidence = float(probabilities[0])
-    if settings.decoder == "greedy":  # too few texts to tell probabilities from: the answer's own likelihood then
-        confidence = float(np.exp(found.sums(weights @ candidates.likelihoods)[order[0]]))
-    elif len(texts) == 1:  # nothing to compare with, which is no proof: never surer than its own likelihood says
-        own = float(np.exp(found.sums(weights @ candidates.likelihoods)[order[0]]))
-        confidence = min(1.0, max(own, settings.doubtful))
     sure = certainties(texts[0], texts, probabilities)
     others = tuple((text, float(p)) for text, p in zip(texts[1:], probabilities[1:], strict=True))
+    confidence = confidence_of_best(candidates, found, weights, settings, total)
     return Reading(texts[0], confidence, sure, others[:ALTERNATIVES])
+
+
+def confidence_of_best(
+    candidates: Candidates, found: Answers, weights: Floats, settings: Settings, total: Floats
+) -> float:
+    """How sure the best of the answers `found` is; `total`: the candidates' scores (H,), not all minus infinity."""
+    own = float(np.exp(found.sums(weights @ candidates.likelihoods)[found.sums(total).argmax()]))
+    if settings.decoder == "greedy":  # too few texts to tell probabilities from: the answer's own likelihood then
+        return own
+    if settings.trust:
+        return trust(settings.trust, clues_of_best(candidates, found, weights, total))
+    sums = np.sort(found.sums(total))[::-1]
+    if np.isfinite(sums).sum() == 1:  # nothing to compare with, which is no proof: no surer than its likelihood says
+        return min(1.0, max(own, settings.doubtful))
+    return float(posteriors(sums, settings.temperature)[0])
+
+
+def clues_of_best(candidates: Candidates, found: Answers, weights: Floats, total: Floats) -> Floats:
+    """The clues of the best answer, see `confidence.clues`."""
+    sums = found.sums(total)
+    best = int(sums.argmax())
+    others = np.delete(sums, best)
+    margin = float(sums[best] - np.logaddexp.reduce(others)) if np.isfinite(others).any() else np.inf
+    chosen = max(np.flatnonzero(found.groups == best).tolist(), key=lambda i: float(total[i]))
+    own = float(found.sums(weights @ candidates.likelihoods)[best])
+    return clues(margin, own, candidates.language[chosen], candidates.depths[chosen], found.texts[best])

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netchu.core.metrics import line_score
-from netchu.ctc.posteriors import posteriors
 from netchu.language.conventions import CONVENTIONS
 from netchu.reading.candidates import Floats
+from netchu.reading.confidence import clues, trust
 from netchu.reading.line_reader import Settings, shared_likelihood
-from netchu.selection.decoder_tuning import ScoredLine, sums
+from netchu.selection.decoder_tuning import ScoredLine, confidence, sums
 from netchu.selection.search import Judged, judge
 
 LOSS = 0.0005  # kalapa_score that may be lost
@@ -31,8 +31,9 @@ NEVER = (1.0, 1.0)
 @dataclass(frozen=True, slots=True)
 class Stages:
     """What N lines are read as at 2 M stages: by the first member's best path, by its decoding, by the first two ...
-    `confidences`, `gains` (kalapa_score): (N, 2 M). `costs`: seconds a line of the network, (M,), and of decoding one
-    member's output; `widths`: of each line, (N,), for which it takes more or less than that."""
+    `confidences` (what thresholds look at), `gains` (kalapa_score), `sure` (what the reader tells): (N, 2 M).
+    `costs`: seconds a line of the network, (M,), and of decoding one member's output; `widths`: of each line, (N,), for
+    which it takes more or less than that."""
 
     texts: list[list[str]]
     confidences: Floats
@@ -40,6 +41,7 @@ class Stages:
     costs: Floats
     decoding: float
     widths: Floats
+    sure: Floats
 
     def ends(self, thresholds: Thresholds) -> Ends:
         """Where each line is done."""
@@ -62,7 +64,7 @@ class Stages:
     def at(self, chosen: NDArray[np.bool_]) -> "Stages":
         """The same with only these lines."""
         texts = [text for text, kept in zip(self.texts, chosen, strict=True) if kept]
-        own = {name: getattr(self, name)[chosen] for name in ("confidences", "gains", "widths")}
+        own = {name: getattr(self, name)[chosen] for name in ("confidences", "gains", "widths", "sure")}
         return replace(self, texts=texts, **own)
 
 
@@ -75,6 +77,7 @@ def read_in_stages(
     write = CONVENTIONS[settings.convention]
     shape = len(lines), 2 * len(order)
     texts, confidences, gains = [[""] * shape[1] for _ in lines], np.zeros(shape), np.zeros(shape)
+    sure = np.zeros(shape)
     for k in range(len(order)):
         asked = list(order[: k + 1])
         part = np.zeros(len(weights))
@@ -83,7 +86,8 @@ def read_in_stages(
             greedy = {line.candidates.greedy[m] for m in asked} if line.candidates.greedy else set()
             if len(greedy) == 1 and (text := greedy.pop()):
                 clearness = [line.candidates.clearness[m] for m in asked]
-                confidences[i, 2 * k] = shared_likelihood(clearness, weights[asked])
+                likelihood = shared_likelihood(clearness, weights[asked])
+                confidences[i, 2 * k], sure[i, 2 * k] = likelihood, _trust_clear(line, text, likelihood, settings)
                 texts[i][2 * k] = write(text)
                 gains[i, 2 * k] = line_score(texts[i][2 * k], line.label)
             total = sums(line, part, settings)
@@ -91,8 +95,18 @@ def read_in_stages(
             texts[i][2 * k + 1] = line.answers[settings.convention].texts[best]
             gains[i, 2 * k + 1] = line.gains[settings.convention][best]
             if texts[i][2 * k + 1]:
-                confidences[i, 2 * k + 1] = posteriors(total, settings.temperature)[best]
-    return Stages(texts, confidences, gains, np.asarray(costs)[list(order)], decoding, np.asarray(widths, np.float64))
+                confidences[i, 2 * k + 1] = sure[i, 2 * k + 1] = confidence(line, part, settings)
+    times = np.asarray(costs)[list(order)], decoding, np.asarray(widths, np.float64)
+    return Stages(texts, confidences, gains, *times, sure)
+
+
+def _trust_clear(line: ScoredLine, text: str, likelihood: float, settings: Settings) -> float:
+    """The confidence that the reader gives a shared best path; its likelihood where no search came upon the text."""
+    if not settings.trust or text not in line.candidates.texts:
+        return likelihood
+    at = line.candidates.texts.index(text)
+    about = line.candidates.language[at], line.candidates.depths[at], CONVENTIONS[settings.convention](text)
+    return trust(settings.trust, clues(np.inf, float(np.log(likelihood)), *about))
 
 
 def choose_thresholds(stages: Stages, loss: float = LOSS) -> Thresholds:
@@ -131,7 +145,7 @@ class Cascade:
         answers, sure = list(honest.answers), list(honest.sure)
         for i in early:
             answers[i] = self.stages.texts[i][self.ends[i]]
-            sure[i] = float(self.stages.confidences[i, self.ends[i]])
+            sure[i] = float(self.stages.sure[i, self.ends[i]])
         return judge(answers, sure, lines)
 
     def measured(self) -> dict[str, Any]:

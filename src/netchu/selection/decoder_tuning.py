@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from netchu.core.metrics import Scores, line_score, score
 from netchu.language.conventions import CONVENTIONS, Answers, answers
 from netchu.reading.candidates import Candidates, Floats
 from netchu.reading.confidence import fit_temperature
-from netchu.reading.line_reader import Settings, scores
+from netchu.reading.line_reader import Settings, clues_of_best, confidence_of_best, scores
 
 LANGUAGE_WEIGHTS = (0.0, 0.15, 0.25, 0.35, 0.5)
 LANGUAGE_BONUSES = (0.0, 0.4, 0.8, 1.2)
+LEAST = 20  # lines of right answers, and of wrong ones, from which on clues are weighed
 PLACE_BONUSES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0)
 
 
@@ -53,6 +56,12 @@ def answer(line: ScoredLine, weights: Floats, settings: Settings) -> str:
     return line.answers[settings.convention].texts[pick(line, weights, settings)]
 
 
+def confidence(line: ScoredLine, weights: Floats, settings: Settings) -> float:
+    """How sure that text is, as the reader would say."""
+    total = scores(line.candidates, weights, settings)
+    return confidence_of_best(line.candidates, line.answers[settings.convention], weights, settings, total)
+
+
 def gain(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> float:
     """Mean kalapa_score."""
     return float(np.mean([line.gains[settings.convention][pick(line, weights, settings)] for line in lines]))
@@ -65,7 +74,7 @@ def evaluate(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -
 
 def tune(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> Settings:
     """The convention and the language and place weights that read these lines best, by coordinates, then the
-    temperature."""
+    temperature and what clues are worth."""
     has_language = any(line.candidates.language.any() for line in lines)
     has_places = any(line.candidates.depths.any() for line in lines)
     grids: list[tuple[str, tuple[float, ...] | tuple[str, ...]]] = [("convention", tuple(CONVENTIONS))]
@@ -79,7 +88,23 @@ def tune(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> Se
             changed = replace(settings, **{key: value})  # type: ignore[arg-type]
             if changed != settings and (reached := gain(lines, weights, changed)) > best + 1e-9:
                 best, settings = reached, changed
-    return replace(settings, temperature=calibrate(lines, weights, settings))
+    temperature, trust = calibrate(lines, weights, settings), weigh_clues(lines, weights, settings)
+    return replace(settings, temperature=temperature, trust=trust)
+
+
+def weigh_clues(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> tuple[float, ...]:
+    """Coefficients of `confidence.trust` that best foretell which answers are right; none for too few lines."""
+    right = np.array([answer(line, weights, settings) == line.label for line in lines])
+    if min(right.sum(), (~right).sum()) < LEAST:
+        return ()
+    found = np.array([
+        clues_of_best(line.candidates, line.answers[settings.convention], weights,
+                      scores(line.candidates, weights, settings)) for line in lines
+    ])  # fmt: skip
+    scale = StandardScaler().fit(found)
+    model = LogisticRegression(max_iter=1000).fit(scale.transform(found), right)
+    slopes = model.coef_[0] / scale.scale_
+    return (float(model.intercept_[0] - slopes @ scale.mean_), *slopes.tolist())
 
 
 def calibrate(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> float:

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from netchu.core.errors import NetchuError
 from netchu.core.metrics import Scores, score
-from netchu.ctc.posteriors import posteriors
 from netchu.reading.candidates import Floats
 from netchu.reading.line_reader import Settings
-from netchu.selection.decoder_tuning import ScoredLine, gain, pick, sums, tune
+from netchu.selection.decoder_tuning import ScoredLine, answer, confidence, gain, tune
 
 ROUNDS = 6  # members taken, repeats included
 EXACT_UP_TO = 3000  # weightings that are still all tried
@@ -171,9 +170,7 @@ def _in_parts(
         tuned = tune(others, weights, rough)
         for i, line in enumerate(lines):
             if part[line.writer] == held:
-                chosen = pick(line, weights, tuned)
-                probabilities = posteriors(sums(line, weights, tuned), tuned.temperature)
-                answers[i], sure[i] = line.answers[tuned.convention].texts[chosen], float(probabilities[chosen])
+                answers[i], sure[i] = answer(line, weights, tuned), confidence(line, weights, tuned)
     return judge(answers, sure, lines)
 
 

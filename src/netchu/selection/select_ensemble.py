@@ -239,10 +239,31 @@ def _judge(lines: Sequence[ScoredLine], weights: Floats, settings: Settings, hon
     sources = [line.writer.partition("/")[0] for line in lines]  # a writer is named source/writer
     by_source = score_by_source(honest.answers, [line.label for line in lines], sources)
     accept, share = coverage.accept()
+    accepted = accepted_by_source(lines, honest, sources)
     print(f"on the lines that chose it: {scores}\nnested over writers:        {honest.scores}")
     for source, part in by_source.items() if len(by_source) > 1 else ():
         print(f"{'  of them ' + source:28}{part}")
     print(f"{coverage.table()}\naccepting 99 % exact: confidence {accept:.4f} and above, {100 * share:.1f} % of lines")
+    for source, (taken, exact) in accepted.items():
+        print(f"  found on other writers: {100 * taken:.1f} % of {source} accepted, {100 * exact:.1f} % of them exact")
     measured = {"chosen_on": scores.to_dict(), "nested": honest.scores.to_dict(), "accepted_share": share}
     measured["nested_by_source"] = {source: part.to_dict() for source, part in by_source.items()}
+    measured["accepted_by_source"] = {s: {"share": taken, "exact": exact} for s, (taken, exact) in accepted.items()}
     return {"accept": accept if np.isfinite(accept) else None, "measured": measured}
+
+
+def accepted_by_source(
+    lines: Sequence[ScoredLine], honest: Judged, sources: Sequence[str], parts: int = 10
+) -> dict[str, tuple[float, float]]:
+    """By source: the share of lines accepted, and the share of exact ones among them, when each part of the writers is
+    accepted from the confidence on that the others' lines found."""
+    writers = sorted({line.writer for line in lines})
+    part = np.array([writers.index(line.writer) % parts for line in lines])
+    sure, right, taken = np.array(honest.sure), np.array(honest.right), np.zeros(len(lines), bool)
+    for held in set(part.tolist()):
+        others = part != held
+        if others.any():
+            taken |= ~others & (sure >= measure_coverage(sure[others].tolist(), right[others].tolist()).accept()[0])
+    own = {source: np.array([s == source for s in sources]) for source in dict.fromkeys(sources)}
+    return {s: (float(taken[m].mean()), float(right[m & taken].mean()) if (m & taken).any() else 1.0)
+            for s, m in own.items()}  # fmt: skip
