@@ -183,15 +183,15 @@ def test_a_clear_best_path_is_the_answer_without_decoding(monkeypatch: pytest.Mo
         return LineReader(CHARSET, made, weights=[3, 1], language=language, gazetteer=PLACES)
 
     decoded = reader().read([clear, clear], positions)
-    wanted = greedy(doubtful, CHARSET).confidence
+    wanted, sure = (float(np.exp(log_likelihoods(x, [CHARSET.encode("Mỹ Tho")])[0])) for x in (doubtful, clear))
     monkeypatch.setattr("netchu.reading.line_reader.gather", None)  # whoever decodes, fails
     for outputs in ([clear], [clear, clear]):
         found = reader(clear=0.9).read_early(outputs, positions) or pytest.fail("the line is clear")
         assert (found.text, len(found.characters)) == (decoded.text, len(decoded.text))
-        assert found.confidence == pytest.approx(greedy(clear, CHARSET).confidence)
+        assert found.confidence == pytest.approx(sure)
     assert reader(clear=0.9).read_early([doubtful], positions) is None
     both = reader(clear=0.5).read([doubtful, clear], positions)
-    assert both.confidence == pytest.approx(wanted**0.75 * greedy(clear, CHARSET).confidence ** 0.25)
+    assert both.confidence == pytest.approx(wanted**0.75 * sure**0.25)
     assert both.characters[1] == pytest.approx(0.7, abs=1e-4), "a character is as sure as the least sure member says"
     assert reader(clear=0.9).read_early([clear, other], positions) is None, "they read two texts"
     assert reader(clear=1.0).read_early([clear], positions) is None
@@ -200,6 +200,19 @@ def test_a_clear_best_path_is_the_answer_without_decoding(monkeypatch: pytest.Mo
         reader(clear=0.9).read([doubtful, doubtful], positions)
     with pytest.raises(NetchuError, match=r"clear=2; allowed: 0 to 1, with rescore"):
         Settings(clear=2)
+
+
+def test_a_text_is_as_likely_as_all_its_alignments() -> None:
+    """A character that may stand in either of two frames makes its path half as likely, and the text no less."""
+    probs = np.full((4, len(CHARSET)), 1e-6)
+    an = CHARSET.encode("An")
+    for step, character in ((0, an[0]), (1, an[1]), (2, an[1]), (3, 0)):
+        probs[step, [0, character]] = (0.49, 0.51) if step in (1, 2) else 0.999
+    line = np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
+    line[0, 0], line[3, an[1]] = -14, -14
+    found = LineReader(CHARSET, Settings(decoder="beam", clear=0.7, shortest=0)).read_early([line], positions_of(line))
+    assert greedy(line, CHARSET).confidence < 0.3
+    assert found is not None and found.text == "An" and found.confidence == pytest.approx(1 - 0.49**2, abs=0.01)
 
 
 def test_a_convention_that_leaves_characters_out_keeps_one_certainty_a_character() -> None:

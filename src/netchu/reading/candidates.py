@@ -5,14 +5,13 @@ Each text gets its exact CTC log-likelihood from each member, so members of any 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netchu.core.charset import Charset
 from netchu.ctc.beam import FLOOR, WIDTH, propose
-from netchu.ctc.best_path import best_path
+from netchu.ctc.best_path import BestPath, best_path
 from netchu.ctc.likelihood import LogProbs, log_likelihoods
 from netchu.language.fusion import LanguageScorer
 from netchu.language.gazetteer import Gazetteer
@@ -31,7 +30,7 @@ class Candidates:
     likelihoods: (M, H) exact CTC log-likelihoods. language, lengths: (H,) log-probability of the words without digits
     and their characters. depths: (H,) levels of the gazetteer that the text ends in. found: (M, H) whether a member's
     own search came upon it. silent: (M,) whether a member's best path is empty. greedy, clearness: the text of
-    each member's best path and that path's likelihood.
+    each member's best path and its likelihood, where selection asks for it.
     """
 
     texts: list[str]
@@ -43,6 +42,12 @@ class Candidates:
     silent: Bools
     greedy: tuple[str, ...] = ()
     clearness: tuple[float, ...] = ()
+
+
+def likelihood_of(output: LogProbs, path: BestPath) -> float:
+    """The likelihood (0 to 1) of a best path's text over all its alignments: where it is near 1, no decoding would find
+    another. The path itself may be far less likely, since its characters can stand a frame earlier or later."""
+    return float(np.exp(log_likelihoods(output, [path.classes.tolist()])[0]))
 
 
 def gather(
@@ -61,9 +66,8 @@ def gather(
     origins: dict[tuple[int, ...], set[int]] = {}
     silent = np.zeros(len(outputs), bool)
     mended: dict[str, None] = {}
-    paths = [best_path(output).stripped(space) for output in outputs]
     for member, output in enumerate(outputs):
-        path = tuple(paths[member].classes.tolist())
+        path = tuple(best_path(output).stripped(space).classes.tolist())
         silent[member] = not path
         sequences = [path]
         if decoder == "beam":
@@ -88,6 +92,4 @@ def gather(
         depths=np.array([gazetteer.depth(text) if gazetteer else 0 for text in texts], np.float64),
         found=np.array([[m in origins[s] for s in sequences] for m in range(len(outputs))]),
         silent=silent,
-        greedy=tuple(charset.decode(path.classes.tolist()) for path in paths),
-        clearness=tuple(min(1.0, exp(path.log_prob)) for path in paths),
     )

@@ -14,6 +14,7 @@ import numpy as np
 
 from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
+from netchu.ctc.best_path import best_path
 from netchu.ctc.decoders import Reading, greedy
 from netchu.ctc.likelihood import LogProbs
 from netchu.ctc.posteriors import certainties, posteriors
@@ -21,7 +22,7 @@ from netchu.language.conventions import CONVENTIONS, Answers, answers
 from netchu.language.fusion import LanguageScorer
 from netchu.language.gazetteer import Gazetteer
 from netchu.language.ngram import NGram
-from netchu.reading.candidates import Candidates, Floats, gather
+from netchu.reading.candidates import Candidates, Floats, gather, likelihood_of
 from netchu.reading.combination import AVERAGES, FramePositions, average_frames
 from netchu.reading.confidence import CLUES, clues, trust
 
@@ -46,7 +47,7 @@ class Settings:
     place_drop: float = 8.0  # nats of likelihood that a proposed place may be below the best found text
     convention: str = "none"  # a key of conventions.CONVENTIONS
     temperature: float = 1.0
-    clear: float = 1.0  # likelihood above which the best path that all asked members share is the answer; 1: never
+    clear: float = 1.0  # likelihood above which the text of all asked members' best paths is the answer; 1: never
     sure: float = 1.0  # confidence above which no further member is asked; 1: all are
     shortest: int = 4  # characters; an answer of fewer that is less sure than `doubtful` is a stain, not writing
     doubtful: float = 0.5
@@ -138,28 +139,32 @@ class LineReader:
         return reading if reading.text and reading.confidence > self.settings.sure else None
 
     def _read_clear(self, outputs: Sequence[LogProbs]) -> Reading | None:
-        """The text of the best path that the members share, where that is likelier than the settings ask: then neither
-        beam, language nor places would change it."""
+        """The text of the members' best paths, where it is one and likelier than the settings ask: then neither beam,
+        language nor places would change it."""
         if self.settings.clear == 1:
             return None
-        weights = self.weights[: len(outputs)]
-        found = [greedy(output, self.charset) for output, weight in zip(outputs, weights, strict=True) if weight > 0]
-        text = found[0].text
-        if not text or any(one.text != text for one in found):
+        weights, space = self.weights[: len(outputs)], self.charset.characters.find(" ") + 1
+        asked = [output for output, weight in zip(outputs, weights, strict=True) if weight > 0]
+        paths = [best_path(output).stripped(space) for output in asked]
+        codes = paths[0].classes.tolist()
+        if not codes or any(path.classes.tolist() != codes for path in paths):
             return None
-        likelihood = shared_likelihood([one.confidence for one in found], weights[weights > 0])
+        found = [likelihood_of(output, path) for output, path in zip(asked, paths, strict=True)]
+        likelihood = shared_likelihood(found, weights[weights > 0])
         if likelihood <= self.settings.clear:
             return None
+        text = self.charset.decode(codes)
         written = answers([text], self.settings.convention, self.charset.characters).texts[0]
         sure = likelihood
         if self.settings.trust:
-            language = self.scorer.features(self.charset.encode(text))[0] if self.scorer else 0.0
+            language = self.scorer.features(codes)[0] if self.scorer else 0.0
             places = self.gazetteer.depth(text) if self.gazetteer else 0
             own = float(np.log(likelihood))
             sure = trust(self.settings.trust, clues(np.inf, own, language, places, written))
         if len(written) != len(text):  # a character that the convention left out shifts the others
             return Reading(written, sure, (likelihood,) * len(written))
-        return Reading(written, sure, tuple(np.min([one.characters for one in found], axis=0).tolist()))
+        least = np.minimum(np.exp(np.min([path.sure for path in paths], axis=0)), 1.0)
+        return Reading(written, sure, tuple(least.tolist()))
 
     def _decode(self, outputs: Sequence[LogProbs], positions: Sequence[FramePositions]) -> Reading:
         """The reading that the settings' decoder finds, but nothing for a stain."""

@@ -1,8 +1,8 @@
 """When the first members, or their best paths alone, are enough, chosen on held-out lines: next to nothing is lost.
 
-Members are asked in an order. A line is done where those asked so far share a best path likelier than `clear`, without
-any decoding, and where their decoded text has more confidence than `sure`. Sources: Wang et al. 2020, "Wisdom of
-Committees" (arXiv:2012.01988); Xia and Bouganis 2023 (arXiv:2303.08010).
+Members are asked in an order. A line is done where the best paths of those asked so far spell one text that is likelier
+than `clear`, without any decoding, and where their decoded text has more confidence than `sure`. Sources: Wang et al.
+2020, "Wisdom of Committees" (arXiv:2012.01988); Xia and Bouganis 2023 (arXiv:2303.08010).
 """
 
 from collections.abc import Sequence

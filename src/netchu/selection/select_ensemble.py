@@ -11,13 +11,16 @@ import numpy as np
 from tqdm import tqdm
 
 from netchu.core.budget import MEGABYTE, measure
+from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
 from netchu.core.metrics import score_by_source
+from netchu.ctc.best_path import best_path
+from netchu.ctc.likelihood import LogProbs
 from netchu.data.frames import write_frame
 from netchu.language.fusion import LanguageScorer
 from netchu.language.gazetteer import Gazetteer, read_places
 from netchu.language.ngram import NGram, load_ngram
-from netchu.reading.candidates import Floats, gather
+from netchu.reading.candidates import Candidates, Floats, gather, likelihood_of
 from netchu.reading.combination import APART, average_frames, spike_offset
 from netchu.reading.confidence import measure_coverage
 from netchu.reading.line_reader import Settings, build_scorer
@@ -56,8 +59,19 @@ def gather_lines(
             outputs, first.charset, scorer=scorers[first.folds[i]], gazetteer=gazetteer, decoder=settings.decoder,
             width=settings.width, best=settings.best,
         )  # fmt: skip
-        lines.append(scored(candidates, first.texts[i], first.writers[i]))
+        lines.append(scored(_with_paths(candidates, outputs, first.charset), first.texts[i], first.writers[i]))
     return lines, (time.perf_counter() - began) / max(1, len(lines)) / len(members)
+
+
+def _with_paths(candidates: Candidates, outputs: Sequence[LogProbs], charset: Charset) -> Candidates:
+    """The candidates with what each member's best path says."""
+    space = charset.characters.find(" ") + 1
+    paths = [best_path(output).stripped(space) for output in outputs]
+    return replace(
+        candidates,
+        greedy=tuple(charset.decode(path.classes.tolist()) for path in paths),
+        clearness=tuple(likelihood_of(output, path) for output, path in zip(outputs, paths, strict=True)),
+    )
 
 
 def choose_scorers(
