@@ -103,7 +103,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, lines_folder: Path) -> Pa
     return make_checkout(tmp_path_factory.mktemp("checkout"), lines_folder)
 
 
-LONGEST = ("test_readme.py", "test_dvc.py", "test_processes.py", "test_faults.py")  # many processes, one after another
+LONGEST = ("test_readme.py", "test_processes.py", "test_faults.py")  # many processes, one after another
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
