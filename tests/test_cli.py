@@ -1,6 +1,8 @@
 """The command: every verb can be asked for help, which is quick and names no path of this machine."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -22,6 +24,18 @@ def test_help_is_whole_and_knows_no_machine(verb: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "usage: netchu" in done.stdout
     assert str(ROOT) not in done.stdout and not re.search(r"/(home|root|Users)/", done.stdout)
+
+
+def test_help_imports_no_pytorch() -> None:
+    """Of all verbs, one after another in one process of its own."""
+    code = (
+        "import sys\nfrom netchu.cli import VERBS, main\n"
+        "for verb in VERBS:\n    sys.argv = ['netchu', verb, '--help']\n"
+        "    try:\n        main()\n    except SystemExit:\n        pass\n"
+        "    assert not {'torch', 'pandas', 'timm', 'sklearn'} & set(sys.modules), verb"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_unknown_verb_is_one_line() -> None:

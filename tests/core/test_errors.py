@@ -28,13 +28,18 @@ def test_another_broken_pipe_is_a_bug_and_shows_itself() -> None:
     assert "BrokenPipeError: of a child" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["check", "trial", "registry", "report", "export", "release", "preview", "serve"])
-def test_a_missing_library_is_one_line_with_its_extra(verb: str) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "trial lr -C b0_192_f5", "registry promote x", "export x.safetensors --to onnx", "preview .",
+        "release --lines x --manifest y --ensemble src/netchu/weights/ensemble.json", "serve", "train -C b0_192_f5",
+        "import-weights x --out y",
+    ],
+)  # fmt: skip
+def test_a_missing_library_is_one_line_with_its_extra(words: str) -> None:
     """As in the lean install, where these verbs want an extra."""
-    missing = ("torch", "matplotlib", "PIL", "filelock", "fontTools", "fastapi", "sqlalchemy")
-    blocked = (
-        f"import sys\nsys.modules.update(dict.fromkeys({missing}))\nsys.argv = ['netchu', {verb!r}, '--data', '.']"
-    )
+    missing = ("torch", "pandas", "matplotlib", "PIL", "filelock", "fontTools", "fastapi", "sqlalchemy")
+    blocked = f"import sys\nsys.modules.update(dict.fromkeys({missing}))\nsys.argv = ['netchu', *{words.split()}]"
     done = subprocess.run(
         [sys.executable, "-c", f"{blocked}\nfrom netchu.cli import run\nrun()"], capture_output=True, text=True,
         check=False,

@@ -3,7 +3,6 @@
 import hashlib
 import re
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -24,7 +23,7 @@ from netchu.data.image_facts import read_image_facts
 from netchu.data.manifest import Line, assign_folds, read_lines, refuse_leaks, write_manifest
 from netchu.data.near_duplicates import ALIKE, find_near_duplicates, sign
 from netchu.data.table import read_labels_tsv
-from tests.support.tiny import ROOT
+from tests.support.commands import assert_refused, netchu
 
 GEOMETRY, STRIDE = Geometry(height=32, max_width=1024, pad=8), 4
 
@@ -217,7 +216,4 @@ def test_a_data_set_is_checked_in_its_own_layout_and_against_a_model(
 
 
 def test_a_path_that_is_no_data_is_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "netchu", "check", str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert result.returncode == 2
-    assert "is in no known layout" in result.stderr and "Traceback" not in result.stderr
+    assert_refused(netchu("check", tmp_path), "is in no known layout")

@@ -1,7 +1,6 @@
 """The registry keeps what a bundle is, and stays whole with several processes on it."""
 
 import json
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,8 @@ from netchu.experiments import registry
 from netchu.experiments.registry import Registry
 from netchu.model.bundle import load_bundle, save_bundle
 from netchu.model.recogniser import build_model
-from tests.support.tiny import ROOT, TINY
+from tests.support.commands import CONTEXT
+from tests.support.tiny import TINY
 
 METRICS = {"kalapa_score": 0.9, "cer": 0.05}
 
@@ -106,18 +106,21 @@ def test_registering_again_mends_a_changed_bundle(tmp_path: Path) -> None:
     assert models.promote(entry.id).promoted and len(models.entries()) == 1
 
 
+def add_all(models: Path, bundles: list[Path]) -> None:
+    """In a process of its own."""
+    for path in bundles:
+        Registry(models).add(path)
+
+
 def test_processes_do_not_lose_each_others_entries(tmp_path: Path) -> None:
     bundles = [save(tmp_path / f"{n}.safetensors", n) for n in range(8)]
-    code = (
-        "import sys; from pathlib import Path; from netchu.experiments.registry import Registry\n"
-        "for path in sys.argv[2:]: Registry(Path(sys.argv[1])).add(Path(path))"
-    )
     models = tmp_path / "models"
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code, str(models), *map(str, part)], cwd=ROOT)
-        for part in (bundles[:5], bundles[3:])
-    ]
-    assert [process.wait(timeout=200) for process in processes] == [0, 0]
+    processes = [CONTEXT.Process(target=add_all, args=(models, part)) for part in (bundles[:5], bundles[3:])]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(200)
+    assert [process.exitcode for process in processes] == [0, 0]
     entries = Registry(models).entries()
     assert len(entries) == len({entry.weights for entry in entries}) == 8
 

@@ -11,7 +11,7 @@ import pytest
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.experiments.analysis import by_length, by_writer, confusions, count_kinds, kind_of, worst
-from netchu.experiments.report import read_run, write_report
+from netchu.experiments.report import read_finished, write_report
 from netchu.training.engine import fit
 
 
@@ -52,7 +52,7 @@ def test_the_page_holds_everything(tiny: Config, tmp_path: Path) -> None:
     for cfg in runs:
         fit(cfg)
     out = tmp_path / "report.html"
-    write_report(out, [read_run(cfg.run_dir) for cfg in runs])
+    write_report(out, [read_finished(cfg.run_dir) for cfg in runs])
     text = out.read_text(encoding="utf-8")
     assert "http" not in re.sub(r"base64,[^']*", "", text)
     wrong = list(csv.DictReader((tiny.run_dir / "valid.csv").open(encoding="utf-8")))
@@ -63,4 +63,4 @@ def test_the_page_holds_everything(tiny: Config, tmp_path: Path) -> None:
 
 def test_another_folder_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(NetchuError, match="is not the folder of a run"):
-        read_run(tmp_path)
+        read_finished(tmp_path)

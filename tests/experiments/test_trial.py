@@ -1,7 +1,5 @@
 """Trials before a training: what they choose and that they work on a small config."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pytest
 from netchu.core.config import Config, parse_overrides
 from netchu.experiments import trial
 from netchu.experiments.trial import auto_configure, choose_batch, range_test, steepest
-from tests.support.tiny import ROOT
+from tests.support.commands import assert_refused, netchu
 
 
 def test_the_smallest_batch_that_none_beats_clearly() -> None:
@@ -52,20 +50,8 @@ def test_range_test_finds_where_the_loss_falls(tiny: Config) -> None:
 
 def test_the_command(tiny: Config, tmp_path: Path) -> None:
     (tmp_path / "small.py").write_text(f"from netchu.core.config import Config\ncfg = {tiny!r}\n", encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "netchu",
-        "trial",
-        "lr",
-        "-C",
-        "small",
-        "--configs",
-        str(tmp_path),
-        "--batches",
-    ]
-    done = subprocess.run([*command, "12"], capture_output=True, text=True, check=False, cwd=ROOT)
+    words = ("trial", "lr", "-C", "small", "--configs", tmp_path, "--batches")
+    done = netchu(*words, 12)
     assert done.returncode == 0, done.stderr
     assert "--set lr=" in done.stdout
-    done = subprocess.run([*command, "2"], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 2 and "--batches 2: give at least 10" in done.stderr
+    assert_refused(netchu(*words, 2), "--batches 2: give at least 10")

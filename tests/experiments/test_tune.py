@@ -27,6 +27,7 @@ from netchu.experiments.tuning import (
     write_results,
 )
 from netchu.training.train_step import TrainStep
+from tests.support.commands import assert_refused, netchu
 from tests.support.stopping import stopping_after
 from tests.support.tiny import ROOT
 
@@ -247,14 +248,12 @@ def test_two_workers_by_one_command(tiny: Config, tmp_path: Path) -> None:
     fields = {**tiny.to_dict(), "epochs": 1, "neck": "none", "hidden": 16}
     (folder / "tiny_f0.py").write_text(f"from netchu.core.config import Config\ncfg = Config(**{fields!r})\n")
     (folder / "spaces" / "tiny_f0.py").write_text(SPACE)
-    command = [sys.executable, "-m", "netchu", "tune", "-C", "tiny_f0", "--trials", "3", "--workers", "2"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    words = ("tune", "-C", "tiny_f0", "--trials", 3, "--workers", 2)
+    done = netchu(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "3 trials: 3 complete, 0 pruned" in done.stdout or "3 trials: 2 complete, 1 pruned" in done.stdout
-    bad = subprocess.run([*command, "--set", "manifest=none.csv", "--name", "b"], cwd=tmp_path, capture_output=True,
-                         text=True, check=False)  # fmt: skip
-    assert bad.returncode == 2
-    assert "none.csv: no such manifest" in bad.stderr and "Traceback" not in bad.stderr
+    bad = netchu(*words, "--set", "manifest=none.csv", "--name", "b", cwd=tmp_path)
+    assert_refused(bad, "none.csv: no such manifest")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "spaces").glob("*.py")), ids=lambda path: path.stem)

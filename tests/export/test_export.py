@@ -20,10 +20,10 @@ from netchu.export import targets as module
 from netchu.export.onnx_file import KEY, write_onnx
 from netchu.export.parity import compare
 from netchu.export.program import run_onnx
-from netchu.export.quantise import quantise_array
 from netchu.export.targets import TARGETS, Material, choose_lines, export
 from netchu.export.vectors import drawn_lines
 from netchu.model.bundle import Bundle, load_bundle, save_bundle
+from netchu.model.bundle_file import quantise_array
 from netchu.model.necks import NECKS
 from tests.support.bundles import sharp_bundle
 from tests.support.tiny import CHARSET
@@ -124,7 +124,7 @@ def test_package_holds_what_a_port_needs(tmp_path: Path) -> None:
         vectors = json.loads(archive.read("test_vectors.json"))
         about = json.loads(archive.read("charset.json"))
         (tmp_path / "unpacked.onnx").write_bytes(archive.read("model.onnx"))
-    assert "lines of the tests" in card and "| rendered | 8 | 50.00 % | 25.0 % |" in card
+    assert "lines of the tests" in card and "| held-out rendered | 8 | 50.00 % | 75.00 % | 25.0 % | 0.5000 |" in card
     assert about["charset"] == vectors["charset"] == CHARSET.characters
     geometry, run = Geometry.of(bundle.cfg), run_onnx(tmp_path / "unpacked.onnx", threads=1)
     for line, image in zip(vectors["lines"], drawn_lines(), strict=True):

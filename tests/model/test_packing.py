@@ -11,8 +11,7 @@ from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.model.bundle import load_bundle, read_bundle, save_bundle
 from netchu.model.bundle_file import dequantise
-from netchu.model.int8 import quantise
-from netchu.model.packing import average_bundles, pack_int8
+from netchu.model.packing import average_bundles, pack_int8, quantise
 from netchu.model.recogniser import build_model
 
 CHARSET = Charset("abc ")

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from netchu.release.engines import MAX_DIFFERENCE, compare_engines, open_both
 from netchu.release.folder import CARD, FOLDER, LARGEST_MB, RECIPE, VECTORS, held_out_lines, portable, release
 from netchu.release.measured import ReleasedBundle
 from netchu.release.vectors import COUNT, Vector, differences, load_vectors, make_vectors, open_exact
+from tests.support.commands import netchu
 from tests.support.tiny import TEXTS
 
 RELEASED = FOLDER
@@ -104,9 +104,7 @@ def test_a_release_holds_everything_and_reads_as_measured(
     chosen: Path, lines_folder: Path, manifest: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "weights" / "release"
-    command = [sys.executable, "-m", "netchu", "release", "--ensemble", chosen, "--lines", lines_folder,
-               "--manifest", manifest, "--out", out]  # fmt: skip
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    done = netchu("release", "--ensemble", chosen, "--lines", lines_folder, "--manifest", manifest, "--out", out)
     assert done.returncode == 0, done.stderr
     assert sorted(contents(out)) == [
         "MODEL_CARD.md", "ensemble.json", "ensemble_choices.csv", "language.nlm", "other_f0.safetensors", "places.tsv",

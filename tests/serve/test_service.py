@@ -20,7 +20,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from netchu.core.errors import NetchuError, StoppedError
-from netchu.core.files import write_json
+from netchu.core.files import file_lock, write_json
 from netchu.core.images import read_image
 from netchu.ctc.decoders import Reading
 from netchu.data.manifest import Line, read_lines, split
@@ -37,7 +37,6 @@ from netchu.serve.retraining import (
     choose_members,
     follow_corrections,
     keep_fold,
-    lock_file,
     new_threshold,
     put_corrections,
     read_progress,
@@ -438,9 +437,8 @@ def test_kills_during_retraining_cost_only_the_steps_since_the_last_save(service
         service.start()
         job = service.job()
         assert job["state"] == "interrupted", job
-        lock = (service.data / "jobs" / "1" / "lock").open("w")
-        wait_for(lambda lock=lock: lock_file(lock))  # type: ignore[misc]
-        lock.close()
+        with file_lock(service.data / "jobs" / "1" / "lock", 60) as mine:
+            assert mine, "the killed service's job has ended"
         assert service.job()["done"] >= done, "steps that were saved are kept"
         done = service.job()["done"]
         assert service.client.get("/api/statistics").json()["corrections"] == 24

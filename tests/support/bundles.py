@@ -29,4 +29,10 @@ def sharp_bundle(neck: str, path: Path = Path("sharp.safetensors")) -> Bundle:
         factor = 6 / logits.std(dim=0)
         model.head.weight *= factor[:, None]
         model.head.bias.copy_((model.head.bias - logits.mean(dim=0)) * factor)
-    return Bundle(path, model, cfg, CHARSET, {"by_source": {"rendered": {"lines": 8, "cer": 0.5, "exact": 0.25}}})
+    return Bundle(
+        path,
+        model,
+        cfg,
+        CHARSET,
+        {"by_source": {"rendered": {"lines": 8, "cer": 0.5, "exact": 0.25, "wer": 0.75, "kalapa_score": 0.5}}},
+    )

@@ -1,8 +1,6 @@
 """Lines rendered while training: new in every epoch, the same again after a resume, failures in one line."""
 
 import os
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from netchu.training.engine import fit
 from netchu.training.rendering import RenderAhead
 from netchu.training.resume import load_state
 from netchu.training.train_step import TrainStep
+from tests.support.commands import Result, python
 from tests.support.stopping import stopping_after
 from tests.support.tiny import ROOT
 
@@ -96,10 +95,9 @@ def test_what_a_config_cannot_mean_is_refused(tiny: Config) -> None:
         fit(replace(tiny, manifest="", fold=5, synthetic_source="numbers"), open_source=open_numbers)
 
 
-def run_train(folder: Path, *changes: str) -> subprocess.CompletedProcess[str]:
+def run_train(folder: Path, *changes: str) -> Result:
     words = "-C demo --set backbone=cnn3 width_stride=4 hidden=16 neck=none epochs=2 batch_size=8 workers=1 manifest="
-    command = [sys.executable, str(ROOT / "train.py"), *words.split(), f"output_dir={folder}", *changes]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    return python(ROOT / "train.py", *words.split(), f"output_dir={folder}", *changes, cwd=folder)
 
 
 def test_training_on_rendered_lines_alone(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 
 class NetchuError(Exception):
@@ -25,6 +26,7 @@ class StoppedError(NetchuError):
         self.status = 128 + number
 
 
+MARK = "error: "  # begins the line that a command ends with
 EXTRAS = {  # of the package: which one brings a library that a command may miss
     **dict.fromkeys(("torch", "torchvision", "timm", "accelerate", "albumentations", "sklearn", "filelock"), "train"),
     **dict.fromkeys(("matplotlib", "pandas", "PIL"), "train"),
@@ -41,6 +43,13 @@ def closest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
+def last_line(output: Path) -> str:
+    """The last line that a process wrote into a file, for people: without the mark of an error."""
+    rows = output.read_text(encoding="utf-8", errors="replace").split("\n") if output.is_file() else []
+    said = [row.strip() for row in rows if row.strip()]
+    return said[-1].removeprefix(MARK) if said else "ended without a word"
+
+
 def run_main(main: Callable[[], int | None]) -> None:
     """Run `main` and exit: 0 or its own status, 2 for a `NetchuError`; and as shells have it 143 after SIGTERM, 130
     after Ctrl-C, 141 when whoever read the output has gone (`| head`)."""
@@ -51,13 +60,13 @@ def run_main(main: Callable[[], int | None]) -> None:
         print(stop, file=sys.stderr)
         status = stop.status
     except NetchuError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{MARK}{error}", file=sys.stderr)
         status = 2
     except ModuleNotFoundError as error:
         library = (error.name or "").split(".")[0]
         if library not in EXTRAS:
             raise
-        print(f"error: {library} is not installed; pip install 'netchu[{EXTRAS[library]}]'", file=sys.stderr)
+        print(f"{MARK}{library} is not installed; pip install 'netchu[{EXTRAS[library]}]'", file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -91,6 +91,36 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+@contextmanager
+def file_lock(path: Path, seconds: float) -> Iterator[bool]:
+    """Hold a lock file, which the system lets go when the process ends; yields False when another process has held it
+    for so many seconds. Raises NetchuError when the file cannot be written."""
+    from filelock import FileLock, Timeout  # reading does without it
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=seconds, thread_local=False)
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    except OSError as error:
+        raise NetchuError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """The `report.json` of a run's folder; empty where a run has not come so far, or the file is another one."""
+    try:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return report if isinstance(report, dict) and "config" in report else {}
+
+
 def read_log(path: Path) -> list[dict[str, Any]]:
     """Records of a log; a last line cut short by a crash is left out."""
     records = []

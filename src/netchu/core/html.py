@@ -5,17 +5,16 @@ import html
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
-import matplotlib
-
-matplotlib.use("Agg")
-
-from matplotlib.figure import Figure
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.core.images import read_image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ROW, WIDEST = 44, 1000  # pixels of a line's picture
 STYLE = """
@@ -49,7 +48,7 @@ def line_picture(path: Path) -> str:
     return f"<img alt='' src='data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}'>"
 
 
-def chart(figure: Figure, description: str) -> str:
+def chart(figure: "Figure", description: str) -> str:
     """A figure as an element of a report; `description` is to those who do not see it."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=100)

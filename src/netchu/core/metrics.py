@@ -3,7 +3,7 @@
 Rates are fractions (0.01 is 1 %). Everything is compared as NFC text and nothing else is normalised.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import editdistance
@@ -30,6 +30,15 @@ class Scores:
             f"CER {100 * self.cer:.2f} %  WER {100 * self.wer:.2f} %  exact {100 * self.exact:.1f} %  "
             f"kalapa_score {self.kalapa_score:.4f}  ({self.lines} lines)"
         )
+
+
+def score_table(scores: Mapping[str, Scores]) -> str:
+    """Scores by what they were measured on, as a table in Markdown."""
+    rows = ["| measured on | lines | CER | WER | exact | kalapa_score |", "|---|---|---|---|---|---|"]
+    for name, s in scores.items():
+        figures = f"{100 * s.cer:.2f} % | {100 * s.wer:.2f} % | {100 * s.exact:.1f} % | {s.kalapa_score:.4f}"
+        rows.append(f"| {name} | {s.lines} | {figures} |")
+    return "\n".join(rows)
 
 
 def distance(answer: str, label: str) -> int:

@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from netchu.core.charset import normalise, required_steps
 from netchu.core.html import chart, line_picture, write_html
 from netchu.core.preprocess import Geometry
@@ -78,6 +76,8 @@ def _finding(finding: Finding) -> str:
 
 def _charts(lines: Sequence[Line], image_facts: Sequence[ImageFacts], geometry: Geometry, width_stride: int) -> str:
     """Label lengths, and time steps that lines have against those that they need, as an image inside the report."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(10.5, 3.2), layout="constrained")
     lengths, steps = figure.subplots(1, 2)
     counts = Counter(len(normalise(line.text)) for line in lines)

@@ -13,6 +13,7 @@ from netchu.core.tables import read_csv_rows
 if TYPE_CHECKING:
     import pandas as pd
 
+ANSWERS = {"img_path": str, "source": str, "text": str, "answer": str, "confidence": float}  # of held-out lines
 EXPECTED = {int: "a whole number", float: "a number", bool: "True or False"}
 
 
@@ -48,6 +49,11 @@ def read_frame(
             raise NetchuError(f"{path}:{row + 2}: {name} is {cell!r}; expected {EXPECTED[kind]}")
         frame[name] = values.astype({int: "int64", float: "float64", bool: "bool"}[kind])
     return frame
+
+
+def read_answers(path: Path) -> "pd.DataFrame":
+    """The held-out answers of a run (`valid.csv`), columns as in ANSWERS."""
+    return read_frame(path, ANSWERS, "table of answers", "a run writes it while it trains")
 
 
 def write_frame(path: Path, frame: "pd.DataFrame", float_format: str | None = None) -> None:

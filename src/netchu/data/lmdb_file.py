@@ -71,6 +71,15 @@ def read_records(path: Path) -> Iterator[Record]:
                 raise NetchuError(f"{path}: label-{number.decode()} is not UTF-8; make the file again") from None
 
 
+def put_record(writing: "lmdb.Transaction", record: Record) -> None:
+    """Put one line into a store."""
+    number = record.number.encode()
+    writing.put(b"image-" + number, record.image)
+    writing.put(b"label-" + number, record.text.encode())
+    if record.writer:
+        writing.put(b"writer-" + number, record.writer.encode())
+
+
 def write_lmdb(folder: Path, lines: Sequence[Line]) -> None:
     """Write lines as an LMDB folder in the benchmark's layout, all or nothing; the image files go in unchanged.
 
@@ -83,10 +92,7 @@ def write_lmdb(folder: Path, lines: Sequence[Line]) -> None:
             for start in tqdm(range(0, len(lines), CHUNK), "writing", unit=f" x {CHUNK} lines", leave=False):
                 with store.begin(write=True) as writing:
                     for number, line in enumerate(lines[start : start + CHUNK], start + 1):
-                        writing.put(b"image-%09d" % number, line.path.read_bytes())
-                        writing.put(b"label-%09d" % number, line.text.encode())
-                        if line.writer_id:
-                            writing.put(b"writer-%09d" % number, line.writer_id.encode())
+                        put_record(writing, Record(f"{number:09d}", line.path.read_bytes(), line.text, line.writer_id))
             with store.begin(write=True) as writing:
                 writing.put(COUNTS[0], str(len(lines)).encode())
         (temporary / "lock.mdb").unlink(missing_ok=True)

@@ -15,10 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path, hash_file, write_json
+from netchu.core.files import atomic_path, file_lock, hash_file, write_json
 from netchu.data.label_files import read_json
 
 FORMAT = 1
@@ -148,20 +146,12 @@ class Registry:
     @contextmanager
     def _changing(self) -> Iterator[list[Entry]]:
         """The entries, to be changed in place; written when the block ends well. Other processes wait."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / ".registry.lock", timeout=LOCK_SECONDS)
-            lock.acquire()
-        except OSError as error:
-            if isinstance(error, Timeout):
-                raise NetchuError(f"{self.path}: another process holds it for long; try again") from error
-            raise NetchuError(f"{self.path}: cannot be written ({error.strerror}); use another --models") from error
-        try:
+        with file_lock(self.folder / ".registry.lock", LOCK_SECONDS) as mine:
+            if not mine:
+                raise NetchuError(f"{self.path}: another process holds it for long; try again")
             entries = self.entries()
             yield entries
             write_json(self.path, {"format": FORMAT, "entries": [asdict(entry) for entry in entries]})
-        finally:
-            lock.release()
 
 
 def _parent(load_weight: str, known: dict[str, Entry]) -> str:
@@ -190,10 +180,7 @@ def describe_entries(entries: list[Entry]) -> str:
 
 def main() -> None:
     """Run one command on the registry."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="folder of the registry")
     commands = parser.add_subparsers(dest="command", required=True)
     add = commands.add_parser("add", help="register a bundle")

@@ -7,21 +7,17 @@ from the run's manifest, where that still is.
 
 import argparse
 import html
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import read_log
 from netchu.core.html import chart, line_picture, write_html
 from netchu.core.metrics import Scores, score_by_source
+from netchu.data.frames import read_answers
 from netchu.data.manifest import read_manifest
 from netchu.experiments.analysis import KINDS, by_length, by_writer, confusions, count_kinds, worst
-from netchu.training.validation import read_answers
+from netchu.experiments.runs import PastRun, read_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,58 +26,40 @@ WORST, CONFUSIONS, WRITERS = 30, 40, 40  # rows shown
 COLOURS = ("#4477aa", "#cc3311", "#009988", "#ee7733", "#aa3377", "#777777")
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """What a run's folder says about it."""
-
-    report: dict[str, Any]
-    log: list[dict[str, Any]]
-    lines: "pd.DataFrame | None"  # held-out answers with `writer_id`; None where nothing is held out
-
-    @property
-    def name(self) -> str:
-        """The run's name."""
-        return str(self.report["name"])
+def read_finished(folder: Path) -> PastRun:
+    """The run of a folder; raises NetchuError when it is no run or has not come to an end."""
+    run = read_run(folder)
+    if run is None or not run.report:
+        raise NetchuError(f"{folder}: is not the folder of a run with a report; name one such as outputs/b0_192_f0")
+    return run
 
 
-def read_run(folder: Path) -> RunRecord:
-    """Read a run's folder; raises NetchuError when its report or log is missing or broken."""
-    try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        log = read_log(folder / "log.jsonl")
-    except (OSError, ValueError) as error:
-        raise NetchuError(
-            f"{folder}: is not the folder of a run ({error}); name one such as outputs/b0_192_f0"
-        ) from error
-    lines, manifest = None, Path(report["config"]["manifest"])
-    if (folder / "valid.csv").is_file():
-        lines = read_answers(folder / "valid.csv").assign(writer_id="")
-        if manifest.is_file():
-            known = read_manifest(manifest).drop_duplicates("img_path").set_index("img_path").writer_id
-            lines["writer_id"] = lines.img_path.map(known).fillna("")
-    return RunRecord(report, log, lines)
+def answers_of(run: PastRun) -> "pd.DataFrame | None":
+    """The held-out answers of a run with their `writer_id`, empty where nobody knows it; None without any."""
+    if not (run.folder / "valid.csv").is_file():
+        return None
+    table, manifest = read_answers(run.folder / "valid.csv").assign(writer_id=""), Path(run.config["manifest"])
+    if manifest.is_file():
+        known = read_manifest(manifest).drop_duplicates("img_path").set_index("img_path").writer_id
+        table["writer_id"] = table.img_path.map(known).fillna("")
+    return table
 
 
-def pooled_answers(runs: Sequence[RunRecord]) -> "pd.DataFrame | None":
-    """The held-out answers of all runs in one table; None without any."""
+def write_report(path: Path, runs: Sequence[PastRun]) -> None:
+    """Write the report. Answers of several runs, such as the folds of one config, are taken together."""
     import pandas as pd
 
-    tables = [run.lines for run in runs if run.lines is not None]
-    return pd.concat(tables, ignore_index=True) if tables else None
-
-
-def write_report(path: Path, runs: Sequence[RunRecord]) -> None:
-    """Write the report. Answers of several runs, such as the folds of one config, are taken together."""
-    lines = pooled_answers(runs)
+    tables = [table for table in map(answers_of, runs) if table is not None]
+    lines = pd.concat(tables, ignore_index=True) if tables else None
     title = ", ".join(run.name for run in runs)
-    parts = [_figures(runs), "<h2>Course of training</h2>", _curves(runs)]
+    parts = [_figures(runs, lines), "<h2>Course of training</h2>", _curves(runs)]
     if lines is not None:
         parts += _mistakes(lines)
     parts.append("<h2>Settings</h2>" + _settings(runs))
     write_html(path, title, parts)
 
 
-def _figures(runs: Sequence[RunRecord]) -> str:
+def _figures(runs: Sequence[PastRun], lines: "pd.DataFrame | None") -> str:
     """Held-out scores of each run by source, and of all answers together."""
     rows = []
     for run in runs:
@@ -95,7 +73,6 @@ def _figures(runs: Sequence[RunRecord]) -> str:
             epoch, minutes = held_out["epoch"], run.report["training_seconds"] / 60
             about = f"<td>{epoch}</td><td>{minutes:.0f}</td>"
             rows.append(f"<tr><td>{html.escape(f'{run.name}: {source}')}</td>{_cells(Scores(**values))}{about}</tr>")
-    lines = pooled_answers(runs)
     if len(runs) > 1 and lines is not None:
         answers, labels, sources = (lines[name].tolist() for name in ("answer", "text", "source"))
         for source, pooled in score_by_source(answers, labels, sources).items():
@@ -156,7 +133,7 @@ def _table(head: str, scores: dict[str, Scores]) -> str:
     return f"<table class='figures'><tr>{heads}</tr>{rows}</table>"
 
 
-def _settings(runs: Sequence[RunRecord]) -> str:
+def _settings(runs: Sequence[PastRun]) -> str:
     """The fields of the configs, those that differ between runs first."""
     keys = sorted(
         runs[0].report["config"], key=lambda key: len({str(run.report["config"].get(key)) for run in runs}) < 2
@@ -171,8 +148,10 @@ def _settings(runs: Sequence[RunRecord]) -> str:
     return f"<table class='figures'><tr><th></th>{heads}</tr>{rows}</table>"
 
 
-def _curves(runs: Sequence[RunRecord]) -> str:
+def _curves(runs: Sequence[PastRun]) -> str:
     """Loss, CER and kalapa_score over steps, a colour a run."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     axes = figure.subplots(1, 3)
     for number, run in enumerate(runs):
@@ -197,5 +176,5 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="the file to write; default: report.html in the first run's folder")
     arguments = parser.parse_args()
     out = arguments.out or arguments.runs[0] / "report.html"
-    write_report(out, [read_run(folder) for folder in arguments.runs])
+    write_report(out, [read_finished(folder) for folder in arguments.runs])
     print(f"{out}: written")

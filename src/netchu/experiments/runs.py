@@ -13,7 +13,7 @@ from typing import Any
 
 from netchu.core.config import MachineFields, names
 from netchu.core.errors import NetchuError
-from netchu.core.files import read_log
+from netchu.core.files import read_log, read_report
 
 LOWER_IS_BETTER = frozenset({"cer", "wer", "training_seconds"})
 FIGURES = ("kalapa_score", "cer", "wer", "exact")
@@ -21,13 +21,38 @@ FIGURES = ("kalapa_score", "cer", "wer", "exact")
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run as its folder tells it; `figures` are those of its best validation, empty without held-out lines."""
+    """A run as its folder tells it: its report, empty until its end, and the records of its log."""
 
     folder: Path
-    config: dict[str, Any]
-    figures: dict[str, float]
-    step: int
-    training_seconds: float
+    report: dict[str, Any]
+    log: list[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.report.get("name", self.folder.name))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The fields of its config."""
+        return dict(self.report.get("config", {}))
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Those of its best validation, empty without held-out lines."""
+        validations = [record for record in self.log if "kalapa_score" in record]
+        best = self.report.get("held_out") or max(validations, key=lambda r: r["kalapa_score"], default={})
+        return {key: best[key] for key in FIGURES if key in best}
+
+    @property
+    def step(self) -> int:
+        """How many steps it has made."""
+        return int(self.report.get("step", self.log[-1].get("step", 0) if self.log else 0))
+
+    @property
+    def training_seconds(self) -> float:
+        """How long it trained, 0 until its end."""
+        return float(self.report.get("training_seconds", 0))
 
     def value(self, key: str) -> float:
         """A figure by name; what is missing sorts last."""
@@ -49,23 +74,8 @@ def find_runs(folder: Path, sort: str = "kalapa_score") -> list[PastRun]:
 def read_run(folder: Path) -> PastRun | None:
     """The run in a folder; None when it holds a report of something else, or nothing yet."""
     log = folder / "log.jsonl"
-    records = read_log(log) if log.is_file() else []
-    try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        report = {}
-    report = report if isinstance(report, dict) else {}
-    validations = [record for record in records if "kalapa_score" in record]
-    best = report.get("held_out") or max(validations, key=lambda r: r["kalapa_score"], default={})
-    if not report.get("config") and not best:
-        return None
-    return PastRun(
-        folder,
-        report.get("config", {}),
-        {key: best[key] for key in FIGURES if key in best},
-        int(report.get("step", records[-1].get("step", 0) if records else 0)),
-        float(report.get("training_seconds", 0)),
-    )
+    run = PastRun(folder, read_report(folder), read_log(log) if log.is_file() else [])
+    return run if run.report or run.figures else None
 
 
 def differing_fields(runs: Sequence[PastRun]) -> list[str]:
@@ -93,10 +103,7 @@ def describe_runs(runs: Sequence[PastRun]) -> str:
 
 def main() -> None:
     """Print the runs of a folder."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("outputs"))
     parser.add_argument("--sort", choices=(*FIGURES, "training_seconds"), default="kalapa_score")
     parser.add_argument("--json", action="store_true", help="for other programs")

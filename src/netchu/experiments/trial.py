@@ -15,19 +15,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.options import add_options, configured
-from netchu.model.losses import CtcObjective
-from netchu.model.precision import autocast, choose_precision
-from netchu.model.recogniser import build_model
-from netchu.training.dataset import BucketSampler, Collate
-from netchu.training.engine import Trainer
-from netchu.training.optimizer import build_optimizer
 
 WIDTH, LETTERS, CLASSES = 800, 40, 160  # a usual line, for trials without data
 LARGER = 1.05  # a larger batch must be that much faster to be chosen
@@ -38,6 +30,13 @@ HEADROOM = 1.5  # data workers should be that much faster than training
 
 def train_rate(cfg: Config, batch_size: int, *, channels_last: bool, precision: str, seconds: float) -> float:
     """Lines a second of whole training steps on random images; 0 when the batch does not fit into memory."""
+    import torch  # not for --help
+
+    from netchu.model.losses import CtcObjective
+    from netchu.model.precision import autocast
+    from netchu.model.recogniser import build_model
+    from netchu.training.optimizer import build_optimizer
+
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     try:
@@ -86,6 +85,11 @@ def choose_batch(rates: dict[int, float]) -> int:
 
 def data_rate(cfg: Config, lines: int) -> float:
     """Lines a second that one data worker decodes, augments and stacks."""
+    from torch.utils.data import DataLoader
+
+    from netchu.training.dataset import Collate
+    from netchu.training.engine import Trainer
+
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(replace(cfg, output_dir=folder, workers=0, pretrained=False), resume=False)
         loader = DataLoader(
@@ -106,6 +110,10 @@ def data_rate(cfg: Config, lines: int) -> float:
 
 def auto_configure(cfg: Config, *, seconds: float, say: Callable[[str], None] = print) -> list[str]:
     """Measure and choose; returns `key=value` words for --set. Each measurement takes about `seconds`."""
+    import torch
+
+    from netchu.model.precision import choose_precision
+
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     say(f"{device.type}: {name}, {os.cpu_count()} cores, torch {torch.__version__}")
@@ -146,6 +154,9 @@ def auto_configure(cfg: Config, *, seconds: float, say: Callable[[str], None] = 
 def range_test(cfg: Config, batches: int) -> list[tuple[float, float]]:
     """(learning rate, smoothed loss) of each batch while the rate grows from LR_FROM to LR_TO; ends when the loss has
     grown to four times its least."""
+    from netchu.training.dataset import BucketSampler, Collate
+    from netchu.training.engine import Trainer
+
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(replace(cfg, output_dir=folder, workers=0, lr=1.0, load_weight=cfg.load_weight), resume=False)
         train_step = trainer.train_step

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from netchu.core.errors import NetchuError, StoppedError
+from netchu.core.errors import NetchuError, StoppedError, last_line
 from netchu.core.interruption import Interruption
 from netchu.core.options import add_options, configured
 from netchu.experiments.tuning import (
@@ -33,10 +33,7 @@ TRIALS_LEFT = 3  # exit status when trials have no result yet
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, "--config", required=True)
     add_options(parser, "--configs")
     add_options(parser, "--set", help="fields that all trials have")
@@ -88,17 +85,7 @@ def run_workers(count: int, shared: SharedStudy, threads: int) -> None:
 
     Raises StoppedError after a signal, which is passed on so that they save their trials, NetchuError when one fails.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "netchu",
-        "tune",
-        *sys.argv[1:],
-        "--workers",
-        "1",
-        "--set",
-        f"threads={threads}",
-    ]
+    command = [sys.executable, "-m", "netchu", "tune", *sys.argv[1:], "--workers", "1", "--set", f"threads={threads}"]
     logs = [shared.plan.folder / f"worker_{number}.log" for number in range(count)]
     interruption, workers = Interruption(), []
     with interruption.watch():
@@ -119,8 +106,6 @@ def run_workers(count: int, shared: SharedStudy, threads: int) -> None:
                 time.sleep(0.5)
                 bar.update(total - len(shared.unfinished()) - bar.n)
     for worker, log in zip(workers, logs, strict=True):
-        said = log.read_text(encoding="utf-8", errors="replace").strip()
         died = worker.returncode not in (0, MISTAKE, TRIALS_LEFT)
         if worker.returncode == MISTAKE or (died and shared.unfinished()):
-            last = (said.splitlines() or [f"ended with status {worker.returncode} without a word"])[-1]
-            raise NetchuError(f"{log}: {last.removeprefix('error: ')}")
+            raise NetchuError(f"{log}: {last_line(log)} (status {worker.returncode})")

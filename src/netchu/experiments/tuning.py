@@ -3,27 +3,23 @@
 All N trials are put into Optuna's storage first, under a lock. A worker takes one by holding its lock file, which the
 system lets go when the worker dies, so a trial whose worker was killed is taken up by the next one: with the parameters
 that it already had, and from its last saved step. Lock files and runs lie in the study's folder: every worker needs it.
+Optuna's own way (heartbeat, RetryFailedTrialCallback, MaxTrialsCallback) would lose that: it fails such a trial after a
+time and makes another of another number, away from the saved state, and lets n workers make n - 1 trials too many.
 
 What it has found is written as `trials.csv`, `best.json`, `importance.png`, with the command that trains the best.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-from matplotlib.figure import Figure
-
 from netchu.core.config import Config, from_dict, run_file
 from netchu.core.errors import NetchuError, StoppedError
-from netchu.core.files import atomic_path, write_json
+from netchu.core.files import atomic_path, file_lock, write_json
 from netchu.data.frames import write_frame
-from netchu.training.engine import fit
-from netchu.training.resume import can_resume
-from netchu.training.run_folder import observed
 
 if TYPE_CHECKING:
     import optuna
@@ -77,7 +73,6 @@ class SharedStudy:
             raise NetchuError("tuning needs the optuna package: pip install 'netchu[tune]'") from error
         self.optuna, self.plan = optuna, plan
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        (plan.folder / "locks").mkdir(parents=True, exist_ok=True)
         with self._lock("study", LOCK_SECONDS):
             try:
                 self.storage = optuna.storages.get_storage(plan.url)
@@ -108,19 +103,9 @@ class SharedStudy:
         }
         return pruners[self.plan.pruner]
 
-    @contextmanager
-    def _lock(self, name: str, seconds: float) -> Iterator[bool]:
-        """Hold a lock file; yields False when it was not free within so many seconds."""
-        lock = FileLock(self.plan.folder / "locks" / f"{name}.lock")
-        try:
-            lock.acquire(timeout=seconds)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+    def _lock(self, name: str, seconds: float) -> AbstractContextManager[bool]:
+        """Hold a lock file; gives False when it was not free within so many seconds."""
+        return file_lock(self.plan.folder / "locks" / f"{name}.lock", seconds)
 
     def unfinished(self) -> list[int]:
         """Numbers of the trials that have no result yet."""
@@ -184,6 +169,8 @@ def training_objective(cfg: Config, space: Space, plan: StudyPlan, where: str) -
     def train(trial: "optuna.Trial") -> float:
         from optuna import TrialPruned
 
+        from netchu.training.run_folder import observed
+
         try:
             drawn = space(trial)
         except ValueError as error:  # Optuna's, when a choice is not what it was in the trials before
@@ -211,6 +198,9 @@ def training_objective(cfg: Config, space: Space, plan: StudyPlan, where: str) -
 
 def fit_or_resume(cfg: Config) -> dict[str, Any]:
     """`fit`, from the run's saved state when it has one that fits."""
+    from netchu.training.engine import fit  # PyTorch is not imported for --help
+    from netchu.training.resume import can_resume
+
     return fit(cfg, resume=can_resume(cfg))
 
 
@@ -274,6 +264,8 @@ def _draw_importance(
     objective: str,
 ) -> None:
     """Bars of importance beside the values of the trials and the best so far."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 4), layout="constrained")
     bars, history = figure.subplots(1, 2)
     names = list(importance)[::-1]

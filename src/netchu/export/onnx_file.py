@@ -2,19 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import hash_file
 from netchu.core.preprocess import Geometry
-from netchu.model.bundle import Bundle
-from netchu.model.graph import export_graph, import_onnx
+
+if TYPE_CHECKING:
+    from netchu.model.bundle import Bundle
 
 KEY = "netchu"  # of the model's metadata: JSON with format, charset and preprocessing
 FORMAT = 1
 
 
-def describe(bundle: Bundle, kind: str) -> dict[str, Any]:
+def describe(bundle: "Bundle", kind: str) -> dict[str, Any]:
     """What an exported model says about itself: charset, preprocessing, origin. JSON-ready."""
     return {
         "format": FORMAT,
@@ -28,19 +29,24 @@ def describe(bundle: Bundle, kind: str) -> dict[str, Any]:
     }
 
 
-def write_onnx(bundle: Bundle, path: Path) -> None:
+def write_onnx(bundle: "Bundle", path: Path) -> None:
     """Export a bundle in float32, add its metadata, and let ONNX's checker pass it.
 
     Raises NetchuError when the exporter or the checker refuses the network.
     """
-    import_onnx().save(export_graph(bundle), path)
+    import onnx
+
+    from netchu.model.graph import export_graph
+
+    onnx.save(export_graph(bundle), path)
     write_signed(bundle, path, path, "onnx")
 
 
-def write_signed(bundle: Bundle, source: Path, target: Path, kind: str, **more: str) -> None:
+def write_signed(bundle: "Bundle", source: Path, target: Path, kind: str, **more: str) -> None:
     """Copy an ONNX model with its metadata, `more` of them too, and the names of its free dimensions written in;
     raises NetchuError when the checker refuses it."""
-    onnx = import_onnx()
+    import onnx
+
     graph, about = onnx.load(source), describe(bundle, kind)
     onnx.helper.set_model_props(graph, {KEY: json.dumps(about, ensure_ascii=False), **more})
     for value, free in (

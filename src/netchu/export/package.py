@@ -9,16 +9,18 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netchu.core.charset import Charset
 from netchu.core.files import atomic_path
-from netchu.core.metrics import Scores
+from netchu.core.metrics import Scores, score_table
 from netchu.core.preprocess import Geometry
 from netchu.ctc.decoders import LogProbs
 from netchu.export.onnx_file import describe
 from netchu.export.vectors import write_vectors
-from netchu.model.bundle import Bundle
+
+if TYPE_CHECKING:
+    from netchu.model.bundle import Bundle
 
 WHEN = (2020, 1, 1, 0, 0, 0)  # the time of every member, so that the same export gives the same bytes
 
@@ -27,7 +29,7 @@ def write_package(
     path: Path,
     model: Path,
     kind: str,
-    bundle: Bundle,
+    bundle: "Bundle",
     outputs: list[LogProbs],
     *,
     scores: tuple[Scores, Scores] | None,
@@ -53,17 +55,13 @@ def write_package(
 
 
 def card(
-    model: Path, about: Mapping[str, Any], bundle: Bundle, scores: tuple[Scores, Scores] | None, trained_on: str
+    model: Path, about: Mapping[str, Any], bundle: "Bundle", scores: tuple[Scores, Scores] | None, trained_on: str
 ) -> str:
     """The model card as Markdown; says "not measured" and "not stated" where nobody measured or stated."""
     cfg, metrics = bundle.cfg, bundle.metrics
     numbers = about["preprocessing"]
     held_out = f"fold {cfg.fold}" if cfg.holds_out else "no fold"
-    rows = [
-        f"| {source} | {part['lines']} | {100 * part['cer']:.2f} % | {100 * part['exact']:.1f} % |"
-        for source, part in (metrics.get("by_source") or {}).items()
-    ]
-    table = ["| held-out lines of | lines | CER | exact |", "|---|---|---|---|", *rows] if rows else ["Not measured."]
+    measured = {f"held-out {source}": Scores(**part) for source, part in (metrics.get("by_source") or {}).items()}
     export = (
         [f"The same {scores[0].lines} lines, bundle: {scores[0]}", "", f"This file: {scores[1]}"]
         if scores
@@ -91,7 +89,7 @@ def card(
             "",
             "## Measured",
             "",
-            *table,
+            score_table(measured) if measured else "Not measured.",
             "",
             *export,
             "",

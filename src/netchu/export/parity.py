@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -16,8 +17,9 @@ from netchu.ctc.decoders import LogProbs, greedy
 from netchu.data.manifest import Line
 from netchu.export.program import Run
 from netchu.export.vectors import drawn_lines
-from netchu.model.bundle import Bundle
-from netchu.model.predict import predict
+
+if TYPE_CHECKING:
+    from netchu.model.bundle import Bundle
 
 MAX_DIFFERENCE = 1e-3  # of log-probabilities
 Prepare = Callable[[Image, Geometry], Input]  # a grey line (h, w) -> what a model takes of it
@@ -46,11 +48,13 @@ class Parity:
         )
 
 
-def compare(bundle: Bundle, run: Run, prepare: Prepare = preprocess) -> Parity:
+def compare(bundle: "Bundle", run: Run, prepare: Prepare = preprocess) -> Parity:
     """Read the drawn lines with both, one at a time and then two in one batch; `prepare` makes the export's input.
 
     Raises NetchuError when the export does not run at one of the widths.
     """
+    from netchu.model.predict import predict
+
     geometry = Geometry.of(bundle.cfg)
     lines = drawn_lines()
     lines.append(np.ascontiguousarray(lines[1][:, ::-1]))
@@ -83,8 +87,12 @@ def refuse_difference(parity: Parity, path: Path) -> None:
         )
 
 
-def score_both(bundle: Bundle, run: Run, lines: Sequence[Line], prepare: Prepare = preprocess) -> tuple[Scores, Scores]:
+def score_both(
+    bundle: "Bundle", run: Run, lines: Sequence[Line], prepare: Prepare = preprocess
+) -> tuple[Scores, Scores]:
     """(bundle's, export's) scores on labelled lines, both greedy and float32 where they have floats."""
+    from netchu.model.predict import predict
+
     geometry, labels = Geometry.of(bundle.cfg), [line.text for line in lines]
     ours: list[str] = []
     theirs: list[str] = []

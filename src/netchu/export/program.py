@@ -9,17 +9,18 @@ import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from netchu.core.errors import NetchuError
 from netchu.core.preprocess import WIDTH_MULTIPLE
 from netchu.export.onnx_file import describe
-from netchu.model.bundle import Bundle
-from netchu.model.graph import LogProbs, example
 from netchu.reading.engines.sessions import one_line, open_session
+
+if TYPE_CHECKING:
+    from netchu.model.bundle import Bundle
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # images (N, 1, H, W) -> log_probs (N, T, C)
 ABOUT = "netchu.json"  # the file inside a TorchScript archive that says what it is
@@ -38,8 +39,12 @@ def run_onnx(path: Path, *, threads: int = 0) -> Run:
     return run
 
 
-def write_torchscript(bundle: Bundle, path: Path) -> None:
+def write_torchscript(bundle: "Bundle", path: Path) -> None:
     """Trace the recogniser and save it with its charset and preprocessing as `netchu.json` inside."""
+    import torch
+
+    from netchu.model.graph import LogProbs, example
+
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # that tracing is deprecated, and that sizes may be constants: parity decides
         program = torch.jit.trace(LogProbs(bundle.model.cpu()).eval(), example(bundle), check_trace=False)
@@ -49,6 +54,8 @@ def write_torchscript(bundle: Bundle, path: Path) -> None:
 
 def run_torchscript(path: Path) -> Run:
     """The network in a TorchScript file that this machine wrote."""
+    import torch
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.jit.load(str(path), map_location="cpu").eval()
@@ -61,7 +68,7 @@ def run_torchscript(path: Path) -> Run:
     return run
 
 
-def write_executorch(bundle: Bundle, path: Path) -> None:
+def write_executorch(bundle: "Bundle", path: Path) -> None:
     """Lower the recogniser to an ExecuTorch program for XNNPACK.
 
     Raises NetchuError when executorch is not installed, and for a recurrent neck.
@@ -71,6 +78,10 @@ def write_executorch(bundle: Bundle, path: Path) -> None:
             f"{bundle.path}: neck {bundle.cfg.neck} is recurrent, ExecuTorch takes {' and '.join(EXECUTORCH_NECKS)}; "
             "use --to onnx on the phone"
         )
+    import torch
+
+    from netchu.model.graph import LogProbs
+
     try:
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
@@ -88,6 +99,7 @@ def write_executorch(bundle: Bundle, path: Path) -> None:
 
 def run_executorch(path: Path) -> Run:
     """The network in an ExecuTorch file; each line of a batch is run by itself."""
+    import torch
     from executorch.runtime import Runtime
 
     method = Runtime.get().load_program(path).load_method("forward")

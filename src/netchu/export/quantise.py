@@ -17,10 +17,7 @@ from numpy.typing import NDArray
 
 from netchu.core.errors import NetchuError
 from netchu.core.preprocess import Input
-from netchu.model.graph import import_onnx
-
-SMALLEST = 1024  # values; smaller tensors stay float32
-LEVELS = 127  # int8 from -127 to 127
+from netchu.model.bundle_file import SMALLEST, quantise_array
 
 
 class Calibration:
@@ -73,7 +70,8 @@ def quantise_static(source: Path, target: Path, inputs: Sequence[Input]) -> None
 
 def quantise_weights(source: Path, target: Path, inputs: Sequence[Input] = ()) -> None:
     """int8 storage of all large weights, scaled a channel; `inputs` are not needed."""
-    onnx = import_onnx()
+    import onnx
+
     graph = onnx.load(source)
     axes = {name: axis for node in graph.graph.node for name, axis in _weights(node)}
     before: list[Any] = []
@@ -110,13 +108,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(logging.NOTSET)
-
-
-def quantise_array(values: NDArray[np.float32], axes: tuple[int, ...]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """(int8, scale) of weights with one scale for each index of `axes`; their product is within half a scale."""
-    others = tuple(axis for axis in range(values.ndim) if axis not in axes)
-    scale = np.maximum(np.abs(values).max(axis=others, keepdims=True), 1e-12).astype(np.float32) / LEVELS
-    return np.round(values / scale).astype(np.int8), scale
 
 
 def _weights(node: Any) -> list[tuple[str, tuple[int, ...]]]:

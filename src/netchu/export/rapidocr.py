@@ -22,7 +22,7 @@ from netchu.core.preprocess import INK_SHARE, MAX_INK, MIN_CONTRAST, PAPER_SHARE
 from netchu.export.onnx_file import KEY, write_signed
 from netchu.export.program import Run
 from netchu.model.bundle import Bundle
-from netchu.model.graph import export_graph, import_onnx, trace
+from netchu.model.graph import export_graph, trace
 from netchu.reading.engines.sessions import one_line, open_session
 
 HEIGHT = 48  # pixels
@@ -67,7 +67,8 @@ def write_rapidocr(bundle: Bundle, path: Path) -> None:
     Each line goes through the network alone, without RapidOCR's padding, so that its text does not depend on its
     neighbours in the batch. Raises NetchuError for a network that cannot be exported.
     """
-    onnx = import_onnx()
+    import onnx
+
     node, geometry, network = onnx.helper.make_node, Geometry.of(bundle.cfg), export_graph(bundle)
     free = {"line": {3: "width"}, "images": {3: "input_width"}}
     prepare = trace(FromBgr(geometry).eval(), torch.rand(1, 3, HEIGHT, NARROWEST), free)

@@ -8,7 +8,9 @@ import argparse
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
@@ -18,18 +20,12 @@ from netchu.data.manifest import Line, read_lines, split
 from netchu.export.onnx_file import write_onnx, write_signed
 from netchu.export.package import write_package
 from netchu.export.parity import Prepare, compare, refuse_difference, score_both
-from netchu.export.program import (
-    Run,
-    run_executorch,
-    run_onnx,
-    run_torchscript,
-    write_executorch,
-    write_torchscript,
-)
+from netchu.export.program import Run, run_executorch, run_onnx, run_torchscript, write_executorch, write_torchscript
 from netchu.export.quantise import SCHEMES
-from netchu.export.rapidocr import rapidocr_input, run_rapidocr, write_rapidocr
-from netchu.model.bundle import Bundle, load_bundle
 from netchu.reading.submission import read_labels
+
+if TYPE_CHECKING:
+    from netchu.model.bundle import Bundle
 
 CALIBRATION = 64  # lines that the ranges of static int8 are measured on; none of them is scored
 
@@ -49,13 +45,13 @@ class Target:
     cent) that it may cost; without these it must agree with its bundle to the last digit."""
 
     suffix: str
-    write: Callable[[Bundle, Path, Material], None]
+    write: Callable[["Bundle", Path, Material], None]
     run: Callable[[Path], Run]
     prepare: Prepare = preprocess
     max_rise: float | None = None
 
 
-def export(bundle: Bundle, to: str, out: Path, material: Material, *, package: Path | None, trained_on: str) -> None:
+def export(bundle: "Bundle", to: str, out: Path, material: Material, *, package: Path | None, trained_on: str) -> None:
     """Write `bundle` to `out` in the format `to`, print what was compared, and pack it when `package` is given.
 
     Raises NetchuError, and leaves no file, for a network that the format cannot hold, and for an export that reads
@@ -91,7 +87,7 @@ def export(bundle: Bundle, to: str, out: Path, material: Material, *, package: P
         print(f"{package}: {package.stat().st_size / 1e6:.3f} MB with model, charset, test vectors and card")
 
 
-def write_int8(bundle: Bundle, path: Path, material: Material) -> None:
+def write_int8(bundle: "Bundle", path: Path, material: Material) -> None:
     """The float32 ONNX export of a bundle, quantised by `material.scheme`."""
     geometry = Geometry.of(bundle.cfg)
     inputs = [preprocess(read_image(line.path), geometry) for line in material.calibration]
@@ -102,7 +98,7 @@ def write_int8(bundle: Bundle, path: Path, material: Material) -> None:
         write_signed(bundle, target, path, f"int8 {material.scheme}")
 
 
-def choose_lines(args: argparse.Namespace, bundle: Bundle) -> Material:
+def choose_lines(args: argparse.Namespace, bundle: "Bundle") -> Material:
     """Lines to calibrate on and lines to score, from --manifest or from --images and --labels; never the same line.
 
     Of a manifest the lines of the bundle's own held-out fold are scored; a bundle that held nothing out is scored on
@@ -154,6 +150,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.count < 0:
         raise NetchuError(f"--count {args.count}: expected 0 or more")
+    from netchu.model.bundle import load_bundle  # PyTorch is not imported for --help
+
     bundle = load_bundle(args.bundle)
     material = choose_lines(args, bundle)
     if args.count:
@@ -163,12 +161,21 @@ def main() -> None:
     export(bundle, args.to, out, material, package=args.package, trained_on=args.trained_on)
 
 
+def _rapidocr(name: str) -> Callable[..., Any]:
+    """A function of the module that needs PyTorch to be imported, which --help does not."""
+    return lambda *arguments: getattr(import_module("netchu.export.rapidocr"), name)(*arguments)
+
+
 TARGETS: dict[str, Target] = {
     "onnx": Target(".onnx", lambda bundle, path, _: write_onnx(bundle, path), run_onnx),
     "int8": Target(".int8.onnx", write_int8, run_onnx, max_rise=0.05),
     "torchscript": Target(".pt", lambda bundle, path, _: write_torchscript(bundle, path), run_torchscript),
     "rapidocr": Target(
-        ".rapidocr.onnx", lambda bundle, path, _: write_rapidocr(bundle, path), run_rapidocr, rapidocr_input, 0.3
+        ".rapidocr.onnx",
+        lambda bundle, path, _: _rapidocr("write_rapidocr")(bundle, path),
+        _rapidocr("run_rapidocr"),
+        _rapidocr("rapidocr_input"),
+        max_rise=0.3,
     ),
     "executorch": Target(".pte", lambda bundle, path, _: write_executorch(bundle, path), run_executorch),
 }

@@ -17,6 +17,8 @@ from netchu.core.errors import NetchuError
 
 FORMAT = 1
 KEY = "netchu"
+LEVELS = 127  # int8 from -127 to 127
+SMALLEST = 1024  # elements under which a tensor is not stored as int8
 SCALE = ".scale"  # suffix of the tensor that holds the scales of an int8 tensor, one a row
 
 Arrays = dict[str, NDArray[Any]]
@@ -46,6 +48,13 @@ def read_arrays(path: Path) -> tuple[Arrays, dict[str, Any]]:
     if hash_arrays(arrays) != about["hashes"]["weights"]:
         raise NetchuError(f"{path}: its weights do not match the hash inside; copy it again or train it again")
     return arrays, about
+
+
+def quantise_array(values: NDArray[np.float32], axes: tuple[int, ...]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """(int8, scale) of weights with one scale for each index of `axes`; their product is within half a scale."""
+    others = tuple(axis for axis in range(values.ndim) if axis not in axes)
+    scale = np.maximum(np.abs(values).max(axis=others, keepdims=True), 1e-12).astype(np.float32) / LEVELS
+    return np.round(values / scale).astype(np.int8), scale
 
 
 def dequantise(arrays: Arrays) -> Arrays:

@@ -87,9 +87,10 @@ def export_graph(bundle: Bundle, *, fold: bool = True) -> Any:
     """The network as an onnx.ModelProto, float32. `fold`: constants are computed; without it every initializer is a
     tensor of the bundle as it is, named with PREFIX.
 
-    Raises NetchuError when onnx is not installed, or the exporter refuses the network.
+    Raises NetchuError when the exporter refuses the network.
     """
-    import_onnx()
+    import onnxscript  # noqa: F401  # what the exporters need, beside onnx
+
     model = LogProbs(bundle.model.cpu()).eval()
     fix_padding(model, example(bundle))
     free = {"images": {0: "batch", 3: "width"}, "log_probs": {0: "batch", 1: "steps"}}
@@ -117,6 +118,8 @@ def export_graph(bundle: Bundle, *, fold: bool = True) -> Any:
 def trace(model: nn.Module, images: Tensor, free: dict[str, dict[int, str]], *, fold: bool = True) -> Any:
     """The graph that the tracing exporter sees for `images`, as an onnx.ModelProto. `free`: the free dimensions of its
     input and its output, which are named so."""
+    import onnx
+
     buffer, (first, last) = io.BytesIO(), free
     mode = torch.onnx.TrainingMode.EVAL if fold else torch.onnx.TrainingMode.PRESERVE
     with warnings.catch_warnings():
@@ -125,7 +128,7 @@ def trace(model: nn.Module, images: Tensor, free: dict[str, dict[int, str]], *, 
             model, (images,), buffer, input_names=[first], output_names=[last], opset_version=OPSET,  # type: ignore[arg-type]
             dynamo=False, dynamic_axes=free, do_constant_folding=fold, training=mode,
         )  # fmt: skip
-    return import_onnx().load_model_from_string(buffer.getvalue())
+    return onnx.load_model_from_string(buffer.getvalue())
 
 
 def add_graph(path: Path) -> None:
@@ -148,7 +151,8 @@ def add_graph(path: Path) -> None:
 
 def strip_weights(graph: Any) -> bytes:
     """A serialised graph whose large initializers are only named, as if they lay in a file beside it."""
-    onnx = import_onnx()
+    import onnx
+
     del graph.graph.value_info[:]
     for tensor in graph.graph.initializer:
         if not tensor.name.startswith(PREFIX):
@@ -164,13 +168,3 @@ def strip_weights(graph: Any) -> bytes:
         del node.metadata_props[:]
     data: bytes = graph.SerializeToString()
     return data
-
-
-def import_onnx() -> Any:
-    """The onnx package; raises NetchuError that names the extra when it is not installed."""
-    try:
-        import onnx
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise NetchuError(f"{error.name} is not installed; pip install 'netchu[export]'") from error
-    return onnx

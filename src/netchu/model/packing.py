@@ -8,12 +8,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from netchu.core.config import ALL_DATA_FOLD, GEOMETRY, differing
 from netchu.core.errors import NetchuError
 from netchu.core.files import hash_file
 from netchu.model.bundle import read_bundle, write_bundle
-from netchu.model.int8 import quantise
+from netchu.model.bundle_file import SCALE, SMALLEST, quantise_array
+
+
+def quantise(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors with large ones of two or more dimensions as int8 and float32 scales, one a row, beside them.
+
+    They are floats again when they are loaded, so computing stays as it was.
+    """
+    stored: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or tensor.dim() < 2 or tensor.numel() < SMALLEST:
+            stored[name] = tensor
+            continue
+        whole, scale = quantise_array(tensor.float().numpy(), (0,))
+        stored[name], stored[name + SCALE] = torch.from_numpy(whole), torch.from_numpy(scale.ravel())
+    return stored
 
 
 def pack_int8(bundle: Path, out: Path) -> None:

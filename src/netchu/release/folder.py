@@ -21,8 +21,7 @@ from netchu.core.files import atomic_folder, hash_file, refuse_foreign_folder
 from netchu.core.images import read_image
 from netchu.core.options import add_options
 from netchu.data.manifest import Line, read_lines
-from netchu.model.bundle import read_stored, write_bundle
-from netchu.model.graph import add_graph
+from netchu.model.bundle_file import read_arrays
 from netchu.reading.recipe import RELEASE, Recipe, read_recipe, write_recipe
 from netchu.release.card import write_card
 from netchu.release.engines import MAX_DIFFERENCE, compare_engines, open_both
@@ -91,7 +90,7 @@ def release(
         pairs = dict(zip(copied.bundles, measured.bundles, strict=True))
         members = list(zip(copied.bundles, copied.all_stretches, strict=True))
         bundles = [
-            ReleasedBundle(file, read_stored(file)[1], read_stored(refit)[1], tuple(s for b, s in members if b == file))
+            ReleasedBundle(file, read_arrays(file)[1], read_arrays(refit)[1], tuple(s for b, s in members if b == file))
             for file, refit in pairs.items()
         ]
         write_card(folder / CARD, copied, bundles, vectors, manifests)
@@ -114,7 +113,7 @@ def swap(recipe: Recipe, replaced: Mapping[Path, Path]) -> Recipe:
         names = ", ".join(map(str, recipe.bundles))
         raise NetchuError(f"--replace {sorted(unknown)[0]}: is no bundle of {recipe.path}; it holds {names}")
     for old, new in replaced.items():
-        (_, before), (_, after) = read_stored(old), read_stored(new)
+        (_, before), (_, after) = read_arrays(old), read_arrays(new)
         wrong = differing(before["config"], after["config"], GEOMETRY)
         wrong += ["charset"] if before["charset"] != after["charset"] else []
         if wrong:
@@ -134,6 +133,9 @@ def portable(text: str) -> str:
 
 def _copy(chosen: Recipe, measured: Recipe, folder: Path) -> Recipe:
     """Copy all files under their released names; the recipe of the copies."""
+    from netchu.model.bundle import read_stored, write_bundle  # PyTorch is not imported for --help
+    from netchu.model.graph import add_graph
+
     names: dict[Path, Path] = {}  # one bundle may stand in a recipe more than once
     for path in chosen.bundles:
         if path.resolve() not in names:

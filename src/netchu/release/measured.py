@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from netchu.core.config import ALL_DATA_FOLD, DEFAULTS, OF_RUN, MachineFields, differing, marked, names
-from netchu.core.metrics import Scores
+from netchu.core.metrics import Scores, score_table
 
 NAMED = {"nested": "nested over writers", "chosen_on": "the lines that chose it"}  # figures of a recipe
 FIGURES = """Out of fold: every line was read by bundles that were trained without its fold. {lines}
 
-| measured on | lines | CER | WER | exact | kalapa_score |
-|---|---|---|---|---|---|
-{rows}
+{table}
 
 Nested: each part of the writers is read with the members and settings that the other parts chose; it is the figure to
 expect on new writers. The other row is a little too good. {whose}
@@ -44,14 +42,10 @@ class ReleasedBundle:
 
 def describe_figures(measured: dict[str, Any], bundles: Sequence[ReleasedBundle]) -> str:
     """Markdown of a recipe's figures; says so when nothing was measured."""
-    rows = []
-    for key, title in NAMED.items():
-        if key in measured:
-            rows.append(_row(title, Scores(**measured[key])))
-    if not rows:
+    figures = {title: measured[key] for key, title in NAMED.items() if key in measured}
+    if not figures:
         return "Not measured."
-    for source, values in measured.get("nested_by_source", {}).items():
-        rows.append(_row(f"nested, {source} alone", Scores(**values)))
+    figures |= {f"nested, {source} alone": own for source, own in measured.get("nested_by_source", {}).items()}
     said = []
     if "sources" in measured:
         counts = ", ".join(f"{count} of {name}" for name, count in measured["sources"].items())
@@ -73,13 +67,11 @@ def describe_figures(measured: dict[str, Any], bundles: Sequence[ReleasedBundle]
         measured.get("command") or "netchu select --oof RUN [RUN ...] --language FILE --places FILE",
     ]
     return FIGURES.format(
-        lines=" ".join(said), rows="\n".join(rows), whose=_whose(bundles, len(folds)), commands="\n".join(commands)
+        lines=" ".join(said),
+        table=score_table({name: Scores(**own) for name, own in figures.items()}),
+        whose=_whose(bundles, len(folds)),
+        commands="\n".join(commands),
     )
-
-
-def _row(title: str, s: Scores) -> str:
-    cells = f"{100 * s.cer:.2f} % | {100 * s.wer:.2f} % | {100 * s.exact:.1f} % | {s.kalapa_score:.4f}"
-    return f"| {title} | {s.lines} | {cells} |"
 
 
 def _whose(bundles: Sequence[ReleasedBundle], folds: int) -> str:

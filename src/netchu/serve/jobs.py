@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from netchu.core.errors import NetchuError
+from netchu.core.errors import NetchuError, last_line
 from netchu.core.files import write_json
 from netchu.reading.recipe import read_recipe
 from netchu.serve.retraining import STOPPED, RetrainingPlan, read_progress
@@ -33,12 +33,7 @@ class Jobs:
     """The jobs folder, its table and the process that is at work."""
 
     def __init__(
-        self,
-        folder: Path,
-        store: Store,
-        versions: Versions,
-        promote: Callable[[int], None],
-        serving: Callable[[], int],
+        self, folder: Path, store: Store, versions: Versions, promote: Callable[[int], None], serving: Callable[[], int]
     ) -> None:
         """`promote` puts a version to service; it is called for a new version that is not worse than the one that it
         was made from, while that one is still `serving`."""
@@ -227,10 +222,3 @@ class Jobs:
         self.store.save(job)
         if state == CANCELLED:
             shutil.rmtree(self.folder / str(job.id), ignore_errors=True)
-
-
-def last_line(path: Path) -> str:
-    """The last line of a process's output, without the mark of an error."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-    said = [line.strip() for line in lines if line.strip()]
-    return said[-1].removeprefix("error: ") if said else "ended without a word"

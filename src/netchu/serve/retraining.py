@@ -19,16 +19,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from netchu.core.charset import Charset
 from netchu.core.config import ALL_DATA_FOLD, Config, from_dict
 from netchu.core.errors import NetchuError, StoppedError, run_main
-from netchu.core.files import read_log, write_json
+from netchu.core.files import file_lock, read_log, write_json
 from netchu.core.images import read_image
 from netchu.core.metrics import score, score_by_source
 from netchu.ctc.decoders import Reading
@@ -284,32 +283,6 @@ def keep_fold(tuned: Path, start: Path) -> Path:
     return kept
 
 
-@contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Hold the job's lock; waits for an earlier process that is saving its state, up to `BUSY` seconds."""
-    stream: IO[str] = (folder / "lock").open("w")
-    with stream:
-        for _ in range(BUSY * 10):
-            if lock_file(stream):
-                yield
-                return
-            time.sleep(0.1)
-    raise NetchuError(f"{folder}: another process works on this job; end it first")
-
-
-def lock_file(stream: IO[str]) -> bool:
-    """Take an exclusive lock that ends with the process; False when another process holds it."""
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system
-        return True
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
 def stop_with_parent(stopped: threading.Event) -> None:
     """Terminate this process in order when standard input closes."""
 
@@ -339,13 +312,7 @@ def compare(folder: Path, old: Recipe, new: Recipe, fold: int, least: int, threa
     thresholds = {"before": old.accept, "after": accept}
     sides = {side: _by_source(read, held_out, thresholds[side]) for side, read in readings.items()}
     before, after = (score([r.text for r in readings[side]], labels).cer for side in ("before", "after"))
-    return {
-        **sides,
-        "better": after <= before,
-        "enough": len(held_out) >= least,
-        "least": least,
-        "accept": accept,
-    }
+    return {**sides, "better": after <= before, "enough": len(held_out) >= least, "least": least, "accept": accept}
 
 
 def new_threshold(accept: float | None, readings: Sequence[Reading], labels: Sequence[str], least: int) -> float | None:
@@ -385,7 +352,9 @@ def main() -> int | None:
     if hasattr(os, "nice"):
         os.nice(10)  # reading comes first
     try:
-        with only_one(folder):
+        with file_lock(folder / "lock", BUSY) as mine:  # an earlier process may be saving its state
+            if not mine:
+                raise NetchuError(f"{folder}: another process works on this job; end it first")
             run_job(folder, stopped)
     except NetchuError:
         if stopped.is_set():

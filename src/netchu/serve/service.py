@@ -7,16 +7,18 @@ two batches.
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from netchu.core.errors import NetchuError
+from netchu.core.files import file_lock
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.recipe import Recipe, read_recipe
 from netchu.serve.batching import Batcher
 from netchu.serve.jobs import Jobs
-from netchu.serve.retraining import LEAST_HELD_OUT, RetrainingPlan, choose_members, lock_file
+from netchu.serve.retraining import LEAST_HELD_OUT, RetrainingPlan, choose_members
 from netchu.serve.samples import Samples
 from netchu.serve.store import CHARACTER, CHARACTERS, LINES, Job, Store
 from netchu.serve.telemetry import Telemetry
@@ -61,12 +63,12 @@ class Service:
         named = self._named()  # before anything is made
         try:
             settings.data.mkdir(parents=True, exist_ok=True)
-            self._lock_stream: IO[str] = (settings.data / "lock").open("w")
         except OSError as error:
             raise NetchuError(
                 f"{settings.data}: is no folder to write in ({error.strerror}); choose another --data"
             ) from error
-        if not settings.database and not lock_file(self._lock_stream):
+        self._held = ExitStack()
+        if not settings.database and not self._held.enter_context(file_lock(settings.data / "lock", 0)):
             raise NetchuError(f"{settings.data}: another service uses this folder; stop it or choose another --data")
         self.store = Store(self._database())
         self.samples = Samples(settings.data / "samples", self.store)
@@ -179,7 +181,7 @@ class Service:
         except NetchuError as error:  # the version of the start had more members
             raise RefusalError(409, f"version {base}: {error}") from error
         plan = RetrainingPlan(
-            recipe=str(recipe.files[-1].resolve()),
+            recipe=str(self.versions.path(base).resolve()),
             members=members,
             samples=str(self.samples.folder.resolve()),
             base=str(self.settings.base_manifest.resolve()) if self.settings.base_manifest else "",
@@ -232,4 +234,4 @@ class Service:
         self.jobs.close()
         self.batcher.close()
         self.store.close()
-        self._lock_stream.close()
+        self._held.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path, hash_file
-from netchu.core.images import Image, is_blank
+from netchu.core.images import Image
 from netchu.experiments.registry import Registry
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.line_reader import Settings
@@ -42,9 +42,9 @@ class ServedEnsemble:
                 line.outputs[min(self.heaviest, len(line.outputs) - 1)],
                 ensemble.charset,
                 accept=ensemble.accept,
-                flat=not line.reading.text and is_blank(image),
+                flat=not line.reading.text and line.reading.confidence > 0,
             )
-            for image, line in zip(images, timed, strict=True)
+            for line in timed
         ]
 
     def input_width(self, image: Image) -> int:
@@ -87,7 +87,7 @@ class Versions:
 
     def _copy(self, recipe: Recipe, digest: str, parent: int | None, job: int | None, note: str) -> Version:
         """A new version of a recipe that is none yet."""
-        path = self.folder / f"{digest[:16]}.json"
+        path = self._file(digest)
         kept = replace(
             recipe,
             bundles=tuple(self.folder / self.registry.add(bundle, note=note).file for bundle in recipe.bundles),
@@ -101,18 +101,26 @@ class Versions:
         self.store.insert(version)
         return version
 
-    def recipe(self, version: int) -> Recipe:
-        """Recipe of a version; raises NetchuError when there is none of that number, or a file of it has changed."""
+    def _file(self, digest: str) -> Path:
+        """The recipe of the version with that digest."""
+        return self.folder / f"{digest[:16]}.json"
+
+    def path(self, version: int) -> Path:
+        """The recipe's file of a version; raises NetchuError when there is none of that number."""
         row = self.store.version(version)
         if row is None:
             raise NetchuError(f"version {version}: there is none of that number")
-        return read_recipe(self.folder / row.files[-1])
+        return self._file(row.digest)
+
+    def recipe(self, version: int) -> Recipe:
+        """Recipe of a version; raises NetchuError when there is none of that number, or a file of it has changed."""
+        return read_recipe(self.path(version))
 
     def figures(self, version: Version) -> dict[str, float] | None:
         """What was measured of a version before it came here: lines and CER; None where nothing was."""
         if version.id not in self._figures:
             try:
-                about = json.loads((self.folder / version.files[-1]).read_text(encoding="utf-8"))
+                about = json.loads(self._file(version.digest).read_text(encoding="utf-8"))
             except (OSError, ValueError):  # `promote` says what is wrong with it
                 return None
             measured = about.get("measured") or {}

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
-from netchu.data.lmdb_file import STORE, open_lmdb
+from netchu.data.lmdb_file import STORE, Record, open_lmdb, put_record
 
 CHUNK = 200
 ROOM_PER_LINE = 256 * 1024  # bytes of address space of a store, not of disk
@@ -192,9 +192,7 @@ def _fill_store(generator: LineGenerator, order: Order, chunks: list[range]) -> 
             for numbers, lines in zip(todo, results, strict=True):
                 with store.begin(write=True) as writing:
                     for number, (_, data, text, writer) in zip(numbers, lines, strict=True):
-                        writing.put(f"image-{number:08d}".encode(), data)
-                        writing.put(f"label-{number:08d}".encode(), text.encode())
-                        writing.put(f"writer-{number:08d}".encode(), writer.encode())
+                        put_record(writing, Record(f"{number:08d}", data, text, writer))
                     writing.put(f"done-{numbers.start:08d}".encode(), b"1")
                 bar.update(len(lines))
             with store.begin(write=True) as writing:

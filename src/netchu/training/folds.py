@@ -5,7 +5,6 @@ answers pooled) and `oof.csv` (id, source, fold, text, answer, confidence of eve
 not seen it).
 """
 
-import json
 import os
 import re
 import subprocess
@@ -21,12 +20,11 @@ import torch
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.core.files import write_json
+from netchu.core.files import read_report, write_json
 from netchu.core.metrics import score_by_source
-from netchu.data.frames import write_frame
+from netchu.data.frames import read_answers, write_frame
 from netchu.data.manifest import FOLDS
 from netchu.training.resume import run_hashes
-from netchu.training.validation import read_answers
 
 FIGURES = ("cer", "wer", "exact", "kalapa_score")
 COLUMNS = ("id", "source", "fold", "text", "answer", "confidence")
@@ -52,10 +50,7 @@ def train_folds(runs: Sequence[Config], fit: Fit, command: Callable[[Config], li
 
 def is_complete(cfg: Config) -> bool:
     """Whether the run of a config, with the manifest as it is now, has come to its end."""
-    try:
-        report = json.loads((cfg.run_dir / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
+    report = read_report(cfg.run_dir)
     ended = bool(report.get("epochs_done", 0) >= cfg.epochs or report.get("ended_early", False))
     return ended and report["config"] == cfg.to_dict() and report["hashes"] == run_hashes(cfg)
 
@@ -91,7 +86,7 @@ def sum_up(runs: Sequence[Config]) -> str:
     tables = []
     figures: dict[int, Any] = {}
     for cfg in runs:
-        report = json.loads((cfg.run_dir / "report.json").read_text(encoding="utf-8"))
+        report = read_report(cfg.run_dir)
         if report["held_out"] is None:
             raise NetchuError(f"{cfg.manifest}: has no line in fold {cfg.fold}; make folds with prepare_ext_data.py")
         figures[cfg.fold] = report["held_out"]["by_source"]

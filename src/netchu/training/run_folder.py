@@ -20,9 +20,9 @@ from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path, read_log, write_json
 from netchu.core.images import read_image
+from netchu.data.frames import read_answers
 from netchu.reading.drawing import draw_samples
 from netchu.training.trackers import TrackedRun, Trackers
-from netchu.training.validation import read_answers
 
 SAMPLES = 16  # lines in samples.png
 ARTEFACTS = ("report.json", "curves.png", "samples.png", "best.safetensors")

@@ -18,7 +18,7 @@ from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.metrics import Scores, score, score_by_source
 from netchu.ctc.decoders import greedy
-from netchu.data.frames import read_frame, write_frame
+from netchu.data.frames import ANSWERS, write_frame
 from netchu.model.bundle import save_bundle
 from netchu.model.predict import gather_rows, predict
 from netchu.training.dataset import LineDataset
@@ -26,7 +26,6 @@ from netchu.training.dataset import LineDataset
 if TYPE_CHECKING:
     import pandas as pd
 
-ANSWERS = {"img_path": str, "source": str, "text": str, "answer": str, "confidence": float}
 LINES_A_BATCH = 128  # between two looks at a stop; within it, lines of one width share batches
 
 
@@ -99,11 +98,6 @@ def evaluate(
 def write_answers(path: Path, evaluation: Evaluation) -> None:
     """Held-out answers as CSV."""
     write_frame(path, evaluation.answers, float_format="%.4f")
-
-
-def read_answers(path: Path) -> "pd.DataFrame":
-    """What `write_answers` wrote; raises NetchuError for another file."""
-    return read_frame(path, ANSWERS, "table of answers", "a run writes it while it trains")
 
 
 class Validator:
