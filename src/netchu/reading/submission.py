@@ -23,6 +23,7 @@ from netchu.core.image_files import find_images
 from netchu.core.images import read_image
 from netchu.core.tables import read_table
 from netchu.ctc.decoders import Reading
+from netchu.reading.drawing import draw_samples
 from netchu.reading.ensemble import Ensemble, Prepared
 from netchu.reading.kept_answers import Answer, KeptAnswers
 from netchu.reading.recipe import read_recipe
@@ -221,8 +222,6 @@ def draw_answers(
     path: Path, folder: Path, answers: Sequence[Answer], labels: Mapping[str, str], count: int = 16
 ) -> int:
     """Draw the first lines of a folder that could be read; `labels` by id, some or none. Returns how many."""
-    from netchu.reading.drawing import draw_samples  # with Pillow, which nothing else here wants
-
     shown = [answer for answer in answers if not answer.problem][:count]
     images = [read_image(folder / answer.id) for answer in shown]
     draw_samples(path, images, [answer.text for answer in shown], [labels.get(answer.id) for answer in shown])
