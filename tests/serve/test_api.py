@@ -191,10 +191,37 @@ def test_the_promoted_version_serves_after_a_restart(settings: ServiceSettings, 
     service = Service(settings)
     service.promote(service.versions.register(plain_recipe([tiny_bundle, tiny_bundle])).id)
     service.close()
-    for again, serves in ((replace(settings, bundles=()), 2), (settings, 1)):
+    other = replace(settings, bundles=[tiny_bundle] * 3)
+    for again, serves in (
+        (replace(settings, bundles=()), 2),
+        (settings, 2),  # as a unit file names it at every start: what a person chose since holds
+        (other, 3),
+        (settings, 1),  # another one than at the start before
+        (settings, 1),
+    ):
         service = Service(again)
         assert service.active == serves
         service.close()
+
+
+def test_versions_get_names(client: TestClient, service: Service, settings: ServiceSettings) -> None:
+    assert client.get("/api/models").json()[0]["name"] == ""
+    renamed = client.put("/api/models/1", json={"name": "  Qua\u0323\u0302n\u00a01 "})
+    assert renamed.json() == {"version": 1, "name": "Quận 1"}
+    row = client.get("/api/models").json()[0]
+    assert row["name"] == "Quận 1" and row["note"], "where it comes from stays"
+    for path, name, status in (
+        ("/api/models/7", "a", 404),
+        ("/api/models/1", "a\nb", 422),
+        ("/api/models/1", "a" * 500, 422),
+        ("/api/models/1", 5, 422),
+    ):
+        answer = client.put(path, json={"name": name})
+        assert answer.status_code == status and isinstance(answer.json()["error"], str)
+    service.close()
+    again = Service(settings)
+    assert again.describe_versions()[0]["name"] == "Quận 1"
+    again.close()
 
 
 class TestRecipe:
@@ -253,6 +280,8 @@ class TestRecipe:
         for again, serves in (
             (replace(settings, ensemble=None), 2),
             (replace(settings, ensemble=None, release=Path("none")), 2),
+            (settings, 2),  # named at the first start already
+            (replace(settings, bundles=[tiny_bundle, tiny_bundle], ensemble=None), 3),
             (settings, 1),  # what is asked for is served
             (replace(settings, ensemble=None), 1),
         ):

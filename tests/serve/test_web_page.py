@@ -145,6 +145,11 @@ def test_upload_correct_retrain_promote_recognise_again(service: Running, pictur
         browser.click("#versions li:last-child button")
         wait_until(lambda: browser.text("#versions li:last-child .badge") == words["active"])
         assert service.client.get("/healthz").json()["version"] == 1
+
+        browser.click("#versions li:last-child input")
+        browser.press(*"ban dau", "Enter")
+        wait_until(lambda: service.client.get("/api/models").json()[1]["name"] == "ban dau")
+        wait_until(lambda: browser.run("return document.querySelector('#versions li:last-child input').defaultValue"))
         assert browser.complaints() == []
 
 

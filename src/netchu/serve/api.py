@@ -57,6 +57,12 @@ class Text(BaseModel, extra="forbid"):
     text: str
 
 
+class Name(BaseModel, extra="forbid"):
+    """Body of PUT /api/models/VERSION."""
+
+    name: str
+
+
 def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastAPI:
     """The application of a service. `find_lines` finds the lines on a picture of a page."""
 
@@ -276,6 +282,13 @@ def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastA
         """Put a version to service, a new or an old one."""
         service.promote(version)
         return {"version": service.active}
+
+    @app.put("/api/models/{version}")
+    def rename(version: Key, body: Name) -> dict[str, Any]:
+        """Another name for a version."""
+        name = check_name(body.name, "version")
+        service.rename(version, name)
+        return {"version": version, "name": name}
 
     @app.get("/api/about")
     def about() -> dict[str, Any]:

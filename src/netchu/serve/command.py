@@ -162,7 +162,7 @@ def main() -> None:
         version = service.store.version(service.active)
         assert version is not None
         where = f"http://{args.host}:{listening.getsockname()[1]} from {args.data}"
-        print(f"netchu serves version {version.id} ({version.note}) on {where}", flush=True)
+        print(f"netchu serves version {version.id} ({version.name or version.note}) on {where}", flush=True)
         uvicorn.Server(uvicorn.Config(app, **server_options())).run(sockets=[listening])
 
 

@@ -33,8 +33,9 @@ LEAST_SEEN = 3  # times that a character must have occurred to count among the h
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceSettings:
-    """What the command line decides. `ensemble` or `bundles` serve from the start on, whatever served before;
-    `release`: the recipe to serve when none is named and none has served yet."""
+    """What the command line decides. `ensemble` or `bundles` serve from the start on, unless they are those that were
+    named last: then the version that served last does. `release`: the recipe to serve when none is named and none has
+    served yet."""
 
     data: Path
     ensemble: Path | None = None
@@ -141,16 +142,18 @@ class Service:
             store.close()
 
     def _first_version(self, named: tuple[Recipe, str] | None) -> int:
-        """The version to serve at the start, which serves from now on."""
+        """The version to serve at the start, which serves from now on: the named one, unless it is the one that was
+        named at the last start, as a unit file does; then the one that served last."""
         active = self.store.active_version()
         if named is None:
             assert active is not None
             choose_members(self.versions.recipe(active), self.settings.member)
             return active
         version = self.versions.register(named[0], note=named[1])
-        if version.id != active:
-            self.versions.note_promotion(version.id)
-        return version.id
+        if active is None or version.id != self.store.named_version():
+            self.versions.note_promotion(version.id, named=True)
+            return version.id
+        return active  # the same was named at the start before: what was chosen since holds
 
     @property
     def active(self) -> int:
@@ -165,6 +168,12 @@ class Service:
             recogniser = self.versions.load(version)
             self.versions.note_promotion(version)
             self.batcher.swap(recogniser)
+
+    def rename(self, version: int, name: str) -> None:
+        """Give a version another name; raises RefusalError (404) for an unknown one."""
+        if self.store.version(version) is None:
+            raise RefusalError(404, f"version {version}: there is none of that number", "no_version")
+        self.store.rename(version, name)
 
     def retrain(self, *, epochs: int, lr: float) -> Job:
         """Begin a retraining of the version that serves; raises RefusalError (409) when there is too little to learn
@@ -200,7 +209,7 @@ class Service:
             report = job.report if job is not None and job.report else {}
             measured = {side: report[side]["all"] for side in ("before", "after") if side in report}
             facts = version.to_dict()
-            row = {key: facts[key] for key in ("id", "parent", "job", "note", "created", "digest")}
+            row = {key: facts[key] for key in ("id", "parent", "job", "note", "name", "created", "digest")}
             figures = {"enough": report.get("enough", True), "released": self.versions.figures(version)}
             active = {"active": version.id == self.active}
             rows.append(row | measured | figures | describe_parts(version) | active)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     create_engine,
     delete,
     event,
+    false,
     func,
     inspect,
     make_url,
@@ -99,7 +100,8 @@ class Version(Table):
     files: Mapped[list[str]]  # relative to the versions folder
     parent: Mapped[int | None]
     job: Mapped[int | None]
-    note: Mapped[str]
+    note: Mapped[str]  # where it comes from
+    name: Mapped[str] = mapped_column(default="", server_default="")  # that a person gave it
     created: Mapped[float] = mapped_column(default=time.time)
 
 
@@ -110,6 +112,7 @@ class Promotion(Table):
     id: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[int]
     created: Mapped[float] = mapped_column(default=time.time)
+    named: Mapped[bool] = mapped_column(default=False, server_default=false())  # by the command line, at a start
 
 
 class Job(Table):
@@ -389,6 +392,17 @@ class Store:
         """The version that was promoted last."""
         with self._session() as session:
             return session.scalar(select(Promotion.version).order_by(Promotion.id.desc()).limit(1))
+
+    def named_version(self) -> int | None:
+        """The version that the command line named last when that was another one than before."""
+        query = select(Promotion.version).where(Promotion.named).order_by(Promotion.id.desc()).limit(1)
+        with self._session() as session:
+            return session.scalar(query)
+
+    def rename(self, version: int, name: str) -> None:
+        """Give a version another name."""
+        with self._session.begin() as session:
+            session.execute(update(Version).where(Version.id == version).values(name=name))
 
     def job(self, key: int) -> Job | None:
         """The job with that number, if there is one."""

@@ -132,9 +132,9 @@ class Versions:
         """The version's ensemble, ready to read."""
         return ServedEnsemble(version, self.recipe(version), threads=self.threads)
 
-    def note_promotion(self, version: int) -> None:
-        """Record that a version serves from now on."""
-        self.store.insert(Promotion(version=version))
+    def note_promotion(self, version: int, *, named: bool = False) -> None:
+        """Record that a version serves from now on; `named`: because the command line names it."""
+        self.store.insert(Promotion(version=version, named=named))
 
     def _keep(self, kind: str, path: Path | None) -> Path | None:
         """A copy of a file that decoding opens, named by its content; None for none."""

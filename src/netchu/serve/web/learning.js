@@ -33,9 +33,9 @@ export async function refresh() {
   if (job?.state === "running") timer = setTimeout(refresh, 1000 * SECONDS);
 }
 
-async function act(path, body) {
+async function act(path, body, method = "POST") {
   try {
-    await ask(path, { method: "POST", body });
+    await ask(path, { method, body });
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     notice(error.said());
@@ -207,13 +207,17 @@ function drawVersions() {
         if (versions.find((v) => v.id === version.id)?.active) notice(say("now_active", { id: version.id }));
       });
       promote.setAttribute("aria-label", `${promote.textContent}: ${say("version", { id: version.id })}`);
+      const name = made("input", { type: "text", maxLength: 80, placeholder: say("name_it"), autocomplete: "off" });
+      name.setAttribute("value", version.name);
+      name.setAttribute("aria-label", `${say("name_it")}: ${say("version", { id: version.id })}`);
+      name.addEventListener("change", () => act(`api/models/${version.id}`, { name: name.value }, "PUT"));
       return made(
         "li",
         {},
         made(
           "div",
           {},
-          made("strong", { textContent: say("version", { id: version.id }) }),
+          made("p", { className: "row" }, made("strong", { textContent: say("version", { id: version.id }) }), name),
           made("p", { className: isWorse ? "worse small" : "muted small", textContent: about }),
           ...(after && !version.enough ? [made("p", { className: "muted small", textContent: say("few_lines") })] : []),
           ...(parts.length ? [made("p", { className: "muted small", textContent: parts.join(", ") })] : []),
