@@ -28,7 +28,7 @@ from netchu.reading.ensemble import Ensemble, Prepared
 from netchu.reading.kept_answers import Answer, KeptAnswers
 from netchu.reading.recipe import read_recipe
 
-CHUNK = 64  # images that one worker opens, reduces and reads before it hands their answers in
+CHUNK = 32  # images that one worker opens, reduces and reads before it hands their answers in
 WORKERS = 8  # at most, each with a line's activations in memory
 
 

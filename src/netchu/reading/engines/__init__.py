@@ -14,7 +14,7 @@ from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.preprocess import Input
 
-PIXELS = 3 * 64 * 1024  # of a batch on a CPU at most: what three usual lines take stays in its caches, sixteen do not
+PIXELS = 2 * 64 * 1024  # of a batch on a CPU at most: what two usual lines take stays in its caches, sixteen do not
 
 
 class Member(Protocol):
