@@ -18,7 +18,8 @@ from tests.support.tiny import ROOT
 Result = subprocess.CompletedProcess[str]
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([
-    "pandas", "matplotlib.figure", "sklearn.model_selection", "netchu.model.graph", "netchu.export.targets",
+    "pandas", "matplotlib.figure", "sklearn.model_selection", "sklearn.linear_model", "netchu.model.graph",
+    "netchu.export.targets",
     "netchu.selection.select_ensemble", "netchu.training.engine", "netchu.commands.train", "netchu.commands.infer",
     "netchu.commands.prepare", "netchu.commands.language", "netchu.selection.command", "netchu.experiments.report",
     "netchu.experiments.trial", "netchu.release.folder", "netchu.serve.api", "netchu.serve.request_guard",

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from netchu.core.metrics import Scores, line_score, score
 from netchu.language.conventions import CONVENTIONS, Answers, answers
@@ -94,6 +92,9 @@ def tune(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> Se
 
 def weigh_clues(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> tuple[float, ...]:
     """Coefficients of `confidence.trust` that best foretell which answers are right; none for too few lines."""
+    from sklearn.linear_model import LogisticRegression  # a second to import, which --help does without
+    from sklearn.preprocessing import StandardScaler
+
     right = np.array([answer(line, weights, settings) == line.label for line in lines])
     if min(right.sum(), (~right).sum()) < LEAST:
         return ()
