@@ -6,6 +6,8 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,11 +20,13 @@ from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.files import hash_file
 from netchu.core.images import read_image
+from netchu.ctc.decoders import Reading
 from netchu.data.manifest import Line, write_manifest
 from netchu.language.ngram import save_ngram
 from netchu.language.smoothing import train_ngram
 from netchu.model.bundle import load_bundle, read_stored, save_bundle
 from netchu.model.recogniser import build_model
+from netchu.reading.ensemble import TimedReading
 from netchu.reading.line_reader import Settings
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.release.card import write_card
@@ -287,6 +291,18 @@ def test_both_engines_read_a_release_alike(
     with pytest.raises(NetchuError, match=r"engines do not read alike .log-probabilities are 1.0e-02 apart"):
         release(chosen, tmp_path / "refused", lines=lines_folder, manifests=[manifest])
     assert not (tmp_path / "refused").exists()
+
+
+def test_an_engine_that_asks_one_member_more_may_read_alike() -> None:
+    """A line's likelihood may stand on either side of a threshold; the members that both asked are compared."""
+    output = np.zeros((4, 3), np.float32)
+
+    def asking(members: int) -> Any:
+        timed = TimedReading(Reading("a", 0.9), 0.0, (output,) * members)
+        return SimpleNamespace(read=lambda images, keep_outputs: [timed] * len(images))
+
+    line = ("line", lambda: np.zeros((8, 8), np.uint8))
+    assert compare_engines(asking(1), asking(2), [line]) == (0.0, [])
 
 
 def test_paths_of_the_makers_machine_are_cut() -> None:
