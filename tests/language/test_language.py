@@ -76,6 +76,15 @@ def test_arpa_there_and_back(model: NGram, tmp_path: Path) -> None:
     assert "\\1-grams:" in (tmp_path / "a.arpa").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("odd", ["\u00a0", "\u2028", "\u3000", "\t", "\x85"])
+def test_spaces_of_every_kind_are_plain_ones_in_a_model(odd: str, tmp_path: Path) -> None:
+    model = train_ngram([f"Số 12{odd}Huế", f"Huế{odd}"] * 5, order=3)
+    write_arpa(tmp_path / "a.arpa", model)
+    again = read_arpa(tmp_path / "a.arpa")
+    assert odd not in model.characters
+    assert again.log_prob("Số 12 Huế") == pytest.approx(model.log_prob("Số 12 Huế"), abs=1e-3)
+
+
 def test_foreign_and_damaged_files(tmp_path: Path) -> None:
     (tmp_path / "words.arpa").write_text("\\data\\\nngram 1=1\n\n\\1-grams:\n-1.0\tword\n\\end\\\n")
     with pytest.raises(NetchuError, match=r"words.arpa:5: 'word' is no single character"):

@@ -4,6 +4,7 @@ Source: Witten and Bell 1991, "The zero-frequency problem", method C: a context 
 gives them n / (n + t) of its probability by their counts, and t / (n + t) to what the shorter context says.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -20,11 +21,13 @@ ONE = np.uint64(1)
 
 
 def train_ngram(texts: Iterable[str], order: int = ORDER, cutoff: int = CUTOFF, folds: Sequence[int] = ()) -> NGram:
-    """A model of the texts; `folds` are those of the labels among them.
+    """A model of the texts, whose spaces of every kind become plain ones; `folds` are those of the labels among them.
 
     Raises NetchuError for no text, or an order whose n-grams do not fit 64 bits.
     """
-    lines = ["".join(DIGIT if c.isdigit() else c for c in normalise(text).strip()) for text in texts]
+    lines = [
+        "".join(DIGIT if c.isdigit() else c for c in re.sub(r"\s", " ", normalise(text)).strip()) for text in texts
+    ]
     lines = [line for line in lines if line]
     characters = "".join(sorted({c for line in lines for c in line}))
     if not characters:
