@@ -81,6 +81,18 @@ def test_a_soup_of_several_folds_has_seen_every_line(tiny: Config, tmp_path: Pat
     assert read_bundle(tmp_path / "soup.safetensors")[1]["config"]["fold"] == 5
 
 
+def test_of_a_larger_charset_the_common_rows_are_averaged(tiny: Config, tmp_path: Path) -> None:
+    one = make(tmp_path / "1.safetensors", tiny)
+    larger = make(tmp_path / "2.safetensors", tiny, 1, Charset("ab%c "))
+    average_bundles([one, larger], tmp_path / "soup.safetensors")
+    soup, first, second = (read_bundle(tmp_path / f"{name}.safetensors")[0] for name in ("soup", "1", "2"))
+    assert load_bundle(tmp_path / "soup.safetensors").charset == CHARSET
+    rows = {character: i for i, character in enumerate(read_bundle(larger)[1]["charset"], 1)}
+    for i, character in enumerate(CHARSET.characters, 1):
+        mean = (first["head.weight"][i] + second["head.weight"][rows[character]]) / 2
+        assert torch.allclose(soup["head.weight"][i].float(), mean.float(), atol=1e-3)
+
+
 def test_soup_of_strangers_is_refused(tiny: Config, tmp_path: Path) -> None:
     one = make(tmp_path / "1.safetensors", tiny)
     other = make(tmp_path / "2.safetensors", replace(tiny, hidden=32))
@@ -91,7 +103,7 @@ def test_soup_of_strangers_is_refused(tiny: Config, tmp_path: Path) -> None:
         average_bundles([one, stranger], tmp_path / "soup.safetensors")
     average_bundles([one, stranger], tmp_path / "related.safetensors", any_start=True)
     load_bundle(tmp_path / "related.safetensors")
-    with pytest.raises(NetchuError, match="its charset differs"):
+    with pytest.raises(NetchuError, match="its charset lacks 'c'"):
         average_bundles([one, make(tmp_path / "4.safetensors", tiny, 0, Charset("abd "))], tmp_path / "s.safetensors")
     with pytest.raises(NetchuError, match="two bundles or more"):
         average_bundles([one], tmp_path / "soup.safetensors")

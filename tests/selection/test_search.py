@@ -129,6 +129,17 @@ def test_a_convention_of_the_labels_is_found_and_joins_what_it_writes_alike() ->
     assert tune(kept, one, plain).convention == "none", "labels that are not written so"
 
 
+def test_a_convention_is_chosen_by_exact_lines() -> None:
+    """It mends one line; in three that stay wrong it makes two letters more of them wrong."""
+    zeros, flags = np.zeros(1), (np.ones((1, 1), bool), np.zeros(1, bool))
+    pairs = [("TT Huế", "Tt Huế")] + [("an bình Đắk", "an bình Đăk")] * 3
+    lines = [scored(Candidates([read], np.zeros((1, 1)), zeros, zeros, zeros, *flags), label, f"w{i}")
+             for i, (read, label) in enumerate(pairs)]  # fmt: skip
+    plain, one = Settings(decoder="beam"), np.ones(1)
+    assert gain(lines, one, replace(plain, convention="title")) < gain(lines, one, plain)
+    assert tune(lines, one, plain).convention == "title"
+
+
 def test_title_case_leaves_lines_with_a_comma_alone() -> None:
     assert CONVENTIONS["title"]("12B tổ dân phố 3 - TP. M'ĐRẮK") == "12b Tổ Dân Phố 3 Tp M'đrắk"
     assert CONVENTIONS["title"]("12B tổ 3, TP. Huế") == "12B tổ 3, TP. Huế"

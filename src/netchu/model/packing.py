@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from netchu.core.charset import BLANK
 from netchu.core.config import ALL_DATA_FOLD, GEOMETRY, differing
 from netchu.core.errors import NetchuError
 from netchu.core.files import hash_file
@@ -41,7 +42,9 @@ def pack_int8(bundle: Path, out: Path) -> None:
 def average_bundles(
     bundles: Sequence[Path], out: Path, weights: Sequence[float] | None = None, *, any_start: bool = False
 ) -> None:
-    """Write the weighted mean of bundles' weights as one fp16 bundle, with the config of the first.
+    """Write the weighted mean of bundles' weights as one fp16 bundle, with the config and the charset of the first.
+
+    Of a bundle that knows more characters, such as a pretraining on helping lines, the others' rows are left out.
 
     It is named after its file, or after its folder when the file is a run's `best` or `last`.
     `any_start`: they need not have started from the same bundle, because they share one further back.
@@ -64,10 +67,12 @@ def average_bundles(
                 f"{path}: {key} is {theirs['config'].get(key)!r}, in {bundles[0]} {about['config'].get(key)!r}; "
                 "average fine-tunes of one pretrained bundle, or such as share one further back (--any-start)"
             )
-        if theirs["charset"] != about["charset"]:
-            raise NetchuError(f"{path}: its charset differs from that of {bundles[0]}; train them on one manifest")
+        if missing := sorted(set(about["charset"]) - set(theirs["charset"])):
+            raise NetchuError(f"{path}: its charset lacks {missing[0]!r} of {bundles[0]}; train them on one manifest")
+        rows = [BLANK, *(theirs["charset"].index(character) + 1 for character in about["charset"])]
         for name, tensor in tensors.items():
-            total[name] += tensor.float() * (share / sum(shares))
+            kept = tensor[rows] if name.startswith("head.") else tensor
+            total[name] += kept.float() * (share / sum(shares))
     stored = {}
     for name, tensor in total.items():
         whole = not first[name].is_floating_point()

@@ -15,7 +15,7 @@ from netchu.reading.confidence import fit_temperature
 from netchu.reading.line_reader import Settings, clues_of_best, confidence_of_best, scores
 
 LANGUAGE_WEIGHTS = (0.0, 0.15, 0.25, 0.35, 0.5)
-LANGUAGE_BONUSES = (0.0, 0.4, 0.8, 1.2)
+LANGUAGE_BONUSES = (0.0, 0.4, 0.8, 1.2, 1.6)
 LEAST = 20  # lines of right answers, and of wrong ones, from which on clues are weighed
 PLACE_BONUSES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0)
 
@@ -65,14 +65,19 @@ def gain(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> fl
     return float(np.mean([line.gains[settings.convention][pick(line, weights, settings)] for line in lines]))
 
 
+def exact(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> float:
+    """Share of lines that are read without a mistake."""
+    return float(np.mean([answer(line, weights, settings) == line.label for line in lines]))
+
+
 def evaluate(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> Scores:
     """All scores."""
     return score([answer(line, weights, settings) for line in lines], [line.label for line in lines])
 
 
 def tune(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> Settings:
-    """The convention and the language and place weights that read these lines best, by coordinates, then the
-    temperature and what clues are worth."""
+    """The convention that gets most lines exactly right, and the language and place weights that read these lines
+    best, by coordinates, then the temperature and what clues are worth."""
     has_language = any(line.candidates.language.any() for line in lines)
     has_places = any(line.candidates.depths.any() for line in lines)
     grids: list[tuple[str, tuple[float, ...] | tuple[str, ...]]] = [("convention", tuple(CONVENTIONS))]
@@ -80,11 +85,12 @@ def tune(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> Se
         grids += [("language_weight", LANGUAGE_WEIGHTS), ("language_bonus", LANGUAGE_BONUSES)]
     if has_places:
         grids += [("place_bonus", PLACE_BONUSES)]
-    best = gain(lines, weights, settings)
     for key, grid in grids * 2:
+        worth = exact if key == "convention" else gain
+        best = worth(lines, weights, settings)
         for value in grid:
             changed = replace(settings, **{key: value})  # type: ignore[arg-type]
-            if changed != settings and (reached := gain(lines, weights, changed)) > best + 1e-9:
+            if changed != settings and (reached := worth(lines, weights, changed)) > best + 1e-9:
                 best, settings = reached, changed
     temperature, trust = calibrate(lines, weights, settings), weigh_clues(lines, weights, settings)
     return replace(settings, temperature=temperature, trust=trust)
