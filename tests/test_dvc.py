@@ -1,4 +1,4 @@
-"""`dvc.yaml` and scripts/release_b0.sh: their inputs are there, and every config of the release is trained."""
+"""`dvc.yaml` and scripts/release.sh: their inputs are there, and every config of the release is trained."""
 
 import re
 import subprocess
@@ -9,8 +9,8 @@ import yaml
 from netchu.core.config import load_config
 from tests.support.tiny import ROOT
 
-GIVEN = ("kalapa", "cinnamon", "POEMS.csv")  # what the user brings
-SCRIPT = ROOT / "scripts" / "release_b0.sh"
+GIVEN = ("kalapa", "cinnamon", "open", "corpora", "PP-OCRv6_rec_small.onnx")  # what the user brings
+SCRIPT = ROOT / "scripts" / "release.sh"
 
 
 def test_every_input_is_there_or_made_by_an_earlier_stage() -> None:
@@ -23,14 +23,17 @@ def test_every_input_is_there_or_made_by_an_earlier_stage() -> None:
         for word in stage["cmd"].split():
             assert not word.endswith((".sh", ".py")) or (ROOT / word).is_file(), f"{name}: {word}"
         made |= {next(iter(entry)) for entry in stage["outs"]}
-    assert "sh scripts/release_b0.sh" in [stage["cmd"] for stage in content["stages"].values()]
+    assert "sh scripts/release.sh" in [stage["cmd"] for stage in content["stages"].values()]
 
 
 def test_the_script_trains_every_config_of_its_bundle() -> None:
     assert subprocess.run(["sh", "-n", SCRIPT], check=False).returncode == 0
     text = SCRIPT.read_text(encoding="utf-8")
-    named = set(re.findall(r"\bb0_\d_\w+?_f0\b(?!/)", text)) - set(re.findall(r"\bb0_\d_mean_f0\b", text))
-    assert named == {path.stem for path in (ROOT / "configs" / "release").glob("b0_*.py")}
+    named = set(re.findall(r"^train (\w+)$", text, re.MULTILINE))
+    assert named == {path.stem for path in (ROOT / "configs" / "release").glob("*.py")}
     for name in named:
-        start = Path(load_config(f"release/{name}", folder=ROOT / "configs").load_weight)
-        assert start == Path() or start.parent.name in named or f"mean {start}" in text, f"{name} starts from {start}"
+        cfg = load_config(f"release/{name}", folder=ROOT / "configs")
+        start = Path(cfg.load_weight)
+        assert start.parent.name in named or f"--out {start}" in text, f"{name} starts from {start}"
+        made = Path(cfg.manifest).stem
+        assert made == "train_folds" or f"manifest {made} " in text, f"{name} trains on {cfg.manifest}"

@@ -2,16 +2,15 @@
 
 Fold 0, greedy: Kalapa CER 3.65 %, exact 42.4 %, kalapa_score 0.9447; Cinnamon 3.96 %, 26.3 %, 0.9227. No better than
 stage 1 by itself: 11,000 lines are few for a mixture. 68 minutes of one AVX2 core in fp32.
+scripts/release.sh draws the synthetic lines.
 
-python synthetic_data/gendata_address.py --count 24000 --height 48 --writers 4000 --seed 11 --out synthetic/address
-python prepare_ext_data.py --kalapa DIR --labels-json DIR --synthetic synthetic/address --helping DIR --out data
 python train.py -C release/pp_2_f0
 """
 
 from netchu.core.config import Config
 
 cfg = Config(
-    manifest="data/train_ext.csv",
+    manifest="data/mix_48.csv",
     fold=0,
     augment="ink",
     synthetic_share=0.32,

@@ -28,8 +28,8 @@ from tests.support.forms import FONTS, WORDS, make_form
 from tests.support.tiny import ROOT
 
 BUNDLES = {
-    "b0": ROOT / "src/netchu/weights/b0_192_high_f5.safetensors",
-    "pp": max((ROOT / "weights").glob("pp_*.safetensors")),
+    "high": ROOT / "src/netchu/weights/pp_64_f5.safetensors",
+    "low": ROOT / "weights/pp_3_f0.safetensors",
 }
 
 
