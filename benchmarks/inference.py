@@ -15,6 +15,7 @@ AVX2. onnxruntime cannot be: on a processor with AVX-512 only figures of one run
 """
 
 import argparse
+import atexit
 import json
 import os
 import resource
@@ -93,9 +94,10 @@ def build_netchu(path: Path, threads: int, what: str) -> Contestant:
         recipe = replace(recipe, settings=settings, language=None, places=None)
     if ALL_ASKED in what:
         recipe = replace(recipe, settings=replace(recipe.settings, clear=1.0, sure=1.0))
-    with tempfile.TemporaryDirectory() as folder:
-        write_recipe(Path(folder) / "ensemble.json", recipe)
-        reader = Reader(Path(folder) / "ensemble.json", threads=threads)
+    folder = Path(tempfile.mkdtemp())  # stays: the bundles are named from it, and each thread opens them anew
+    atexit.register(shutil.rmtree, folder)
+    write_recipe(folder / "ensemble.json", recipe)
+    reader = Reader(folder / "ensemble.json", threads=threads)
     reader.ensemble.precision = "fp32"
 
     def read(images: Sequence[Image]) -> list[str]:
