@@ -77,6 +77,14 @@ def test_lines_are_read_without_pytorch(folder: Path, tmp_path: Path) -> None:
     assert [row["answer"] for row in rows] == [*texts, ""]
 
 
+def test_a_warning_is_one_line(folder: Path, tmp_path: Path) -> None:
+    page = PillowImage.open(folder / "0.jpg")
+    page.save(tmp_path / "scan.tif", save_all=True, append_images=[page, page])
+    done = lean(tmp_path, "read", "scan.tif", "--threads", 1)
+    said = [row for row in done.stderr.split("\n") if "holds 3 pages" in row]
+    assert len(said) == 1 and said[0].startswith("warning: scan.tif:") and ".py" not in done.stderr, done.stderr
+
+
 def test_pages_are_read_without_pytorch(tmp_path: Path) -> None:
     form = make_form("ruled", seed=1, rows=3)
     cv2.imwrite(str(tmp_path / "page.png"), form.photo)

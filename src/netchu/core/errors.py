@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -52,7 +53,9 @@ def last_line(output: Path) -> str:
 
 def run_main(main: Callable[[], int | None]) -> None:
     """Run `main` and exit: 0 or its own status, 2 for a `NetchuError`; and as shells have it 143 after SIGTERM, 130
-    after Ctrl-C, 141 when whoever read the output has gone (`| head`)."""
+    after Ctrl-C, 141 when whoever read the output has gone (`| head`). A warning is one line, without its place in the
+    code."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         status = main()
         sys.stdout.flush()
