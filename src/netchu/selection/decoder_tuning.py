@@ -65,14 +65,13 @@ def gain(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> fl
     return float(np.mean([line.gains[settings.convention][pick(line, weights, settings)] for line in lines]))
 
 
-def exact(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> float:
-    """Share of lines that are read without a mistake."""
-    return float(np.mean([answer(line, weights, settings) == line.label for line in lines]))
-
-
 def evaluate(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> Scores:
     """All scores."""
     return score([answer(line, weights, settings) for line in lines], [line.label for line in lines])
+
+
+def _exact(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> float:
+    return evaluate(lines, weights, settings).exact
 
 
 def tune(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> Settings:
@@ -86,7 +85,7 @@ def tune(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> Se
     if has_places:
         grids += [("place_bonus", PLACE_BONUSES)]
     for key, grid in grids * 2:
-        worth = exact if key == "convention" else gain
+        worth = _exact if key == "convention" else gain
         best = worth(lines, weights, settings)
         for value in grid:
             changed = replace(settings, **{key: value})  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """Makes lines with made-up addresses: `python synthetic_data/gendata_address.py --count 1000 --out DIR`."""
 
+import argparse
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from netchu.synthesis.batches import LineMaker, SyntheticLine, produce
 from netchu.synthesis.effects import PRESETS
 from netchu.synthesis.options import add_writing, make_parser, read_fonts, read_order
 from netchu.synthesis.renderer import Renderer
-from netchu.synthesis.text_style import CINNAMON, KALAPA, measure_style, read_texts
+from netchu.synthesis.text_style import CINNAMON, KALAPA, TextStyle, measure_style, read_texts
 from netchu.synthesis.writers import name_writers
 
 STYLES = {"kalapa": (KALAPA,), "cinnamon": (CINNAMON,), "both": (KALAPA, CINNAMON)}
@@ -40,8 +41,7 @@ class AddressLines:
     def build(self) -> LineMaker:
         """Load gazetteer, style and fonts; returns the line maker."""
         gazetteer = open_gazetteers(self.gazetteer)
-        styles = (measure_style(read_texts(Path(self.style_from))),) if self.style_from else STYLES[self.style]
-        grammar = AddressGrammar(gazetteer, styles)
+        grammar = AddressGrammar(gazetteer, choose_styles(self.style, self.style_from))
         renderer = Renderer([Path(path) for path in self.fonts], self.height, PRESETS[self.effects])
         names = name_writers(renderer.faces, self.writers)
 
@@ -54,10 +54,8 @@ class AddressLines:
         return make
 
 
-def main() -> None:
-    """Read the arguments and make the lines."""
-    parser = make_parser(__doc__.splitlines()[0] if __doc__ else "")
-    add_writing(parser)
+def add_addresses(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which addresses are made up."""
     parser.add_argument(
         "--gazetteer",
         nargs="*",
@@ -67,6 +65,18 @@ def main() -> None:
     )
     parser.add_argument("--style", choices=sorted(STYLES), default="both", help="text style of the addresses")
     parser.add_argument("--style-from", default="", metavar="LABELS", help="label file whose text style is imitated")
+
+
+def choose_styles(style: str, style_from: str) -> tuple[TextStyle, ...]:
+    """The text styles of a key of STYLES, or the one measured on the label file `style_from`. Raises NetchuError."""
+    return (measure_style(read_texts(Path(style_from))),) if style_from else STYLES[style]
+
+
+def main() -> None:
+    """Read the arguments and make the lines."""
+    parser = make_parser(__doc__.splitlines()[0] if __doc__ else "")
+    add_writing(parser)
+    add_addresses(parser)
     parser.add_argument("--blank", type=float, default=0.0, help="share of lines without any writing (empty label)")
     arguments = parser.parse_args()
     if not 0.0 <= arguments.blank <= 1.0:

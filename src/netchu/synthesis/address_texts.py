@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
-from netchu.synthesis.address_lines import STYLES
+from netchu.synthesis.address_lines import add_addresses, choose_styles
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import AdminUnits, open_gazetteers
-from netchu.synthesis.text_style import measure_style, place_tones, read_texts
+from netchu.synthesis.text_style import place_tones
 
 
 def write_texts(path: Path, grammar: AddressGrammar, count: int, seed: int) -> None:
@@ -48,20 +48,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.txt", help="one address a line")
     parser.add_argument("--places", type=Path, metavar="FILE.tsv", help="also write province, district, ward")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
-    parser.add_argument(
-        "--gazetteer",
-        nargs="*",
-        default=[],
-        metavar="DIR",
-        help="gazetteer folders, put together; packaged: the package's",
-    )
-    parser.add_argument("--style", choices=sorted(STYLES), default="both", help="text style of the addresses")
-    parser.add_argument("--style-from", type=Path, metavar="LABELS", help="label file whose text style is imitated")
+    add_addresses(parser)
     arguments = parser.parse_args()
     if arguments.count < 1 or arguments.seed < 0:
         raise NetchuError(f"--count {arguments.count} --seed {arguments.seed}: expected 1 or more, and 0 or more")
     gazetteer = open_gazetteers(arguments.gazetteer)
-    styles = (measure_style(read_texts(arguments.style_from)),) if arguments.style_from else STYLES[arguments.style]
+    styles = choose_styles(arguments.style, arguments.style_from)
     write_texts(arguments.out, AddressGrammar(gazetteer, styles), arguments.count, arguments.seed)
     if arguments.places:
         write_places(arguments.places, gazetteer)

@@ -172,13 +172,13 @@ def _read_lists(paths: Iterable[Path]) -> AdminUnits:
             if len(cells) not in (3, 4):
                 raise NetchuError(f"{path}: row {number}: {len(cells)} columns, expected ward, district, province")
             *below, ward, district, province = cells
-            if ward and district and province:
+            if district and province and (unit := _titled_unit(ward)):
                 wards, streets = found.setdefault((province, district), ([], []))
-                wards.append(_bare(ward))
-                streets.extend(below)
+                wards.append(unit)
+                streets.extend(street for street in below if street)
     return AdminUnits(
         tuple(
-            District(_province(province), _bare(district), tuple(wards), tuple(street for street in streets if street))
+            District(_province(province), _titled_unit(district), tuple(wards), tuple(streets))
             for (province, district), (wards, streets) in found.items()
         )
     )
@@ -188,11 +188,10 @@ def _title(text: str) -> str:
     return " ".join(word[:1].upper() + word[1:] for word in text.split())
 
 
-def _bare(name: str) -> Unit:
-    """A title-cased name as a unit, with its kind taken off where it has one; a number without leading zeros."""
+def _titled_unit(name: str) -> Unit | None:
+    """`_unit` of a title-cased name, which begins with its kind where it has one."""
     kind = next((kind for kind in _KINDS if name.startswith(f"{_title(kind)} ")), "")
-    bare = name[len(kind) :].strip()
-    return Unit(kind, str(int(bare)) if bare.isdigit() else bare)
+    return _unit(kind, name[len(kind) :])
 
 
 def _read_json(path: Path) -> Any:
