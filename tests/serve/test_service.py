@@ -5,6 +5,8 @@ import math
 import os
 import random
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -534,3 +536,18 @@ def test_a_whole_form_goes_in(tmp_path: Path, tiny_bundle: Path) -> None:
         answer = client.post("/api/recognise?page=true", files={"images": ("form.png", photo, "image/png")})
     assert answer.status_code == 200, answer.text
     assert len(answer.json()["lines"]) == len(find_lines(form.photo)) > 10
+
+
+def test_serving_does_without_pytorch(tmp_path: Path) -> None:
+    """With the packages of the extra `serve` alone; only a retraining wants more."""
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys(["torch", "torchvision", "timm", "accelerate", "pandas", "sklearn", "albumentations"]))
+from starlette.testclient import TestClient
+from netchu.serve.command import build, parse
+with TestClient(build(parse(["--data", {str(tmp_path / "data")!r}])), base_url="http://127.0.0.1:8000") as client:
+    with open({str(ROOT / "docs/lines/1.jpg")!r}, "rb") as image:
+        print(client.post("/api/recognise", files={{"images": image}}).json()["lines"][0]["text"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "Xã Tuy Lộc Hậu Lộc Thanh Hoá\n", done.stderr

@@ -29,10 +29,13 @@ class StoppedError(NetchuError):
 
 MARK = "error: "  # begins the line that a command ends with
 EXTRAS = {  # of the package: which one brings a library that a command may miss
-    **dict.fromkeys(("torch", "torchvision", "timm", "accelerate", "albumentations", "sklearn", "filelock"), "train"),
-    **dict.fromkeys(("matplotlib", "pandas", "PIL"), "train"),
+    **dict.fromkeys(("torch", "torchvision", "timm", "accelerate", "albumentations", "sklearn"), "train"),
+    **dict.fromkeys(("matplotlib", "pandas"), "train"),
     **dict.fromkeys(("joblib", "fontTools", "vietnamadminunits"), "synthetic"),
-    **dict.fromkeys(("fastapi", "starlette", "uvicorn", "sqlalchemy", "prometheus_client", "multipart"), "serve"),
+    **dict.fromkeys(
+        ("fastapi", "starlette", "uvicorn", "sqlalchemy", "prometheus_client", "multipart", "PIL"), "serve"
+    ),
+    "filelock": "serve",
     **dict.fromkeys(("onnx", "onnxscript"), "export"),
     "optuna": "tune",
 }

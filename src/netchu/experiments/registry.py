@@ -18,6 +18,7 @@ from typing import Any
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path, file_lock, hash_file, write_json
 from netchu.data.label_files import read_json
+from netchu.model.bundle_file import read_arrays
 
 FORMAT = 1
 ID_LENGTH = 12  # hex digits of the weights' hash
@@ -94,9 +95,7 @@ class Registry:
         The parent is the given entry, else the one with the weights of the bundle that the config started from.
         Raises NetchuError for a bundle that is missing or damaged, or an unknown parent.
         """
-        from netchu.model.bundle import read_bundle  # PyTorch is imported for this alone
-
-        _, about = read_bundle(bundle)
+        _, about = read_arrays(bundle)
         weights = about["hashes"]["weights"]
         with self._changing() as entries:
             known = {entry.weights: entry for entry in entries}
@@ -158,9 +157,8 @@ def _parent(load_weight: str, known: dict[str, Entry]) -> str:
     """Id of the entry with the weights that a run started from; "" when it started from none that is known."""
     if not load_weight or not Path(load_weight).is_file():
         return ""
-    from netchu.model.bundle import read_bundle
 
-    _, about = read_bundle(Path(load_weight))
+    _, about = read_arrays(Path(load_weight))
     entry = known.get(about["hashes"]["weights"])
     return entry.id if entry else ""
 

@@ -34,13 +34,12 @@ from netchu.ctc.decoders import Reading
 from netchu.data.label_files import read_json
 from netchu.data.manifest import TRAIN_ONLY, Line, read_lines, split, write_manifest
 from netchu.language.conventions import CONVENTIONS
-from netchu.model.bundle import read_bundle, read_stored, write_bundle
+from netchu.model.bundle_file import read_arrays
 from netchu.reading.confidence import measure_coverage
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.serve.samples import read_sidecar
 from netchu.serve.uploads import content_id
-from netchu.training.engine import fit
 
 SOURCE = "corrections"
 MOST_COPIES = 10  # of a correction in the manifest
@@ -166,7 +165,7 @@ def freeze_manifest(
 
 def member_config(folder: Path, plan: RetrainingPlan, member: int, bundle: Path, fold: int) -> Config:
     """The fine-tuning run of one member, from the config in its bundle."""
-    _, about = read_bundle(bundle)
+    _, about = read_arrays(bundle)
     cfg = from_dict(about["config"], str(bundle))
     train, _ = split(read_lines(folder / "manifest.csv"), fold)
     return replace(
@@ -232,10 +231,12 @@ def read_progress(folder: Path) -> dict[str, Any]:
 
 def run_job(folder: Path, stopped: threading.Event) -> dict[str, Any]:
     """Do the job, or what is left of it; returns what `report.json` says. Raises StoppedError once `stopped` is set."""
+    from netchu.training.engine import fit  # PyTorch, which the service itself does without
+
     began, plan = time.time(), read_plan(folder)
     old = read_recipe(Path(plan.recipe))
     first = old.bundles[plan.members[0]]
-    _, about = read_bundle(first)
+    _, about = read_arrays(first)
     trained = from_dict(about["config"], str(first))
     fold = held_out_fold(trained)
     manifest = folder / "manifest.csv"
@@ -275,6 +276,8 @@ def run_job(folder: Path, stopped: threading.Event) -> dict[str, Any]:
 def keep_fold(tuned: Path, start: Path) -> Path:
     """The fine-tuned bundle, beside it as `kept.safetensors` where it started from one that had seen every fold: such
     a model has still seen them, whatever its own run held out."""
+    from netchu.model.bundle import read_stored, write_bundle
+
     (tensors, about), (_, before) = read_stored(tuned), read_stored(start)
     if before["config"]["fold"] == about["config"]["fold"]:
         return tuned
