@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -41,10 +42,10 @@ run()
 """
 
 
-def lean(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
+def lean(folder: Path, *words: object, **variables: str) -> subprocess.CompletedProcess[str]:
     """The command in an environment that has only what a lean installation has, started in another folder."""
     command = [sys.executable, "-c", LEAN, str(ROOT / "src"), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=os.environ | variables)
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +78,11 @@ def test_lines_are_read_without_pytorch(folder: Path, tmp_path: Path) -> None:
     assert [row["answer"] for row in rows] == [*texts, ""]
 
 
-def test_a_warning_is_one_line(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("filters", ["", "ignore", "error"])
+def test_a_warning_is_one_line(folder: Path, tmp_path: Path, filters: str) -> None:
     page = PillowImage.open(folder / "0.jpg")
     page.save(tmp_path / "scan.tif", save_all=True, append_images=[page, page])
-    done = lean(tmp_path, "read", "scan.tif", "--threads", 1)
+    done = lean(tmp_path, "read", "scan.tif", "--threads", 1, PYTHONWARNINGS=filters)
     said = [row for row in done.stderr.split("\n") if "holds 3 pages" in row]
     assert len(said) == 1 and said[0].startswith("warning: scan.tif:") and ".py" not in done.stderr, done.stderr
 

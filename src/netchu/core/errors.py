@@ -56,9 +56,10 @@ def last_line(output: Path) -> str:
 
 def run_main(main: Callable[[], int | None]) -> None:
     """Run `main` and exit: 0 or its own status, 2 for a `NetchuError`; and as shells have it 143 after SIGTERM, 130
-    after Ctrl-C, 141 when whoever read the output has gone (`| head`). A warning is one line, without its place in the
-    code."""
+    after Ctrl-C, 141 when whoever read the output has gone (`| head`). A warning of netchu is one line, without its
+    place in the code, and is said under any filter: it may name a file that was left out."""
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    warnings.filterwarnings("default", category=UserWarning, module=r"netchu\.")  # whatever PYTHONWARNINGS says
     try:
         status = main()
         sys.stdout.flush()
