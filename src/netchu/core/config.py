@@ -59,6 +59,7 @@ class DataFields:
     manifest: str = field(default="data/train_folds.csv", metadata=PATH | OF_RUN)  # may be empty with synthetic_source
     fold: int = field(default=ALL_DATA_FOLD, metadata=OF_RUN)
     seed: int = 0
+    cut_blank_end: float = 0.0  # share of the lines that are cut behind their writing; above 0 they are read so, too
     augment: str = "ink"  # a key of augment.AUGMENTS
     augment_ramp: float = 0.0  # share of the epochs over which augmentation grows to its full strength
     synthetic_share: float = 0.5  # share of synthetic lines in an epoch, when the manifest has both kinds
@@ -130,6 +131,7 @@ class Config(MachineFields, TrainingFields, DataFields, ModelFields, InputFields
                 (key, getattr(self, key) >= 0, "0 or more")
                 for key in ("epoch_lines", "batch_pixels", "average_epochs", "validate_steps", "patience")
             ),
+            ("cut_blank_end", 0 <= self.cut_blank_end <= 1, "0 to 1"),
             ("augment_ramp", 0 <= self.augment_ramp <= 1, "0 to 1"),
             ("layer_decay", 0 < self.layer_decay <= 1, "above 0 and at most 1"),
             ("synthetic_share", 0 <= self.synthetic_share <= 1, "0 to 1"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from netchu.core.blank_end import without_blank_end
 from netchu.core.errors import NetchuError
 from netchu.core.images import BLANK_CONFIDENCE, Image, is_blank
 from netchu.core.preprocess import Geometry, resize, stretched, to_input
@@ -82,6 +83,8 @@ class Ensemble:
         self.members = list(members)
         shapes = zip(members, stretches or [1.0] * len(members), strict=True)
         self.geometries = [stretched(Geometry.of(member.cfg), stretch) for member, stretch in shapes]
+        pairs = zip(self.geometries, members, strict=True)
+        self._cut = {geometry for geometry, member in pairs if member.cfg.cut_blank_end > 0}
         self.charset = first.charset
         self.reader = LineReader(
             first.charset,
@@ -151,7 +154,8 @@ class Ensemble:
         began = time.perf_counter()
         blank, problem = is_blank(image), why_no_line(image)
         scale = resize if problem else resize_whole
-        lines = {geometry: scale(image, geometry) for geometry in self.geometries}
+        written = without_blank_end(image) if self._cut and not problem else image
+        lines = {g: scale(written if g in self._cut else image, g) for g in self.geometries}
         return Prepared(lines, blank, time.perf_counter() - began, "" if blank else problem)
 
     def read_prepared(self, prepared: Sequence[Prepared], *, keep_outputs: bool = False) -> list[TimedReading]:

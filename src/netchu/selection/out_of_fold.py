@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from netchu.core.blank_end import without_blank_end
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
@@ -180,7 +181,10 @@ def measure_oof(bundle_path: Path, manifest: Path, out: Path, source: str = "", 
     widths: list[int] = []
     outputs: list[LogProbs] = []
     for start in tqdm(range(0, len(lines), CHUNK), unit="chunk", desc="reading"):
-        resized = [resize(read_image(line.path), geometry) for line in lines[start : start + CHUNK]]
+        images = [read_image(line.path) for line in lines[start : start + CHUNK]]
+        if cfg.cut_blank_end > 0:
+            images = [without_blank_end(image) for image in images]
+        resized = [resize(image, geometry) for image in images]
         widths += [image.shape[1] for image in resized]
         outputs += [p.log_probs for p in predict(bundle.model, [to_input(image, geometry) for image in resized])]
     save_oof(out, cfg=cfg, charset=bundle.charset, lines=lines, widths=widths, log_probs=outputs, stretch=stretch)
