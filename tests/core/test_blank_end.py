@@ -23,7 +23,7 @@ def line(end: int) -> Image:
 @pytest.mark.parametrize("height", [48, 64, 96, 300])
 def test_paper_goes_and_one_height_of_it_stays(end: int, height: int) -> None:
     scale = height / H
-    image = cv2.resize(line(end), (round(W * scale), height), interpolation=cv2.INTER_AREA)
+    image: Image = cv2.resize(line(end), (round(W * scale), height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     width = without_blank_end(image).shape[1]
     assert end + H - 6 <= width / scale <= end + H + 6
 

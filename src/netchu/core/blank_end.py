@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from netchu.core.images import Image
 
@@ -31,8 +32,8 @@ def without_blank_end(image: Image) -> Image:
     least = max(LEAST, 3 * float(np.median(dark)), SHARE * float(np.percentile(dark, 99.5)))
     ink = (dark >= least).astype(np.uint8)
     rules = cv2.morphologyEx(cv2.dilate(ink, _box(3, 1)), cv2.MORPH_OPEN, _box(1, RULE))
-    strokes = ink & ~cv2.dilate(rules, _box(3, 3))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(strokes, connectivity=8)
+    strokes = np.where(cv2.dilate(rules, _box(3, 3)) > 0, 0, ink)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(strokes.astype(np.uint8), connectivity=8)
     writing = (stats[:, cv2.CC_STAT_AREA] >= SPECK) & (np.arange(len(stats)) > 0)
     strokes = writing[labels]
     columns = np.flatnonzero(strokes.any(axis=0))
@@ -44,7 +45,7 @@ def without_blank_end(image: Image) -> Image:
     return image
 
 
-def _is_foreign(ink: Image, strokes: Image, *, at_end: bool) -> bool:
+def _is_foreign(ink: Image, strokes: NDArray[np.bool_], *, at_end: bool) -> bool:
     """Whether a group of columns (HEIGHT, w) is an upright rule, the sheet's edge or a bit of another line."""
     rows, width = np.flatnonzero(strokes.any(axis=1)), ink.shape[1]
     rule = width <= NARROW and ink.any(axis=1).mean() >= TALL

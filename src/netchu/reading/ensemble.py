@@ -83,8 +83,7 @@ class Ensemble:
         self.members = list(members)
         shapes = zip(members, stretches or [1.0] * len(members), strict=True)
         self.geometries = [stretched(Geometry.of(member.cfg), stretch) for member, stretch in shapes]
-        pairs = zip(self.geometries, members, strict=True)
-        self._cut = {geometry for geometry, member in pairs if member.cfg.cut_blank_end > 0}
+        self._cut = all(member.cfg.cut_blank_end > 0 for member in members)
         self.charset = first.charset
         self.reader = LineReader(
             first.charset,
@@ -154,8 +153,9 @@ class Ensemble:
         began = time.perf_counter()
         blank, problem = is_blank(image), why_no_line(image)
         scale = resize if problem else resize_whole
-        written = without_blank_end(image) if self._cut and not problem else image
-        lines = {g: scale(written if g in self._cut else image, g) for g in self.geometries}
+        if self._cut and not problem:
+            image = without_blank_end(image)
+        lines = {geometry: scale(image, geometry) for geometry in self.geometries}
         return Prepared(lines, blank, time.perf_counter() - began, "" if blank else problem)
 
     def read_prepared(self, prepared: Sequence[Prepared], *, keep_outputs: bool = False) -> list[TimedReading]:
