@@ -135,10 +135,8 @@ async def measure_widths(url: str, process: int, args: argparse.Namespace) -> No
             image = np.full((64, width), 230, np.uint8)
             image[20:44, 10 : width - 10 : 7] = 40
             data = bytes(cv2.imencode(".png", image)[1])
-            answer = await client.post("/api/recognise", files=[("images", ("line.png", data))])
-            if answer.status_code == 503:
+            while (answer := await client.post("/api/recognise", files=[("images", ("l", data))])).status_code == 503:
                 await asyncio.sleep(1)
-                continue
             answer.raise_for_status()
             memory.append(memory_mb(process))
 
@@ -247,7 +245,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
     parser.add_argument("--requests", type=int, default=5000, help="of `widths`")
     parser.add_argument("--lines", type=int, default=4, help="a request")
-    parser.add_argument("--threads", type=int, default=0, help="of torch in the service")
+    parser.add_argument("--threads", type=int, default=0, help="of the service")
     args = parser.parse_args()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -538,16 +538,25 @@ def test_a_whole_form_goes_in(tmp_path: Path, tiny_bundle: Path) -> None:
     assert len(answer.json()["lines"]) == len(find_lines(form.photo)) > 10
 
 
-def test_serving_does_without_pytorch(tmp_path: Path) -> None:
-    """With the packages of the extra `serve` alone; only a retraining wants more."""
+def test_serving_needs_no_pytorch_and_little_memory(tmp_path: Path) -> None:
+    """With the packages of the extra `serve` alone, wide lines and narrow ones; only a retraining wants more."""
     code = f"""
 import sys
-sys.modules.update(dict.fromkeys(["torch", "torchvision", "timm", "accelerate", "pandas", "sklearn", "albumentations"]))
+import cv2
+from pathlib import Path
 from starlette.testclient import TestClient
 from netchu.serve.command import build, parse
-with TestClient(build(parse(["--data", {str(tmp_path / "data")!r}])), base_url="http://127.0.0.1:8000") as client:
-    with open({str(ROOT / "docs/lines/1.jpg")!r}, "rb") as image:
-        print(client.post("/api/recognise", files={{"images": image}}).json()["lines"][0]["text"])
+image = cv2.imread({str(ROOT / "docs/lines/1.jpg")!r}, cv2.IMREAD_GRAYSCALE)
+lines = [image[:, :80], image, cv2.hconcat([image] * 3), image] * 2
+files = [("images", cv2.imencode(".png", line)[1].tobytes()) for line in lines]
+app = build(parse(["--data", {str(tmp_path / "data")!r}, "--timeout", "600"]))
+with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+    print(client.post("/api/recognise", files=files).json()["lines"][1]["text"])
+print({{"torch", "torchvision", "timm", "accelerate", "pandas", "sklearn", "albumentations"}} & set(sys.modules))
+print(next(row.split()[1] for row in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in row))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout == "Xã Tuy Lộc Hậu Lộc Thanh Hoá\n", done.stderr
+    assert done.returncode == 0, done.stderr
+    text, imported, kilobytes = done.stdout.splitlines()
+    assert (text, imported) == ("Xã Tuy Lộc Hậu Lộc Thanh Hoá", "set()")
+    assert int(kilobytes) < 450_000  # 973 MB with PyTorch
