@@ -1,8 +1,10 @@
 """Members of an ensemble as selection sees them: a bundle, its out-of-fold outputs, its speed on this machine."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -10,9 +12,11 @@ from netchu.core.budget import measure
 from netchu.core.config import from_dict
 from netchu.core.errors import NetchuError
 from netchu.core.preprocess import Geometry
-from netchu.model.bundle import load_bundle, read_stored
-from netchu.model.predict import predict
+from netchu.model.bundle import read_stored
+from netchu.model.graph import add_graph
 from netchu.reading.combination import FramePositions, frame_positions
+from netchu.reading.engines import Member as Reader
+from netchu.reading.engines import open_member
 from netchu.selection.out_of_fold import OutOfFold, load_oof, merge_oof
 
 TIMED = 8  # lines that a member's speed is measured on
@@ -66,10 +70,28 @@ def positions_of(oof: OutOfFold, i: int) -> FramePositions:
     return frame_positions(len(oof.log_probs[i]), oof.width_stride, oof.geometry, oof.widths[i])
 
 
-def time_member(member: Member) -> float:
-    """Seconds a line of a bundle, one line at a time, on blank lines as wide as the held-out ones."""
-    bundle, oof = load_bundle(member.bundle), member.oof
-    widths = sorted(oof.widths)[:: max(1, len(oof.widths) // TIMED)][:TIMED]
-    inputs = [np.zeros((1, oof.geometry.height, oof.geometry.input_width(w)), np.float32) for w in widths]
-    predict(bundle.model, inputs[:1], batch_size=1)
-    return float(np.mean([p.seconds for p in predict(bundle.model, inputs, batch_size=1)]))
+def time_members(members: Sequence[Member]) -> list[float]:
+    """Seconds a line of each bundle, one line at a time, on blank lines as wide as the held-out ones, with the engine
+    that a release of it is read with here."""
+    seconds = []
+    with TemporaryDirectory() as folder:
+        opened: dict[Path, Reader] = {}
+        for member in members:
+            if member.bundle not in opened:
+                opened[member.bundle] = _open_as_released(member.bundle, Path(folder) / f"{len(opened)}.safetensors")
+            reader, oof = opened[member.bundle], member.oof
+            widths = sorted(oof.widths)[:: max(1, len(oof.widths) // TIMED)][:TIMED]
+            inputs = [np.zeros((1, oof.geometry.height, oof.geometry.input_width(w)), np.float32) for w in widths]
+            reader.predict(inputs[:1], batch_size=1)
+            seconds.append(float(np.mean([p.seconds for p in reader.predict(inputs, batch_size=1)])))
+    return seconds
+
+
+def _open_as_released(bundle: Path, copy: Path) -> Reader:
+    """The bundle with a graph, as `netchu release` gives it one; as it is where none can be made."""
+    shutil.copyfile(bundle, copy)
+    try:
+        add_graph(copy)
+    except (ImportError, NetchuError):  # no exporter, or one that refuses the network: PyTorch will read it
+        return open_member(bundle)
+    return open_member(copy)

@@ -27,7 +27,7 @@ from netchu.reading.line_reader import Settings, build_scorer
 from netchu.reading.recipe import Recipe, write_recipe
 from netchu.selection.cascade import choose_cascade
 from netchu.selection.decoder_tuning import ScoredLine, evaluate, gain, scored, tune
-from netchu.selection.members import Member, align, positions_of, read_member, time_member
+from netchu.selection.members import Member, align, positions_of, read_member, time_members
 from netchu.selection.out_of_fold import OutOfFold
 from netchu.selection.search import Choice, Judged, Limits, choose, cross_tuned, nested, pareto
 from netchu.selection.selection_table import selection_rows, selection_table_path
@@ -127,7 +127,7 @@ def select_ensemble(
     limits = Limits(
         sizes=tuple(member.bundle.stat().st_size for member in members),
         files=tuple(str(member.bundle.resolve()) for member in members),
-        seconds=tuple(time_member(member) + decoding for member in members),
+        seconds=tuple(seconds + decoding for seconds in time_members(members)),
         max_bytes=budget_mb * MEGABYTE,
         max_seconds=time_s,
         fixed=sum(measure([p for p in (language, places) if p]).values()) + RECIPE_BYTES,
