@@ -21,7 +21,7 @@ from netchu.reading.combination import APART, FramePositions, frame_positions, s
 from netchu.reading.engines import Member, open_member
 from netchu.reading.engines.onnx_engine import OnnxMember
 from netchu.reading.line_reader import LineReader, Settings
-from netchu.reading.long_lines import join, resize_whole, why_no_line, window_starts, windows
+from netchu.reading.long_lines import GAP, join, resize_whole, why_no_line, window_starts, windows, with_spaces
 from netchu.reading.recipe import Recipe
 
 
@@ -214,8 +214,12 @@ class Ensemble:
         for i, prediction in zip(owners, predictions, strict=True):
             found[i].append(prediction.log_probs)
             seconds[i] += prediction.seconds
-        stride = member.cfg.width_stride
-        return [(join(parts, begins, stride), s) for parts, begins, s in zip(found, starts, seconds, strict=True)]
+        stride, space = member.cfg.width_stride, self.charset.characters.find(" ") + 1
+        joined = [join(parts, begins, stride) for parts, begins in zip(found, starts, strict=True)]
+        for i, begins in enumerate(starts):
+            if len(begins) > 1 and space:
+                joined[i] = with_spaces(joined[i], space, GAP * geometry.height // stride)
+        return list(zip(joined, seconds.tolist(), strict=True))
 
     def _warn_of_offsets(
         self, outputs: Sequence[Sequence[LogProbs]], positions: Sequence[Sequence[FramePositions]]

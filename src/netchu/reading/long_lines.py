@@ -1,11 +1,13 @@
 """Lines wider than a network takes: read in overlapping windows, whose outputs are joined to those of one long line.
 
 Windows begin at whole time steps, so a step of two of them stands at one place. They are joined where both see a
-blank, as near to the middle of their overlap as can be, since a window knows least of what stands at its edges.
+blank, as near to the middle of their overlap as can be, since a window knows least of what stands at its edges. A
+network that learnt short lines takes wide paper for the end of a line; here it is a space between two words.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from netchu.core.images import Image
 from netchu.core.preprocess import WIDTH_MULTIPLE, Geometry, Input, resize
 
 OVERLAP = 6  # heights of a line that two windows share
+GAP = 2  # heights from letter to letter that are always a space
 LONGEST = 2000  # heights: a wider image is no line
 TALLEST = 12  # heights a width: a narrower image is no line
 
@@ -64,6 +67,18 @@ def join(outputs: Sequence[LogProbs], starts: Sequence[int], stride: int) -> Log
         at = _seam(whole[first:], output)
         whole = np.concatenate([whole[: first + at], output[at:]])
     return whole
+
+
+def with_spaces(log_probs: LogProbs, space: int, steps: int) -> LogProbs:
+    """log_probs (T, C) in which class `space` and the blank change places in the middle between two letters of the best
+    path that stand more than `steps` apart, where neither is a space already."""
+    best = log_probs.argmax(axis=1)
+    spaced = log_probs.copy()
+    for left, right in pairwise(np.flatnonzero(best != BLANK).tolist()):
+        if right - left > steps and space not in (best[left], best[right]):
+            middle = (left + right) // 2
+            spaced[middle, [BLANK, space]] = log_probs[middle, [space, BLANK]]
+    return spaced
 
 
 def _seam(before: LogProbs, after: LogProbs) -> int:
