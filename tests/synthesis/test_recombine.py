@@ -57,20 +57,19 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_only_the_named_folds_are_read(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
-    read = cv2.imread
+    opened: list[Path] = []
 
-    def note(path: str, flag: int) -> np.ndarray | None:
+    def note(path: Path) -> np.ndarray:
         opened.append(path)
-        return read(path, flag)
+        return read_image(path)
 
-    monkeypatch.setattr("netchu.synthesis.recombine.cv2.imread", note)
+    monkeypatch.setattr("netchu.synthesis.recombine.read_image", note)
     reuser = LineReuser(read_lines(manifest, {0}), 48, check_effects(CLEAN_EFFECTS), 0.7)
     rng = np.random.default_rng(0)
     made = [reuser.make(rng) for _ in range(60)]
-    assert {Path(path).name for path in opened} == {f"an{number}.png" for number in range(4)}
+    assert {path.name for path in opened} == {f"an{number}.png" for number in range(4)}
     assert all(writer == "toy/an" and "Kín" not in text and text != "Giả" for _, text, writer in made)
-    with pytest.raises(NetchuError, match=r"binh\d\.png: cannot be read"):
+    with pytest.raises(NetchuError, match=r"binh\d\.png: is not an image"):
         LineReuser(read_lines(manifest, {1}), 48, check_effects({}), 0.0).make(rng)
     with pytest.raises(NetchuError, match="no real line in folds 3"):
         read_lines(manifest, {3})

@@ -154,12 +154,15 @@ def test_bad_gazetteers_are_named(tmp_path: Path) -> None:
         read_gazetteer(tmp_path / "c")
     with pytest.raises(NetchuError, match=r"Index\.json"):
         read_gazetteer(tmp_path)
+    (tmp_path / "README.md").touch()
+    with pytest.raises(NetchuError, match=r"README\.md: no such folder; a gazetteer is a folder"):
+        read_gazetteer(tmp_path / "README.md")
     with pytest.raises(NetchuError, match="empty"):
         read_gazetteer(write_gazetteer(tmp_path / "a", {"name": "X", "district": []}))
     with pytest.raises(NetchuError, match=r"X\.json: not a province file"):
         read_gazetteer(write_gazetteer(tmp_path / "b", {"name": "X"}))
     (tmp_path / "b" / "X.json").write_text("{", encoding="utf-8")
-    with pytest.raises(NetchuError, match=r"X\.json: not valid JSON"):
+    with pytest.raises(NetchuError, match=r"X\.json:1: is not JSON"):
         read_gazetteer(tmp_path / "b")
 
 

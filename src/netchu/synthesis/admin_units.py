@@ -7,17 +7,18 @@ with `name`, `pre`, `ward` (each `name`, `pre`) and `street` (names); or it hold
 lower case, between tabs, each perhaps with an abbreviation after a bar.
 """
 
-import json
 import re
 import sqlite3
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
+from netchu.core.tables import read_text
+from netchu.data.label_files import read_json
 from netchu.synthesis.fonts import REQUIRED
 from netchu.synthesis.text_style import place_tones
 
@@ -60,7 +61,7 @@ def _clean(name: Any) -> str:
     """NFC, single spaces; no remarks in brackets; "" for what cannot be written."""
     if not isinstance(name, str):
         return ""
-    text = re.sub(r"\([^)]*\)", " ", unicodedata.normalize("NFC", name))
+    text = re.sub(r"\([^)]*\)", " ", normalise(name))
     text = " ".join(text.replace("–", "-").replace("’", "'").split())
     return text if set(text) <= _KNOWN else ""
 
@@ -135,15 +136,17 @@ def packaged_gazetteer() -> AdminUnits:
 
 def read_gazetteer(folder: Path) -> AdminUnits:
     """The gazetteer in `folder`. Raises NetchuError that names the file which is missing or has another form."""
+    if not folder.is_dir():
+        raise NetchuError(f"{folder}: no such folder; a gazetteer is a folder that holds Index.json or wards*.txt")
     if lists := sorted(folder.glob("*wards*.txt")):
         return _read_lists(lists)
-    index = _read_json(folder / "Index.json")
+    index = read_json(folder / "Index.json")
     if not isinstance(index, dict) or not index:
         raise NetchuError(f"{folder / 'Index.json'}: not a map of provinces; the gazetteer is empty")
     districts: list[District] = []
     for entry in index.values():
         path = folder / str(entry["file_path"] if isinstance(entry, dict) and "file_path" in entry else "?")
-        province = _read_json(path)
+        province = read_json(path)
         try:
             name = _clean(province["name"])
             for district in province["district"]:
@@ -163,11 +166,7 @@ def _read_lists(paths: Iterable[Path]) -> AdminUnits:
     """The gazetteer of FPT's lists; the street or hamlet of a row of four belongs to its district."""
     found: dict[tuple[str, str], tuple[list[Unit], list[str]]] = {}
     for path in paths:
-        try:
-            rows = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise NetchuError(f"{path}: cannot be read ({error}); is this a gazetteer folder?") from error
-        for number, row in enumerate(rows, 1):
+        for number, row in enumerate(read_text(path).splitlines(), 1):
             cells = [_clean(_title(cell.split("|")[0])) for cell in row.split("\t")]
             if len(cells) not in (3, 4):
                 raise NetchuError(f"{path}: row {number}: {len(cells)} columns, expected ward, district, province")
@@ -192,13 +191,3 @@ def _titled_unit(name: str) -> Unit | None:
     """`_unit` of a title-cased name, which begins with its kind where it has one."""
     kind = next((kind for kind in _KINDS if name.startswith(f"{_title(kind)} ")), "")
     return _unit(kind, name[len(kind) :])
-
-
-def _read_json(path: Path) -> Any:
-    """The content of a JSON file, or a NetchuError that names it."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NetchuError(f"{path}: cannot be read ({error.strerror}); is this a gazetteer folder?") from error
-    except ValueError as error:
-        raise NetchuError(f"{path}: not valid JSON ({error}); fetch it again") from error

@@ -4,12 +4,11 @@ Line `i` is made from the random numbers of `(seed, i)` alone. Work is cut into 
 leaves a part in `OUT/parts/`, and the parts become `labels.tsv` in one step at the end.
 """
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +18,8 @@ from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.core.files import atomic_path, write_json
+from netchu.data.label_files import read_json
 from netchu.data.lmdb_file import STORE, Record, open_lmdb, put_record
 
 CHUNK = 200
@@ -60,27 +60,21 @@ class Order:
         return [range(s, min(s + CHUNK, self.count)) for i, s in enumerate(starts) if i % shards == which - 1]
 
 
-@lru_cache(maxsize=1)
-def _maker(generator: LineGenerator) -> LineMaker:
+@lru_cache(maxsize=2)
+def line_maker(generator: LineGenerator) -> LineMaker:
     """The line maker, built once a process."""
     return generator.build()
 
 
-def _encode(image: np.ndarray) -> bytes:
-    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    if not done:
-        raise NetchuError(f"an image of shape {image.shape} could not be stored as JPEG")
-    return data.tobytes()
-
-
-def make_chunk(generator: LineGenerator, numbers: range) -> list[tuple[str, bytes, str, str]]:
-    """The lines of one chunk: (path below the folder, JPEG bytes, text, writer) each."""
+def make_chunk(generator: LineGenerator, numbers: range) -> list[Record]:
+    """The lines of one chunk, their images as JPEG."""
     cv2.setNumThreads(1)
-    make = _maker(generator)  # type: ignore[arg-type]
+    make = line_maker(generator)  # type: ignore[arg-type]
     lines = []
     for number in numbers:
         image, text, writer = make(number)
-        lines.append((f"images/{number:08d}.jpg", _encode(image), text, writer))
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        lines.append(Record(f"{number:08d}", data.tobytes(), text, writer))
     return lines
 
 
@@ -88,18 +82,17 @@ def _part(out: Path, numbers: range) -> Path:
     return out / "parts" / f"{numbers.start:08d}-{numbers.stop:08d}.tsv"
 
 
-def _save_chunk(generator: LineGenerator, numbers: range, out: Path) -> int:
-    """Write the images of one chunk, then its part of the labels; returns how many lines."""
+def _save_chunk(generator: LineGenerator, out: Path, numbers: range) -> None:
+    """Write the images of one chunk, then its part of the labels."""
     lines = make_chunk(generator, numbers)
     try:
-        for path, data, _, _ in lines:
-            (out / path).write_bytes(data)
+        for line in lines:
+            (out / "images" / f"{line.number}.jpg").write_bytes(line.image)
     except OSError as error:
         raise NetchuError(f"{out}: cannot be written ({error.strerror}); free some space and run again") from error
     with atomic_path(_part(out, numbers)) as temporary:
-        text = "".join(f"{path}\t{text}\t{writer}\n" for path, _, text, writer in lines)
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-    return len(lines)
+        rows = (f"images/{line.number}.jpg\t{line.text}\t{line.writer}\n" for line in lines)
+        temporary.write_text("".join(rows), encoding="utf-8", newline="\n")
 
 
 def _backend(order: Order) -> AbstractContextManager[Any]:
@@ -118,10 +111,15 @@ def _backend(order: Order) -> AbstractContextManager[Any]:
     return backend
 
 
-def stream_results(order: Order, calls: list[Any]) -> Iterator[Any]:
-    """Results of delayed calls in their order, as they come."""
-    with _backend(order):
-        yield from Parallel(n_jobs=order.jobs, return_as="generator", pre_dispatch="2*n_jobs")(calls)
+def _each_chunk(order: Order, todo: list[range], call: Callable[[range], Any]) -> Iterator[tuple[range, Any]]:
+    """(chunk, what `call` gives for it) of the chunks that are still to be made, in their order, with a bar."""
+    total = sum(map(len, order.chunks()))
+    with tqdm(total=total, initial=total - sum(map(len, todo)), unit=" lines", disable=None) as bar, _backend(order):
+        calls = [delayed(call)(numbers) for numbers in todo]
+        results = Parallel(n_jobs=order.jobs, return_as="generator", pre_dispatch="2*n_jobs")(calls)
+        for numbers, result in zip(todo, results, strict=True):
+            yield numbers, result
+            bar.update(len(numbers))
 
 
 def _check_run(order: Order, generator: LineGenerator) -> bool:
@@ -129,18 +127,14 @@ def _check_run(order: Order, generator: LineGenerator) -> bool:
     settings = {**generator.record(), "count": order.count, "shard": list(order.shard), "lmdb": order.lmdb}
     path = order.out / RUN
     if path.exists():
-        try:
-            began = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise NetchuError(f"{path}: cannot be read ({error}); choose another folder") from error
+        began = read_json(path)
         changed = [key for key in sorted({*settings, *began}) if settings.get(key) != began.get(key)]
         if changed:
             raise NetchuError(f"{order.out}: was begun with another {', '.join(changed)}; choose another --out")
         return (order.out / LABELS).exists() and not order.lmdb
     if (order.out / LABELS).exists():
         raise NetchuError(f"{order.out}: holds lines of another run; choose another --out")
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(settings, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_json(path, settings)
     return False
 
 
@@ -148,6 +142,7 @@ def produce(generator: LineGenerator, order: Order) -> None:
     """Make the lines of `order`. Raises NetchuError for a folder that cannot be used or a full disk."""
     if order.count < 1:
         raise NetchuError(f"--count {order.count}: make at least one line")
+    line_maker(generator)  # type: ignore[arg-type]  # a mistake shows here, before any process starts
     chunks = order.chunks()
     total = sum(map(len, chunks))
     if not total:
@@ -164,11 +159,8 @@ def produce(generator: LineGenerator, order: Order) -> None:
         except OSError as error:
             raise NetchuError(f"{order.out}: cannot be written ({error.strerror}); choose another folder") from error
         todo = [numbers for numbers in chunks if not _part(order.out, numbers).exists()]
-        with tqdm(total=total, initial=total - sum(map(len, todo)), unit=" lines", disable=None) as bar:
-            for made in stream_results(
-                order, [delayed(_save_chunk)(generator, numbers, order.out) for numbers in todo]
-            ):
-                bar.update(made)
+        for _ in _each_chunk(order, todo, partial(_save_chunk, generator, order.out)):
+            pass
         _join_parts(order.out, chunks)
     print(f"{order.out}: {total} lines")
 
@@ -181,22 +173,19 @@ def _fill_store(generator: LineGenerator, order: Order, chunks: list[range]) -> 
     """
     import lmdb
 
-    total = sum(map(len, chunks))
     room = max(64 * 1024 * 1024, order.count * ROOM_PER_LINE)
     store = open_lmdb(order.out / STORE, map_size=room, readonly=False)
     with store.begin() as reading:
         todo = [numbers for numbers in chunks if reading.get(f"done-{numbers.start:08d}".encode()) is None]
     try:
-        with store, tqdm(total=total, initial=total - sum(map(len, todo)), unit=" lines", disable=None) as bar:
-            results = stream_results(order, [delayed(make_chunk)(generator, numbers) for numbers in todo])
-            for numbers, lines in zip(todo, results, strict=True):
+        with store:
+            for numbers, lines in _each_chunk(order, todo, partial(make_chunk, generator)):
                 with store.begin(write=True) as writing:
-                    for number, (_, data, text, writer) in zip(numbers, lines, strict=True):
-                        put_record(writing, Record(f"{number:08d}", data, text, writer))
+                    for line in lines:
+                        put_record(writing, line)
                     writing.put(f"done-{numbers.start:08d}".encode(), b"1")
-                bar.update(len(lines))
             with store.begin(write=True) as writing:
-                writing.put(b"num-lines", str(total).encode())
+                writing.put(b"num-lines", str(sum(map(len, chunks))).encode())
     except (lmdb.Error, OSError) as error:
         raise NetchuError(f"{order.out / STORE}: cannot be written ({error}); free some space and run again") from error
 

@@ -77,13 +77,5 @@ def jpeg(image: np.ndarray, rng: Rng) -> np.ndarray:
 
 
 CAMERA: dict[str, Callable[[np.ndarray, Rng], np.ndarray]] = {
-    "blotch": blotch,
-    "tilt": tilt,
-    "defocus": defocus,
-    "shake": shake,
-    "shrink": shrink,
-    "sharpen": sharpen,
-    "bleach": bleach,
-    "grain": grain,
-    "jpeg": jpeg,
+    effect.__name__: effect for effect in (blotch, tilt, defocus, shake, shrink, sharpen, bleach, grain, jpeg)
 }

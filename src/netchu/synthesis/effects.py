@@ -1,11 +1,14 @@
 """One table of every effect with the probability that a line gets it.
 
 `EFFECTS` is what pretraining uses; `CLEAN_EFFECTS` keeps the hand and leaves paper and camera almost out of it.
-Each name is the name of one function in hand_effects, page_effects, camera_effects or written_effects.
+Each name is the name of one function in hand_effects, sheet_effects, camera_effects or written_effects.
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import numpy as np
 
 from netchu.core.errors import NetchuError
 from netchu.synthesis.camera_effects import CAMERA
@@ -75,9 +78,11 @@ CLEAN_EFFECTS: dict[str, float] = {
     "defocus": 0.3,
 }
 
+Thing = TypeVar("Thing")
+
 PRESETS: dict[str, dict[str, float]] = {"full": EFFECTS, "clean": CLEAN_EFFECTS}
 
-NAMES = frozenset({*HAND, *STROKES, *FRAME, *WRITTEN, *SHEET, *CAMERA})
+NAMES = frozenset({"strike_word", *HAND, *STROKES, *FRAME, *WRITTEN, *SHEET, *CAMERA})
 
 
 def check_effects(effects: Mapping[str, float]) -> dict[str, float]:
@@ -89,3 +94,15 @@ def check_effects(effects: Mapping[str, float]) -> dict[str, float]:
         if not 0.0 <= probability <= 1.0:
             raise NetchuError(f"effect {name!r}: probability {probability} is not between 0 and 1")
     return {name: float(effects.get(name, 0.0)) for name in sorted(NAMES)}
+
+
+def apply(
+    table: Mapping[str, Callable[[Thing, np.random.Generator], None]],
+    thing: Thing,
+    effects: Mapping[str, float],
+    rng: np.random.Generator,
+) -> None:
+    """Apply each effect of a table with its probability in `effects`."""
+    for name, effect in table.items():
+        if rng.random() < effects[name]:
+            effect(thing, rng)

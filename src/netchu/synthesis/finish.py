@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from netchu.synthesis.camera_effects import CAMERA
+from netchu.synthesis.effects import apply
 from netchu.synthesis.sheet import Frame, Scene
 from netchu.synthesis.sheet_effects import SHEET
 
@@ -27,12 +28,9 @@ def finish(
         ink_level=25 + shade * level * 0.85,
         rule_level=float(rng.uniform(20, 90)),
     )
-    for name, effect in SHEET.items():
-        if rng.random() < effects[name]:
-            effect(scene, rng)
+    apply(SHEET, scene, effects, rng)
     image = scene.image()
     for name, camera in CAMERA.items():
         if rng.random() < effects[name]:
             image = camera(image, rng)
-    picture: np.ndarray = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-    return picture
+    return np.asarray(np.clip(np.rint(image), 0, 255), np.uint8)

@@ -31,14 +31,13 @@ def font_name(path: Path) -> str:
     return "".join(char for char in path.stem.lower() if char.isalnum())
 
 
-def missing_characters(path: Path) -> str:
-    """The characters of `REQUIRED` that the face at `path` cannot write. Raises NetchuError if it is no font."""
+def known_characters(path: Path) -> frozenset[int]:
+    """The code points that the face at `path` can write. Raises NetchuError if it is no font."""
     try:
         with TTFont(path, lazy=True) as font:
-            known = set(font.getBestCmap() or ())
+            return frozenset(font.getBestCmap() or ())
     except (TTLibError, OSError, AssertionError) as error:
         raise NetchuError(f"{path}: cannot be read as a font ({error}); remove it or replace it") from error
-    return "".join(char for char in REQUIRED if ord(char) not in known)
 
 
 def find_fonts(folder: Path | None = None) -> list[Path]:
@@ -53,7 +52,8 @@ def find_fonts(folder: Path | None = None) -> list[Path]:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in SUFFIXES:
             continue
-        if gaps := missing_characters(path):
+        known = known_characters(path)
+        if gaps := "".join(char for char in REQUIRED if ord(char) not in known):
             log.warning("%s: left out, it lacks %d characters: %s", path.name, len(gaps), gaps[:40])
             continue
         if (name := font_name(path)) in complete:

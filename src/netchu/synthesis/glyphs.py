@@ -12,10 +12,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from fontTools.ttLib import TTFont
 from PIL import Image, ImageDraw, ImageFont
 
 from netchu.core.errors import NetchuError
+from netchu.synthesis.fonts import known_characters
 
 UNIT = 56  # pixels of one unit while a character is traced
 CAPITAL_RATIO = 1.75  # capitals of a usual hand, in x-heights
@@ -121,12 +121,6 @@ class GlyphBook:
         self._glyphs: dict[str, Glyph] = {}
         self._kerning: dict[str, float] = {}
 
-    def __getstate__(self) -> dict[str, Path]:
-        return {"path": self.path}
-
-    def __setstate__(self, state: dict[str, Path]) -> None:
-        self.__init__(state["path"])  # type: ignore[misc]
-
     def glyph(self, char: str) -> Glyph:
         """The pen paths of one NFC character."""
         if char not in self._glyphs:
@@ -143,9 +137,7 @@ class GlyphBook:
 
     @cached_property
     def _known(self) -> frozenset[int]:
-        """Code points that the face has."""
-        with TTFont(self.path, lazy=True) as font:
-            return frozenset(font.getBestCmap() or ())
+        return known_characters(self.path)
 
     def _trace(self, char: str) -> Glyph:
         font = self._font

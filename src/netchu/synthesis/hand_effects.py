@@ -7,14 +7,9 @@ import numpy as np
 from netchu.synthesis.sketch import Paths, Sketch
 
 
-def _per_word(sketch: Sketch, values: np.ndarray) -> np.ndarray:
-    """Spread (W,) numbers over the (G,) glyphs of the words."""
-    spread: np.ndarray = values[sketch.word].astype(np.float32)
-    return spread
-
-
-def _words(sketch: Sketch) -> int:
-    return int(sketch.word.max()) + 1 if len(sketch.word) else 0
+def _by_word(sketch: Sketch, spread: float, rng: np.random.Generator) -> np.ndarray:
+    """(G,) normal numbers of this spread, the same for all glyphs of a word."""
+    return np.asarray(rng.normal(0.0, spread, int(sketch.word.max()) + 1)[sketch.word])
 
 
 def wander_baseline(sketch: Sketch, rng: np.random.Generator) -> None:
@@ -22,20 +17,20 @@ def wander_baseline(sketch: Sketch, rng: np.random.Generator) -> None:
     x = sketch.starts()
     slope = rng.normal(0.0, 0.008)
     wave = rng.uniform(0.0, 0.16) * np.sin(x * rng.uniform(0.08, 0.3) + rng.uniform(0, 6.3))
-    words = rng.normal(0.0, 0.07 + 0.06 * sketch.carelessness, _words(sketch))
-    sketch.rise += (slope * (x - x.mean()) + wave).astype(np.float32) + _per_word(sketch, words)
+    words = _by_word(sketch, 0.07 + 0.06 * sketch.carelessness, rng).astype(np.float32)
+    sketch.rise += (slope * (x - x.mean()) + wave).astype(np.float32) + words
 
 
 def wander_size(sketch: Sketch, rng: np.random.Generator) -> None:
     """Words differ in size, and the line grows or shrinks towards its end."""
-    words = np.exp(rng.normal(0.0, 0.05 + 0.03 * sketch.carelessness, _words(sketch)))
+    words = np.exp(_by_word(sketch, 0.05 + 0.03 * sketch.carelessness, rng)).astype(np.float32)
     drift = np.exp(np.linspace(0.0, rng.normal(0.0, 0.12), len(sketch.word)))
-    sketch.size *= _per_word(sketch, words) * drift.astype(np.float32)
+    sketch.size *= words * drift.astype(np.float32)
 
 
 def wander_slant(sketch: Sketch, rng: np.random.Generator) -> None:
     """Each word leans differently."""
-    sketch.slant += _per_word(sketch, rng.normal(0.0, 0.05 + 0.04 * sketch.carelessness, _words(sketch)))
+    sketch.slant += _by_word(sketch, 0.05 + 0.04 * sketch.carelessness, rng).astype(np.float32)
 
 
 def wander_spacing(sketch: Sketch, rng: np.random.Generator) -> None:
@@ -135,19 +130,12 @@ def tremble(paths: Paths, rng: np.random.Generator) -> None:
 
 
 HAND: dict[str, Callable[[Sketch, np.random.Generator], None]] = {
-    "wander_size": wander_size,
-    "wander_slant": wander_slant,
-    "wander_spacing": wander_spacing,
-    "squeeze_end": squeeze_end,
-    "jitter_glyphs": jitter_glyphs,
-    "drift_marks": drift_marks,
-    "vary_shapes": vary_shapes,
-    "wander_baseline": wander_baseline,
-}
+    effect.__name__: effect
+    for effect in (
+        wander_size, wander_slant, wander_spacing, squeeze_end, jitter_glyphs, drift_marks, vary_shapes, wander_baseline
+    )
+}  # fmt: skip
 
 STROKES: dict[str, Callable[[Paths, np.random.Generator], None]] = {
-    "warp_line": warp_line,
-    "hurry": hurry,
-    "join_letters": join_letters,
-    "tremble": tremble,
+    effect.__name__: effect for effect in (warp_line, hurry, join_letters, tremble)
 }

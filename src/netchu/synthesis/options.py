@@ -1,18 +1,61 @@
-"""Arguments that the three generator scripts share, read and checked in one place."""
+"""What the three generator scripts share: their arguments, and lines that made-up writers write with fonts."""
 
 import argparse
 import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
 
 from netchu.core.errors import NetchuError
-from netchu.synthesis.batches import Order
+from netchu.synthesis.batches import LineMaker, Order, SyntheticLine
 from netchu.synthesis.effects import PRESETS
 from netchu.synthesis.fonts import choose_faces, find_fonts
+from netchu.synthesis.renderer import Renderer
+from netchu.synthesis.writers import name_writers
 
 
-def make_parser(description: str) -> argparse.ArgumentParser:
-    """A parser with the shared arguments."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+@dataclass(frozen=True, slots=True)
+class WrittenLines:
+    """All that a line written with fonts depends on besides its number; a subclass says with `sampler` which texts."""
+
+    fonts: tuple[str, ...]
+    writers: int
+    height: int
+    effects: str
+    seed: int
+    generator: ClassVar[str]
+
+    def sampler(self) -> Callable[[np.random.Generator], str]:
+        """The function that makes up a text."""
+        raise NotImplementedError
+
+    def record(self) -> dict[str, Any]:
+        """The settings, with fonts by file name so that another machine can go on."""
+        return {**asdict(self), "fonts": [Path(path).name for path in self.fonts], "generator": self.generator}
+
+    def build(self) -> LineMaker:
+        """Load texts and fonts; returns the line maker."""
+        sample = self.sampler()
+        renderer = Renderer([Path(path) for path in self.fonts], self.height, PRESETS[self.effects])
+        names = name_writers(renderer.faces, self.writers)
+
+        def make(number: int) -> SyntheticLine:
+            rng = np.random.default_rng([self.seed, number])
+            writer = names[int(rng.integers(len(names)))]
+            text = sample(rng)
+            return renderer.render(text, rng, writer), text, writer
+
+        return make
+
+
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the shared arguments; of the description the first line counts."""
+    parser = argparse.ArgumentParser(
+        description=(description or "").partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=1000, help="how many lines")
     parser.add_argument("--out", type=Path, required=True, help="folder for images/ and labels.tsv")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
@@ -49,8 +92,9 @@ def read_order(arguments: argparse.Namespace) -> Order:
     return Order(arguments.out, arguments.count, arguments.jobs, (which, shards), arguments.dask, arguments.lmdb)
 
 
-def read_fonts(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """Paths of the complete faces in --fonts. Raises NetchuError for too few writers or no face."""
+def read_writing(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of WrittenLines. Raises NetchuError for too few writers or no complete face in --fonts."""
     if arguments.writers < 1:
         raise NetchuError(f"--writers {arguments.writers}: expected 1 or more")
-    return tuple(str(path) for path in choose_faces(find_fonts(arguments.fonts), arguments.faces))
+    fonts = tuple(str(path) for path in choose_faces(find_fonts(arguments.fonts), arguments.faces))
+    return {"fonts": fonts, **{key: getattr(arguments, key) for key in ("writers", "height", "effects", "seed")}}

@@ -8,26 +8,23 @@ import numpy as np
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
+from netchu.core.image_files import find_images
+from netchu.core.images import read_image
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import packaged_gazetteer
 from netchu.synthesis.effects import PRESETS
 from netchu.synthesis.fonts import find_fonts
 from netchu.synthesis.renderer import Renderer
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 BORDER = 6
 
 
 def sample_images(folder: Path, count: int, height: int, rng: np.random.Generator) -> list[np.ndarray]:
     """`count` images from below a folder, uint8 (height, W) each. Raises NetchuError when there is none."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise NetchuError(f"{folder}: holds no images; give a folder of line images")
+    paths = find_images(folder)
     images = []
     for index in rng.permutation(len(paths))[:count]:
-        image = cv2.imread(str(paths[index]), cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            raise NetchuError(f"{paths[index]}: cannot be read as an image; remove it")
+        image = read_image(paths[index])
         width = max(1, round(image.shape[1] * height / image.shape[0]))
         images.append(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
     return images
@@ -35,26 +32,23 @@ def sample_images(folder: Path, count: int, height: int, rng: np.random.Generato
 
 def make_sheet(columns: list[list[np.ndarray]], width: int) -> np.ndarray:
     """Stack lines, uint8 (H, W), in columns `width` pixels wide, cut at the right; returns uint8 on white."""
-    stacks = []
-    for images in columns:
-        rows = []
+    tallest = max(sum(len(image) + BORDER for image in images) for images in columns)
+    sheet = np.full((tallest, len(columns) * (width + BORDER)), 255, np.uint8)
+    for number, images in enumerate(columns):
+        left, top = number * (width + BORDER), 0
         for image in images:
-            row = np.full((image.shape[0] + BORDER, width + BORDER), 255, np.uint8)
-            row[: image.shape[0], : min(width, image.shape[1])] = image[:, :width]
-            rows.append(row)
-        stacks.append(np.vstack(rows))
-    tallest = max(len(stack) for stack in stacks)
-    return np.hstack([np.pad(stack, ((0, tallest - len(stack)), (0, 0)), constant_values=255) for stack in stacks])
+            shown = image[:, :width]
+            sheet[top : top + len(image), left : left + shown.shape[1]] = shown
+            top += len(image) + BORDER
+    return sheet
 
 
 def main() -> None:
     """Read the arguments and draw the sheet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="PNG to write")
-    parser.add_argument("--real", type=Path, default=None, help="folder of real line images for the left column")
-    parser.add_argument(
-        "--lines", type=Path, default=None, help="folder of synthetic lines; without it, new ones are made"
-    )
+    parser.add_argument("--real", type=Path, help="folder of real line images for the left column")
+    parser.add_argument("--lines", type=Path, help="folder of synthetic lines; without it, new ones are made")
     parser.add_argument("--count", type=int, default=16, help="lines in a column")
     parser.add_argument("--height", type=int, default=64, help="height of a line in pixels")
     parser.add_argument("--width", type=int, default=1100, help="width of a column in pixels")
@@ -67,12 +61,9 @@ def main() -> None:
     if arguments.count < 1 or arguments.width < 1:
         raise NetchuError("--count and --width: expected 1 or more")
     rng = np.random.default_rng(arguments.seed)
-    columns = []
-    if arguments.real is not None:
-        columns.append(sample_images(arguments.real, arguments.count, arguments.height, rng))
-    if arguments.lines is not None:
-        columns.append(sample_images(arguments.lines, arguments.count, arguments.height, rng))
-    else:
+    folders = [folder for folder in (arguments.real, arguments.lines) if folder is not None]
+    columns = [sample_images(folder, arguments.count, arguments.height, rng) for folder in folders]
+    if arguments.lines is None:
         grammar = AddressGrammar(packaged_gazetteer())
         renderer = Renderer(find_fonts(arguments.fonts), arguments.height, PRESETS[arguments.effects])
         columns.append([renderer.render(grammar.sample(rng), rng) for _ in range(arguments.count)])

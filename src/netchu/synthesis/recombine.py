@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from netchu.core.errors import NetchuError
+from netchu.core.images import read_image
 from netchu.data.manifest import Line
 from netchu.data.manifest import read_lines as manifest_lines
 from netchu.synthesis.finish import finish
@@ -55,8 +56,9 @@ class LineReuser:
         self._by_writer: dict[str, list[Line]] = {}
         for line in lines:
             if line.writer_id:
-                self._by_writer.setdefault(f"{line.source}/{line.writer_id}", []).append(line)
-        self._cut = lru_cache(maxsize=KEPT)(lambda path, text: _read_cut(path, text, (seen or {}).get(str(path))))
+                self._by_writer.setdefault(line.origin, []).append(line)
+        words = seen or {}
+        self._cut = lru_cache(maxsize=KEPT)(lambda p, text: cut_line(read_image(p), text, words.get(str(p))))
 
     def make(self, rng: np.random.Generator) -> tuple[np.ndarray, str, str]:
         """A new line: image uint8 (height, W), text, and whose it is: `source/writer`, or `source/image` if unknown."""
@@ -71,13 +73,11 @@ class LineReuser:
         canvas = np.zeros((self.height, frame.width), np.float32)
         left = int(frame.left)
         canvas[:, left : left + ink.shape[1]] = ink
-        writer = line.origin
-        return finish(frame, canvas, float(rng.beta(1.5, 3.5)) * 0.6, self.effects, rng), text, writer
+        return finish(frame, canvas, float(rng.beta(1.5, 3.5)) * 0.6, self.effects, rng), text, line.origin
 
     def _refitted(self, line: Line, rng: np.random.Generator) -> np.ndarray:
         """The ink of one line, trimmed to its writing, at another scale and height."""
-        cut = self._cut(line.path, line.text)
-        whole = cut.ink
+        whole = self._cut(line.path, line.text).ink
         columns = np.flatnonzero((whole > 0.3).any(0))
         if not len(columns):
             return np.zeros((self.height, self.height * 4), np.float32)
@@ -92,7 +92,7 @@ class LineReuser:
 
     def _recombined(self, line: Line, rng: np.random.Generator) -> tuple[np.ndarray | None, str]:
         """The beginning of one line and the end of another by the writer of `line`; None if they cannot be cut."""
-        family = self._by_writer.get(f"{line.source}/{line.writer_id}", []) if line.writer_id else []
+        family = self._by_writer.get(line.origin, []) if line.writer_id else []
         cuts: list[CutLine] = []
         for index in rng.permutation(len(family))[:TRIES]:
             cut = self._cut(family[index].path, family[index].text)
@@ -116,14 +116,6 @@ class LineReuser:
         gaps = rng.uniform(0.2, 0.7, len(pieces) - 1).tolist()
         ink = join_crops(pieces, gaps, self.height, body, rng.uniform(0.62, 0.72) * self.height)
         return ink, " ".join(word for piece in pieces for word in piece.words)
-
-
-def _read_cut(path: Path, text: str, seen: Words | None) -> CutLine:
-    """Read and cut one image; raises NetchuError naming a file that cannot be read."""
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise NetchuError(f"{path}: cannot be read as an image; correct the manifest")
-    return cut_line(image, text, seen)
 
 
 def warp_ink(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:

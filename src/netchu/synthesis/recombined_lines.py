@@ -32,8 +32,7 @@ class RecombinedLines:
 
     def record(self) -> dict[str, Any]:
         """The settings."""
-        own = asdict(self)
-        del own["words"]
+        own = {key: value for key, value in asdict(self).items() if key != "words"}
         return {**own, "folds": list(self.folds), "generator": "aug"}
 
     def build(self) -> LineMaker:
@@ -61,7 +60,7 @@ def read_folds(text: str) -> tuple[int, ...]:
 
 def main() -> None:
     """Read the arguments and make the lines."""
-    parser = make_parser(__doc__.splitlines()[0] if __doc__ else "")
+    parser = make_parser(__doc__)
     parser.add_argument("--manifest", required=True, help="CSV with img_path,text,writer_id,fold")
     parser.add_argument("--folds", required=True, help="training folds to read, such as 1,2,3,4; no other is touched")
     parser.add_argument("--recombine", type=float, default=0.6, help="share of lines that join words of one writer")
@@ -76,10 +75,6 @@ def main() -> None:
     words = order.out / "words.json"
     if arguments.bundle:
         save_words(words, read_lines(Path(arguments.manifest), set(folds)), arguments.bundle)
-    generator = RecombinedLines(
-        manifest=arguments.manifest, folds=folds, height=arguments.height, effects=arguments.effects,
-        seed=arguments.seed, recombine=arguments.recombine, bundle=arguments.bundle.name if arguments.bundle else "",
-        words=str(words) if arguments.bundle else "",
-    )  # fmt: skip
-    generator.build()  # a mistake shows here, before any process starts
-    produce(generator, order)
+    own = {key: getattr(arguments, key) for key in ("manifest", "height", "effects", "seed", "recombine")}
+    found = {"bundle": arguments.bundle.name, "words": str(words)} if arguments.bundle else {}
+    produce(RecombinedLines(folds=folds, **own, **found), order)

@@ -4,16 +4,15 @@ The way from text to picture: words -> `compose` (a sketch) -> hand effects -> p
 a frame -> the pen draws at three times the size -> ink, rules and paper -> camera -> uint8.
 """
 
-import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
 
+from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
-from netchu.synthesis.effects import CLEAN_EFFECTS, EFFECTS, check_effects
+from netchu.synthesis.effects import EFFECTS, apply, check_effects
 from netchu.synthesis.finish import finish
 from netchu.synthesis.fonts import font_name
 from netchu.synthesis.glyphs import GlyphBook
@@ -22,11 +21,7 @@ from netchu.synthesis.sheet import SCALE, Frame, draw_paths, nib_kernel, soft_fi
 from netchu.synthesis.sheet_effects import FRAME
 from netchu.synthesis.sketch import Paths, Sketch, compose, make_paths
 from netchu.synthesis.writers import Writer, capitals_face, make_writer, take_turns
-from netchu.synthesis.written_effects import WRITTEN, Desk
-
-__all__ = ["CLEAN_EFFECTS", "EFFECTS", "Renderer"]
-
-Thing = TypeVar("Thing")
+from netchu.synthesis.written_effects import WRITTEN, Desk, strike_word
 
 
 class Renderer:
@@ -58,20 +53,14 @@ class Renderer:
         if hand.face not in self._books:
             raise NetchuError(f"writer {writer!r}: no face {hand.face!r} among {', '.join(self.faces)}")
         books = self._books[hand.face], self._books[capitals_face(hand, self.faces)]
-        desk = Desk(unicodedata.normalize("NFC", text).split())
-        self._run({"strike_word": WRITTEN["strike_word"]}, desk, rng)
-        sketch, paths = self._write(desk.words, hand, books, rng)
+        words, struck = normalise(text).split(), -1
+        if rng.random() < self.effects["strike_word"]:
+            words, struck = strike_word(words, rng)
+        sketch, paths = self._write(words, hand, books, rng)
         frame = self._frame(sketch, paths, hand, rng)
-        ink = self._draw(desk, sketch, paths, frame, hand, books, rng)
+        lines = [*paths.split(), *_strikes(sketch, paths, struck, rng)]
+        ink = self._draw(lines, words, frame, hand, books, rng)
         return finish(frame, ink, hand.ink, self.effects, rng)
-
-    def _run(
-        self, table: Mapping[str, Callable[[Thing, np.random.Generator], None]], thing: Thing, rng: np.random.Generator
-    ) -> None:
-        """Apply each effect of a table with its probability."""
-        for name, effect in table.items():
-            if rng.random() < self.effects[name]:
-                effect(thing, rng)
 
     def _write(
         self, words: list[str], hand: Writer, books: tuple[GlyphBook, GlyphBook], rng: np.random.Generator
@@ -79,10 +68,10 @@ class Renderer:
         """Lay out words and bend them; the paths' origin is the start of the line on its baseline."""
         sketch = compose(words, hand, *books)
         if sketch.glyphs:
-            self._run(HAND, sketch, rng)
+            apply(HAND, sketch, self.effects, rng)
         paths = make_paths(sketch)
         if sketch.glyphs:
-            self._run(STROKES, paths, rng)
+            apply(STROKES, paths, self.effects, rng)
         return sketch, paths
 
     def _frame(self, sketch: Sketch, paths: Paths, hand: Writer, rng: np.random.Generator) -> Frame:
@@ -102,21 +91,20 @@ class Renderer:
         )
         if not sketch.glyphs:
             frame.least_width = height * rng.uniform(4, 16)
-        self._run(FRAME, frame, rng)
+        apply(FRAME, frame, self.effects, rng)
         frame.unit *= hand.size
         return frame
 
     def _draw(
         self,
-        desk: Desk,
-        sketch: Sketch,
-        paths: Paths,
+        lines: list[np.ndarray],
+        words: list[str],
         frame: Frame,
         hand: Writer,
         books: tuple[GlyphBook, GlyphBook],
         rng: np.random.Generator,
     ) -> np.ndarray:
-        """The ink, float32 (height, width), 0..1."""
+        """The ink of pen paths and of what else is written, float32 (height, width), 0..1."""
         canvas = np.zeros((frame.height * SCALE, frame.width * SCALE), np.uint8)
         unit = (frame.unit * SCALE * frame.squeeze, frame.unit * SCALE)
 
@@ -126,47 +114,35 @@ class Renderer:
         def write(words: list[str], x: float, y: float) -> None:
             put(self._write(words, hand, books, rng)[1].split(), x, y)
 
-        put(paths.split(), frame.left, frame.baseline)
-        put(_strikes(sketch, paths, desk.struck, rng), frame.left, frame.baseline)
-        desk.frame, desk.write = frame, write
-        self._run({name: effect for name, effect in WRITTEN.items() if name != "strike_word"}, desk, rng)
+        def spread(nib: float) -> np.ndarray:
+            inked = cv2.dilate(canvas, nib_kernel(nib, hand.nib_ratio, hand.nib_angle))
+            return cv2.resize(inked, (frame.width, frame.height), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+        put(lines, frame.left, frame.baseline)
+        desk = Desk(words, frame, write)
+        apply(WRITTEN, desk, self.effects, rng)
         nib = hand.nib * frame.height / 64 * SCALE * float(np.clip(frame.unit / (0.23 * frame.height), 0.75, 1.2))
-        ink = cv2.dilate(canvas, nib_kernel(nib, hand.nib_ratio, hand.nib_angle))
+        ink = spread(nib)
         if desk.thick:
-            heavy = cv2.dilate(
-                canvas, nib_kernel(nib + desk.thick * SCALE * frame.height / 64, hand.nib_ratio, hand.nib_angle)
-            )
-            size = (frame.width, frame.height)
-            light, dark = (
-                cv2.resize(layer, size, interpolation=cv2.INTER_AREA).astype(np.float32) for layer in (ink, heavy)
-            )
-            mix = np.clip(0.5 + soft_field(light.shape, frame.unit * 0.9, rng), 0.0, 1.0)
-            return (light + mix * (dark - light)) / np.float32(255)
-        return cv2.resize(ink, (frame.width, frame.height), interpolation=cv2.INTER_AREA).astype(
-            np.float32
-        ) / np.float32(255)
+            mix = np.clip(0.5 + soft_field(ink.shape, frame.unit * 0.9, rng), 0.0, 1.0)
+            ink = ink + mix * (spread(nib + desk.thick * SCALE * frame.height / 64) - ink)
+        return ink / np.float32(255)
 
 
-def _strikes(sketch: Sketch, paths: Paths, struck: list[int], rng: np.random.Generator) -> list[np.ndarray]:
-    """Pen paths that cross out words: one to three strokes, or a quick zigzag."""
-    lines: list[np.ndarray] = []
-    for word in struck:
-        points = paths.points[sketch.word[paths.glyph] == word]
-        if not len(points):
-            continue
-        left, right = points[:, 0].min() - 0.1, points[:, 0].max() + 0.1
-        if rng.random() < 0.4:
-            x = np.linspace(left, right, int(rng.integers(6, 14)))
-            y = -0.5 + 0.5 * np.where(np.arange(len(x)) % 2, 1, -1) + rng.normal(0, 0.1, len(x))
-            stroke = np.stack([x, y], axis=1)
-            lines.append(np.concatenate([stroke, stroke[::-1]]).astype(np.float32))
-            continue
-        for _ in range(int(rng.integers(1, 4))):
-            y0, y1 = rng.uniform(-0.75, -0.25, 2)
-            lines.append(
-                np.array(
-                    [[left, y0], [(left + right) / 2, (y0 + y1) / 2 + rng.normal(0, 0.1)], [right, y1]], np.float32
-                )
-            )
-            lines[-1] = np.concatenate([lines[-1], lines[-1][1:2]])
+def _strikes(sketch: Sketch, paths: Paths, struck: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Pen paths that cross out word `struck`, if there is one: one to three strokes, or a quick zigzag."""
+    points = paths.points[sketch.word[paths.glyph] == struck]
+    if not len(points):
+        return []
+    left, right = points[:, 0].min() - 0.1, points[:, 0].max() + 0.1
+    if rng.random() < 0.4:
+        x = np.linspace(left, right, int(rng.integers(6, 14)))
+        y = -0.5 + 0.5 * np.where(np.arange(len(x)) % 2, 1, -1) + rng.normal(0, 0.1, len(x))
+        stroke = np.stack([x, y], axis=1)
+        return [np.concatenate([stroke, stroke[::-1]]).astype(np.float32)]
+    lines = []
+    for _ in range(int(rng.integers(1, 4))):
+        y0, y1 = rng.uniform(-0.75, -0.25, 2)
+        middle = [(left + right) / 2, (y0 + y1) / 2 + rng.normal(0, 0.1)]
+        lines.append(np.array([[left, y0], middle, [right, y1], middle], np.float32))
     return lines

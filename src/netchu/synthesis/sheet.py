@@ -1,6 +1,5 @@
 """The sheet under the ink: where the line stands on it, and how ink, rules and paper become one grey image."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -42,7 +41,6 @@ class Scene:
     """What lies on the paper: every layer is float32 (height, width).
 
     ink: 0 none .. 1 full. rules: the same for printed lines. paper: 0..255. ink_level, rule_level: grey values.
-    write: draws words of the same writer, `write(words, x, y)` in pixels, into the ink.
     """
 
     frame: Frame
@@ -88,6 +86,3 @@ def draw_paths(
         stops = np.cumsum([len(path) for path in paths]).tolist()
         scaled = [points[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
         cv2.polylines(canvas, scaled, True, 255, 1, cv2.LINE_8, 4)
-
-
-Write = Callable[[list[str], float, float], None]

@@ -69,18 +69,21 @@ def _rule(scene: Scene, start: tuple[float, float], end: tuple[float, float], wi
     np.maximum(scene.rules, fine, out=scene.rules)
 
 
-def rule_above(scene: Scene, rng: Rng) -> None:
-    """The upper border of the table row, a little askew."""
+def _row_border(scene: Scene, low: float, high: float, rng: Rng) -> None:
+    """A border of the table row, a little askew, between two shares of the height."""
     height, width = scene.rules.shape
-    y, slope = rng.uniform(-0.02, 0.13) * height, rng.normal(0.0, 0.02) * height
+    y, slope = rng.uniform(low, high) * height, rng.normal(0.0, 0.02) * height
     _rule(scene, (0, y - slope), (width, y + slope), rng.uniform(0.8, 2.4) * height / 64)
+
+
+def rule_above(scene: Scene, rng: Rng) -> None:
+    """The upper border of the table row."""
+    _row_border(scene, -0.02, 0.13, rng)
 
 
 def rule_below(scene: Scene, rng: Rng) -> None:
-    """The lower border of the table row, a little askew."""
-    height, width = scene.rules.shape
-    y, slope = rng.uniform(0.88, 1.0) * height, rng.normal(0.0, 0.02) * height
-    _rule(scene, (0, y - slope), (width, y + slope), rng.uniform(0.8, 2.4) * height / 64)
+    """The lower border of the table row."""
+    _row_border(scene, 0.88, 1.0, rng)
 
 
 def rule_right(scene: Scene, rng: Rng) -> None:
@@ -139,21 +142,10 @@ def fibre(scene: Scene, rng: Rng) -> None:
 
 
 FRAME: dict[str, Callable[[Frame, Rng], None]] = {
-    "crop_loose": crop_loose,
-    "crop_tight": crop_tight,
-    "fill_cell": fill_cell,
-    "cut_off": cut_off,
+    effect.__name__: effect for effect in (crop_loose, crop_tight, fill_cell, cut_off)
 }
 
 SHEET: dict[str, Callable[[Scene, Rng], None]] = {
-    "press": press,
-    "skip_ink": skip_ink,
-    "bleed": bleed,
-    "tint_paper": tint_paper,
-    "rule_above": rule_above,
-    "rule_below": rule_below,
-    "rule_right": rule_right,
-    "form_cell": form_cell,
-    "shade": shade,
-    "fibre": fibre,
+    effect.__name__: effect
+    for effect in (press, skip_ink, bleed, tint_paper, rule_above, rule_below, rule_right, form_cell, shade, fibre)
 }

@@ -50,13 +50,6 @@ class Sketch:
         moved[self.part_start] = 0
         self.marks += moved
 
-    @property
-    def width(self) -> float:
-        """Length of the line from its origin to the end of the last glyph."""
-        if not self.glyphs:
-            return 0.0
-        return float(self.starts()[-1] + self.glyphs[-1].advance * self.size[-1] * self.stretch[-1])
-
 
 @dataclass(slots=True)
 class Paths:

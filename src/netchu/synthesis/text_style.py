@@ -3,16 +3,17 @@
 `KALAPA` and `CINNAMON` are two styles measured on public sets; `measure_style` measures any other label file.
 """
 
-import csv
-import io
-import json
 import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
+from netchu.core.tables import read_csv_rows, read_text
+from netchu.data.label_files import read_json
 
 BIG_CITIES = ("Hồ Chí Minh", "Hcm", "Hà Nội", "Đà Nẵng", "Hải Phòng", "Cần Thơ")
 WARD_KINDS = ("Phường", "Xã", "Thị trấn")
@@ -115,28 +116,22 @@ def read_texts(path: Path) -> list[str]:
     """
     if path.is_dir():
         return [text for child in sorted(path.glob("*.txt")) for text in read_texts(child)]
-    try:
-        content = unicodedata.normalize("NFC", path.read_text(encoding="utf-8-sig"))
-        if path.suffix == ".json":
-            texts = list(json.loads(content).values())
-        elif path.suffix == ".csv":
-            texts = [row["text"] for row in csv.DictReader(io.StringIO(content))]
-        else:
-            texts = [line.split("\t")[1] for line in content.splitlines() if "\t" in line]
-    except OSError as error:
-        raise NetchuError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (ValueError, AttributeError, KeyError) as error:
-        raise NetchuError(f"{path}: no labels in it ({error}); expected JSON, TSV or CSV with a text column") from error
-    texts = [text for text in texts if isinstance(text, str) and text.strip()]
+    texts: list[Any]
+    if path.suffix == ".json":
+        content = read_json(path)
+        texts = list(content.values()) if isinstance(content, dict) else []
+    elif path.suffix == ".csv":
+        texts = [row.get("text") for row in read_csv_rows(path)[1]]
+    else:
+        texts = [line.split("\t")[1] for line in read_text(path).split("\n") if "\t" in line]
+    texts = [normalise(text) for text in texts if isinstance(text, str) and text.strip()]
     if not texts:
         raise NetchuError(f"{path}: no labels in it; expected JSON, TSV or CSV with a text column")
     return texts
 
 
 def measure_style(texts: list[str]) -> TextStyle:
-    """Measure the habits of label texts (NFC). Raises NetchuError for an empty list."""
-    if not texts:
-        raise NetchuError("no label texts to measure a style on")
+    """The habits of one label text (NFC) or more."""
     lines = [f" {' '.join(re.split('[, ]+', text))} " for text in texts]
     words = [word for line in lines for word in line.split() if word[0].isalpha()]
     upper = sum(word[0].isupper() for word in words) / max(len(words), 1)

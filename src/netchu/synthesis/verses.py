@@ -1,14 +1,13 @@
 """Lines of verse: read from a CSV with a `content` column, or made up from valid Vietnamese syllables."""
 
-import csv
 import re
-import sys
 import unicodedata
 from pathlib import Path
 
 import numpy as np
 
 from netchu.core.errors import NetchuError
+from netchu.core.tables import read_csv_rows
 from netchu.synthesis.fonts import REQUIRED, TONES
 
 COLUMN = "content"
@@ -16,32 +15,6 @@ LONGEST = 70
 _KNOWN = frozenset(REQUIRED)
 _EXCHANGED = str.maketrans("–—’‘…;:!?", "--''.,,..", '“”"')
 
-ONSETS = (
-    "",
-    "b",
-    "c",
-    "ch",
-    "d",
-    "đ",
-    "g",
-    "gi",
-    "h",
-    "kh",
-    "l",
-    "m",
-    "n",
-    "ng",
-    "nh",
-    "ph",
-    "qu",
-    "r",
-    "s",
-    "t",
-    "th",
-    "tr",
-    "v",
-    "x",
-)
 # A rime is written without its tone; `*` stands behind the vowel that carries it.
 _OPEN = """\
 a* i* u* o* ô* ơ* ư* e* ê* a*i a*o a*u â*u â*y a*y e*o ê*u i*u i*a iê*u o*i ô*i ơ*i u*i ư*i ư*a u*a oa* oe* uê*
@@ -51,7 +24,8 @@ oă*n oă*ng oa*nh"""
 _STOPPED = """\
 a*c a*ch a*p a*t ă*c ă*p ă*t â*c â*p â*t e*c e*p e*t ê*ch ê*p ê*t i*ch i*p i*t iê*c iê*p iê*t o*c o*p o*t ô*c
 ô*p ô*t ơ*p ơ*t u*c u*p u*t ư*c ư*t ươ*c ươ*p ươ*t uô*c uô*t oa*t oa*c uâ*t uyê*t"""
-OPEN_RIMES, STOPPED_RIMES = tuple(_OPEN.split()), tuple(_STOPPED.split())
+_ONSETS = "b c ch d đ g gi h kh l m n ng nh ph qu r s t th tr v x"
+ONSETS, OPEN_RIMES, STOPPED_RIMES = ("", *_ONSETS.split()), _OPEN.split(), _STOPPED.split()
 _FRONT = tuple("iêey")
 
 
@@ -109,19 +83,10 @@ def read_poems(path: Path) -> PoemVerses:
     Marks that no face is sure to have are exchanged for near ones; verses with other signs, or longer than a line
     can be, are left out. Raises NetchuError for a missing file or column, or when no verse is left.
     """
-    csv.field_size_limit(sys.maxsize)
-    verses: list[str] = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = csv.DictReader(stream)
-            if COLUMN not in (rows.fieldnames or ()):
-                raise NetchuError(f"{path}: no column {COLUMN!r}; it has {', '.join(rows.fieldnames or ()) or 'none'}")
-            for row in rows:
-                verses += re.split(r"<\s*newline\s*>|<\s*\n\s*>|\n", row[COLUMN] or "")
-    except OSError as error:
-        raise NetchuError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise NetchuError(f"{path}: not a CSV in UTF-8 ({error})") from error
+    names, rows = read_csv_rows(path)
+    if COLUMN not in names:
+        raise NetchuError(f"{path}: no column {COLUMN!r}; it has {', '.join(names) or 'none'}")
+    verses = [verse for row in rows for verse in re.split(r"<\s*newline\s*>|<\s*\n\s*>|\n", row[COLUMN])]
     verses = [" ".join(unicodedata.normalize("NFC", verse).translate(_EXCHANGED).split()) for verse in verses]
     usable = [verse for verse in verses if 2 <= len(verse) <= LONGEST and set(verse) <= _KNOWN]
     if not usable:

@@ -3,7 +3,7 @@
 Ink is float32 (H, W), 0 for paper and 1 for the darkest strokes, so it can be laid on any other paper.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,25 +15,12 @@ LEAST_CONTRAST = 25.0  # grey levels between paper and ink
 
 
 @dataclass(frozen=True, slots=True)
-class WordCrop:
-    """Words of one line that stand side by side.
-
-    ink: (H, W) float32, cut out with a little room. words: what it says. baseline: row on which the letters stand.
-    body: height of the small letters in pixels.
-    """
-
-    ink: np.ndarray
-    words: tuple[str, ...]
-    baseline: float
-    body: float
-
-
-@dataclass(frozen=True, slots=True)
 class CutLine:
-    """One real line with its ink and where its words are.
+    """One real line with its ink and where its words are, or a crop of some words of it.
 
-    stored: (H, W) uint8, the ink times 255, as many lines are kept in memory. spans: (start, stop) columns of each
-    word, empty when the gaps do not fit the text. baseline, body: as in a Cutting.
+    stored: (H, W) uint8, the ink times 255, as many lines are kept in memory. words: what it says. spans: (start, stop)
+    columns of each word, empty when the gaps do not fit the text. baseline: row on which the letters stand. body:
+    height of the small letters in pixels.
     """
 
     stored: np.ndarray
@@ -48,17 +35,13 @@ class CutLine:
         ink: np.ndarray = self.stored.astype(np.float32) / np.float32(255)
         return ink
 
-    def take(self, first: int, last: int) -> WordCrop:
+    def take(self, first: int, last: int) -> "CutLine":
         """The words from `first` up to, not including, `last`, with half the gap on each side."""
-        left = 0 if first == 0 else (self.spans[first - 1][1] + self.spans[first][0]) // 2
-        left = max(left, self.spans[first][0] - 6)
-        right = (
-            self.stored.shape[1]
-            if last == len(self.spans)
-            else (self.spans[last - 1][1] + self.spans[last][0] + 1) // 2
-        )
-        right = min(right, self.spans[last - 1][1] + 6)
-        return WordCrop(self.ink[:, left:right], self.words[first:last], self.baseline, self.body)
+        spans, width = self.spans, self.stored.shape[1]
+        left = 0 if first == 0 else (spans[first - 1][1] + spans[first][0]) // 2
+        right = width if last == len(spans) else (spans[last - 1][1] + spans[last][0] + 1) // 2
+        left, right = max(left, spans[first][0] - 6), min(right, spans[last - 1][1] + 6)
+        return replace(self, stored=self.stored[:, left:right], words=self.words[first:last], spans=())
 
 
 def lift_ink(image: np.ndarray) -> np.ndarray:
@@ -134,8 +117,8 @@ def find_words(ink: np.ndarray, words: tuple[str, ...], baseline: float, body: f
     return list(zip(starts, stops, strict=True))
 
 
-def join_crops(crops: list[WordCrop], gaps: list[float], height: int, body: float, baseline: float) -> np.ndarray:
-    """Set cuttings of one writer side by side on one baseline: ink float32 (height, W).
+def join_crops(crops: list[CutLine], gaps: list[float], height: int, body: float, baseline: float) -> np.ndarray:
+    """Set crops of one writer side by side on one baseline: ink float32 (height, W).
 
     gaps: room between neighbours, in units of the letter body. body, baseline: of the new line, in pixels.
     """
