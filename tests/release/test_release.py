@@ -30,10 +30,18 @@ from netchu.reading.ensemble import TimedReading
 from netchu.reading.line_reader import Settings
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.release.card import write_card
-from netchu.release.engines import MAX_DIFFERENCE, compare_engines, open_both
 from netchu.release.folder import CARD, FOLDER, LARGEST_MB, RECIPE, VECTORS, held_out_lines, portable, release
 from netchu.release.measured import ReleasedBundle
-from netchu.release.vectors import COUNT, Vector, differences, load_vectors, make_vectors, open_exact
+from netchu.release.vectors import (
+    COUNT,
+    MAX_DIFFERENCE,
+    Vector,
+    compare_engines,
+    differences,
+    load_vectors,
+    make_vectors,
+    open_exact,
+)
 from tests.support.commands import netchu
 from tests.support.tiny import TEXTS
 
@@ -84,7 +92,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> Path:
             "sources": {"kalapa": 8},
             "folds": [0, 1],
             "seconds_a_line": 0.1234,
-            "command": f"netchu select --oof {folder / 'run'} --language {folder / 'lm_made.nlm'}",
+            "command": f"netchu select --oof {folder / 'run'} runs/other_f0 --language {folder / 'lm_made.nlm'}",
         },
     )
     write_recipe(folder / "ensemble.json", recipe)
@@ -131,8 +139,8 @@ def test_a_release_holds_everything_and_reads_as_measured(
         assert f"`{hash_file(path)}`" in card
     for said in (
         "| nested over writers | 8 | 25.00 % | 50.00 % | 12.5 % | 0.4321 |", "123 ms a line", "8 of kalapa; folds 0, 1",
-        "oof outputs/tiny_f0/best.", "--out outputs/other_f1/oof_1.npz", "--oof run --language", "Released as measured",
-        "all but fold 0", "| train_folds.csv |", "learnt made-up addresses and no label",
+        "oof outputs/tiny_f0/best.", "--out runs/other_f1/oof_1.npz", "--oof run runs/other_f0 --language",
+        "Released as measured", "all but fold 0", "| train_folds.csv |", "learnt made-up addresses and no label",
         "is answered in title case",
     ):  # fmt: skip
         assert said in card
@@ -275,7 +283,7 @@ def test_both_engines_read_a_release_alike(
     recipe = release(chosen, tmp_path / "out", lines=lines_folder, manifests=[manifest])
     lines = held_out_lines([manifest], recipe)
     assert len(lines) > 8 and {line.fold for line in lines} == {0, 1}
-    torch_ensemble, onnx_ensemble = open_both(recipe)
+    torch_ensemble, onnx_ensemble = (open_exact(recipe, engine) for engine in ("torch", "onnx"))
     opened = [(str(line.path), lambda path=line.path: read_image(path)) for line in lines]
     apart, wrong = compare_engines(torch_ensemble, onnx_ensemble, opened)
     assert wrong == [] and apart < MAX_DIFFERENCE

@@ -25,12 +25,6 @@ AXES = (("mb", "MB of all files"), ("ms_a_line", "ms a line, one at a time"))
 COLOURS = ("#4477aa", "#ee7733", "#009988", "#aa3377")  # by members: 1, 2, 3, more
 
 
-def draw_readings(path: Path, vectors: Path) -> None:
-    """Draw the lines of a file of test vectors with what was read, and the label where it differs."""
-    lines = load_vectors(vectors)
-    draw_samples(path, [v.image for v in lines], [v.text for v in lines], [v.label for v in lines])
-
-
 def draw_pareto(path: Path, rows: "pd.DataFrame") -> None:
     """Draw CER over MB and over ms a line; choices over the limits are hollow, the chosen one is ringed."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -82,6 +76,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs"), metavar="DIR")
     args = parser.parse_args()
     folder = args.release or default_recipe().parent
-    draw_readings(args.out / "readings.png", folder / VECTORS)
+    lines = load_vectors(folder / VECTORS)
+    draw_samples(args.out / "readings.png", *([getattr(v, key) for v in lines] for key in ("image", "text", "label")))
     draw_pareto(args.out / "pareto.png", read_selection_table(folder / SELECTION_TABLE))
     print(f"{args.out / 'readings.png'}\n{args.out / 'pareto.png'}")

@@ -24,9 +24,15 @@ from netchu.data.manifest import Line, read_lines
 from netchu.model.bundle_file import read_arrays
 from netchu.reading.recipe import RELEASE, Recipe, read_recipe, write_recipe
 from netchu.release.card import write_card
-from netchu.release.engines import MAX_DIFFERENCE, compare_engines, open_both
 from netchu.release.measured import ReleasedBundle
-from netchu.release.vectors import differences, make_vectors, open_exact, save_vectors
+from netchu.release.vectors import (
+    MAX_DIFFERENCE,
+    compare_engines,
+    differences,
+    make_vectors,
+    open_exact,
+    save_vectors,
+)
 from netchu.selection.selection_table import selection_table_path
 
 IN_PLACE = (ROOT / "pyproject.toml").is_file()  # whether this is the repository, and no installed copy
@@ -71,7 +77,7 @@ def release(
         check(sizes, budget_mb)
         vectors = make_vectors(lines, open_exact(chosen))
         save_vectors(folder / VECTORS, vectors)
-        torch, onnx = open_both(copied)
+        torch, onnx = (open_exact(copied, engine) for engine in ("torch", "onnx"))
         for ensemble in (torch, onnx):
             if wrong := differences(ensemble, vectors):
                 raise NetchuError(f"{out}: the copy does not read its own vectors ({wrong[0]}); nothing was replaced")
@@ -147,20 +153,22 @@ def _copy(chosen: Recipe, measured: Recipe, folder: Path) -> Recipe:
             config |= {key: portable(config.get(key, "")) for key in marked(PATH)}
             write_bundle(names[path.resolve()], tensors, about)
             add_graph(names[path.resolve()])
-    language, places = folder / "language.nlm", folder / "places.tsv"
-    for source, target in ((chosen.language, language), (chosen.places, places)):
-        if source:
-            shutil.copyfile(source, target)
-    figures = dict(measured.measured or {})
-    figures["command"] = portable(figures.get("command", ""))
-    figures["measured_with"] = {
-        names[new.resolve()].name: hash_file(old) for new, old in zip(chosen.bundles, measured.bundles, strict=True)
+    language, places = (
+        Path(shutil.copyfile(source, folder / name)) if source else None
+        for source, name in ((chosen.language, "language.nlm"), (chosen.places, "places.tsv"))
+    )
+    pairs = zip(chosen.bundles, measured.bundles, strict=True)
+    known = measured.measured or {}
+    figures = {
+        **known,
+        "command": portable(known.get("command", "")),
+        "measured_with": {names[new.resolve()].name: hash_file(old) for new, old in pairs},
     }
     return replace(
         chosen,
         bundles=tuple(names[path.resolve()] for path in chosen.bundles),
-        language=language if chosen.language else None,
-        places=places if chosen.places else None,
+        language=language,
+        places=places,
         measured=figures,
         path=None,
     )

@@ -55,16 +55,17 @@ def describe_figures(measured: dict[str, Any], bundles: Sequence[ReleasedBundle]
     if "accepted_share" in measured:
         said.append(f"{100 * measured['accepted_share']:.1f} % of the lines are so sure that 99 % of them are exact.")
     folds = measured.get("folds") or [bundle.measured["config"]["fold"] for bundle in bundles[:1]]
+    command = measured.get("command", "")
     commands = [
         *dict.fromkeys(
-            f"netchu oof outputs/{run}/best.safetensors --manifest data/train_folds.csv "
-            f"--stretch {stretch:g} --out outputs/{run}/oof_{stretch:g}.npz"
+            f"netchu oof {run}/best.safetensors --manifest data/train_folds.csv --stretch {stretch:g} "
+            f"--out {run}/oof_{stretch:g}.npz"
             for bundle in bundles
             for fold in folds
-            for run in [re.sub(r"_f\d$", f"_f{fold}", bundle.measured["config"]["name"])]
+            for run in [re.sub(r"_f\d$", f"_f{fold}", _run_folder(command, bundle.measured["config"]["name"]))]
             for stretch in bundle.stretches
         ),
-        measured.get("command") or "netchu select --oof RUN [RUN ...] --language FILE --places FILE",
+        command or "netchu select --oof RUN [RUN ...] --language FILE --places FILE",
     ]
     return FIGURES.format(
         lines=" ".join(said),
@@ -72,6 +73,12 @@ def describe_figures(measured: dict[str, Any], bundles: Sequence[ReleasedBundle]
         whose=_whose(bundles, len(folds)),
         commands="\n".join(commands),
     )
+
+
+def _run_folder(command: str, run: str) -> str:
+    """The folder of a run as the command of the selection names it; one of `outputs/` where it does not."""
+    named = re.search(rf"(?<=[ =,])[^ =,]+/{re.escape(run)}(?=[/ ])", command)
+    return named[0] if named else f"outputs/{run}"
 
 
 def _whose(bundles: Sequence[ReleasedBundle], folds: int) -> str:

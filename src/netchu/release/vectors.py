@@ -1,4 +1,4 @@
-"""Test vectors of a release: synthetic lines and what the released ensemble reads in them.
+"""Test vectors of a release, synthetic lines and what it reads in them; and whether it reads alike on both engines.
 
 A JSON file with `tolerance` (of a confidence) and `lines`: each an image file (`image`, base64 of JPEG or PNG bytes, as
 the generator stored it), its `label`, the `text` that is read and its `confidence`. Readings are made in float32, so
@@ -7,15 +7,16 @@ that a processor with bfloat16 reads the same as one without; a port to another 
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.core.files import write_json
 from netchu.core.images import Image
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.recipe import Recipe
@@ -23,6 +24,8 @@ from netchu.reading.submission import read_labels
 
 FORMAT = 1
 COUNT = 12  # lines
+CHUNK = 16  # lines in memory at once
+MAX_DIFFERENCE = 2e-3  # of log-probabilities: sums in another order; a PP member at 64 px came to 1.0e-3 over 411 lines
 TOLERANCE = 0.02  # by which a confidence may differ on another machine; a text may not
 MAKE = "python synthetic_data/gendata_address.py --count 12 --out"
 
@@ -42,9 +45,9 @@ class Vector:
         return np.asarray(cv2.imdecode(np.frombuffer(self.data, np.uint8), cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
 
 
-def open_exact(recipe: Recipe) -> Ensemble:
+def open_exact(recipe: Recipe, engine: str = "auto") -> Ensemble:
     """The recipe's ensemble in float32."""
-    return Ensemble.from_recipe(recipe, precision="fp32")
+    return Ensemble.from_recipe(recipe, precision="fp32", engine=engine)
 
 
 def make_vectors(folder: Path, ensemble: Ensemble) -> list[Vector]:
@@ -77,6 +80,28 @@ def differences(ensemble: Ensemble, vectors: Sequence[Vector]) -> list[str]:
     return found
 
 
+def compare_engines(
+    first: Ensemble, second: Ensemble, lines: Sequence[tuple[str, Callable[[], Image]]]
+) -> tuple[float, list[str]]:
+    """Read named lines with both: the largest difference of their members' log-probabilities (infinite for outputs of
+    other shapes), and a sentence for each line whose texts differ. Images are opened as they are read."""
+    largest, found = 0.0, []
+    with tqdm(total=len(lines), unit="line", desc="comparing engines") as bar:
+        for start in range(0, len(lines), CHUNK):
+            chosen = lines[start : start + CHUNK]
+            images = [opened() for _, opened in chosen]
+            pairs = zip(*(e.read(images, keep_outputs=True) for e in (first, second)), strict=True)
+            for (name, _), (a, b) in zip(chosen, pairs, strict=True):
+                if a.reading.text != b.reading.text:
+                    found.append(f"{name}: torch reads {a.reading.text!r}, onnx {b.reading.text!r}")
+                # A line whose likelihood is that of a threshold may ask one member more on one of them.
+                for one, other in zip(a.outputs, b.outputs, strict=False):
+                    apart = float(np.abs(one - other).max(initial=0)) if one.shape == other.shape else float("inf")
+                    largest = max(largest, apart)
+            bar.update(len(chosen))
+    return largest, found
+
+
 def save_vectors(path: Path, vectors: Sequence[Vector]) -> None:
     """Write the file, atomically."""
     rows = [
@@ -85,8 +110,7 @@ def save_vectors(path: Path, vectors: Sequence[Vector]) -> None:
         for v in vectors
     ]  # fmt: skip
     about = {"format": FORMAT, "tolerance": TOLERANCE, "lines": rows}
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_json(path, about)
 
 
 def load_vectors(path: Path) -> list[Vector]:
