@@ -18,7 +18,7 @@ from netchu.core.files import read_log
 from netchu.reading.drawing import draw_samples
 from netchu.training.engine import fit
 from netchu.training.run_folder import Run, observed
-from netchu.training.trackers import TRACKERS, parse_names
+from netchu.training.trackers import TRACKERS, TrackerKind, parse_names
 
 
 def test_log_is_cut_at_the_resumed_step_and_survives_a_torn_line(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_tensorboard_is_the_default_and_gets_numbers_pictures_and_config(tiny: C
 
 @pytest.mark.parametrize("name", [name for name in TRACKERS if name != "tensorboard"])
 def test_tracker_works_without_a_network(name: str, tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip(TRACKERS[name][1])
+    pytest.importorskip(TRACKERS[name].package)
     for key in ("WANDB_MODE", "WANDB_API_KEY", "COMET_API_KEY", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(key, raising=False)
     cfg = replace(tiny, trackers=name, epochs=1)
@@ -118,7 +118,7 @@ def test_a_tracker_that_fails_is_left_out(tiny: Config, monkeypatch: pytest.Monk
 
     for at in ("start", "log"):
         broken = Broken(at)
-        monkeypatch.setitem(TRACKERS, "broken", (partial(lambda broken, run: broken, broken), "json"))
+        monkeypatch.setitem(TRACKERS, "broken", TrackerKind(partial(lambda broken, run: broken, broken), "json"))
         with pytest.warns(UserWarning, match="tracker broken failed and is left out"):
             report = fit(replace(tiny, name=f"broken_{at}", trackers="broken", epochs=1))
         assert report["held_out"] is not None
@@ -169,7 +169,7 @@ def test_mlflow_gets_names_that_it_takes(tmp_path: Path, monkeypatch: pytest.Mon
         return fake(name)
 
     for name in ("mlflow", "tensorboard"):
-        monkeypatch.setitem(trackers.TRACKERS, name, (partial(start, name), *trackers.TRACKERS[name][1:]))
+        monkeypatch.setitem(TRACKERS, name, TRACKERS[name]._replace(start=partial(start, name)))
     monkeypatch.setattr(trackers, "parse_names", lambda names: names.split(","))
     run = SimpleNamespace(step=None, config={}, folder=tmp_path, name="a")
     both = trackers.Trackers("mlflow,tensorboard", run)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from accelerate.tracking import GeneralTracker
 
 PROJECT = "netchu"
-MLFLOW_REFUSES = re.compile(r"[^\w./: -]")  # characters in the name of a metric, as in a source `kalapa (1)`
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,17 @@ class TrackedRun:
     folder: Path
     config: Mapping[str, Any]
     step: int | None
+
+
+class TrackerKind(NamedTuple):
+    """All that is particular to a kind of tracker: how it starts, the package it needs, how it takes a picture file
+    at a step and a file when the run ends (None: not at all), and characters that no name of a number may hold."""
+
+    start: Callable[[TrackedRun], GeneralTracker]
+    package: str
+    picture: Callable[[GeneralTracker, Path, int], None] | None = None
+    file: Callable[[GeneralTracker, Path], None] | None = None
+    refuses: re.Pattern[str] | None = None
 
 
 def start_tensorboard(run: TrackedRun) -> GeneralTracker:
@@ -93,53 +103,44 @@ class Trackers:
             from accelerate import PartialState
 
             PartialState()  # accelerate's trackers ask it which process they are on
-            tracker = TRACKERS[name][0](run)
+            tracker = TRACKERS[name].start(run)
             self.active[name] = tracker
             self._try(name, tracker.start)
         if run.step is None:
-            self._each(lambda name, tracker: tracker.store_init_configuration(dict(run.config)))
+            self._each(lambda kind, tracker: tracker.store_init_configuration(dict(run.config)))
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Numbers of a record at its `step`; nested ones get names like `by_source/kalapa/cer`."""
         numbers = dict(_flatten(record))
         step = numbers.pop("step", None)
-        allowed = {MLFLOW_REFUSES.sub("_", key): value for key, value in numbers.items()}
         step = None if step is None else int(step)
-        self._each(lambda name, tracker: tracker.log(allowed if name == "mlflow" else numbers, step=step))
+
+        def send(kind: TrackerKind, tracker: GeneralTracker) -> None:
+            refuses = kind.refuses
+            named = {refuses.sub("_", key): value for key, value in numbers.items()} if refuses else numbers
+            tracker.log(named, step=step)
+
+        self._each(send)
 
     def log_picture(self, path: Path, step: int) -> None:
         """A picture file, under its stem."""
-
-        def send(name: str, tracker: GeneralTracker) -> None:
-            if name in ("tensorboard", "wandb"):
-                pixels = np.asarray(Image.open(path).convert("RGB"))[None]
-                options = {"dataformats": "NHWC"} if name == "tensorboard" else {}
-                tracker.log_images({path.stem: pixels}, step=step, **options)
-            elif name == "comet":
-                tracker.writer.log_image(str(path), name=path.stem, step=step)
-            # MLflow gets pictures with the other files when the run ends
-
-        self._each(send)
+        self._each(lambda kind, tracker: kind.picture and kind.picture(tracker, path, step))
 
     def finish(self, files: Sequence[Path]) -> None:
         """Hand over the files that exist as artefacts, and close; may be called again."""
 
-        def close(name: str, tracker: GeneralTracker) -> None:
+        def close(kind: TrackerKind, tracker: GeneralTracker) -> None:
             for path in files:
-                if path.is_file() and name == "mlflow":
-                    tracker.log_artifact(str(path))
-                elif path.is_file() and name == "comet":
-                    tracker.writer.log_asset(str(path))
-                elif path.is_file() and name == "wandb":
-                    tracker.run.save(str(path), base_path=str(path.parent), policy="now")
+                if path.is_file() and kind.file:
+                    kind.file(tracker, path)
             tracker.finish()
 
         self._each(close)
         self.active.clear()
 
-    def _each(self, action: Callable[[str, GeneralTracker], None]) -> None:
+    def _each(self, action: Callable[[TrackerKind, GeneralTracker], Any]) -> None:
         for name, tracker in list(self.active.items()):
-            self._try(name, partial(action, name, tracker))
+            self._try(name, partial(action, TRACKERS[name], tracker))
 
     def _try(self, name: str, action: Callable[[], Any]) -> None:
         """Run an action of a tracker; drop the tracker when it fails, whatever the reason: it is not ours to lose."""
@@ -162,7 +163,7 @@ def parse_names(names: str) -> list[str]:
             close = difflib.get_close_matches(name, TRACKERS, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(TRACKERS)}, none"
             raise NetchuError(f"trackers={names}: no tracker {name!r}; {hint}")
-        package = TRACKERS[name][1]
+        package = TRACKERS[name].package
         if importlib.util.find_spec(package) is None:
             raise NetchuError(f"trackers={names}: {name} needs a package: pip install {package}")
     return chosen
@@ -179,9 +180,29 @@ def _flatten(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, flo
     return numbers
 
 
-TRACKERS: dict[str, tuple[Callable[[TrackedRun], GeneralTracker], str]] = {  # how it starts, the package it needs
-    "tensorboard": (start_tensorboard, "tensorboard"),
-    "wandb": (start_wandb, "wandb"),
-    "comet": (start_comet, "comet_ml"),
-    "mlflow": (start_mlflow, "mlflow"),
+def _log_pixels(tracker: GeneralTracker, path: Path, step: int, **options: str) -> None:
+    """A picture to those that take arrays."""
+    tracker.log_images({path.stem: np.asarray(Image.open(path).convert("RGB"))[None]}, step=step, **options)
+
+
+TRACKERS: dict[str, TrackerKind] = {
+    "tensorboard": TrackerKind(start_tensorboard, "tensorboard", picture=partial(_log_pixels, dataformats="NHWC")),
+    "wandb": TrackerKind(
+        start_wandb,
+        "wandb",
+        picture=_log_pixels,
+        file=lambda tracker, path: tracker.run.save(str(path), base_path=str(path.parent), policy="now"),
+    ),
+    "comet": TrackerKind(
+        start_comet,
+        "comet_ml",
+        picture=lambda tracker, path, step: tracker.writer.log_image(str(path), name=path.stem, step=step),
+        file=lambda tracker, path: tracker.writer.log_asset(str(path)),
+    ),
+    "mlflow": TrackerKind(  # it gets pictures with the other files when the run ends
+        start_mlflow,
+        "mlflow",
+        file=lambda tracker, path: tracker.log_artifact(str(path)),
+        refuses=re.compile(r"[^\w./: -]"),  # as in a source `kalapa (1)`
+    ),
 }
