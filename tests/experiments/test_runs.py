@@ -32,8 +32,8 @@ def test_best_run_first_with_differing_fields_only(
     running = Run(tmp_path / "running")
     for step, score in ((1, 0.7), (2, 0.6)):
         running.log({"step": step, "kalapa_score": score, "cer": 0.2, "wer": 0.3, "exact": 0.1})
-    assert [run.folder.name for run in runs.find_runs(tmp_path)] == ["better", "running", "worse", "whole"]
-    assert [run.folder.name for run in runs.find_runs(tmp_path, "cer")] == ["better", "running", "worse", "whole"]
+    assert [Path(run).name for run in runs.find_runs(tmp_path).run] == ["better", "running", "worse", "whole"]
+    assert [Path(run).name for run in runs.find_runs(tmp_path, "cer").run] == ["better", "running", "worse", "whole"]
     monkeypatch.setattr(sys, "argv", ["runs", str(tmp_path)])
     runs.main()
     rows = capsys.readouterr().out.splitlines()
@@ -49,9 +49,9 @@ def test_real_runs_are_listed(tiny: Config) -> None:
     fit(replace(tiny, epochs=1))
     fit(replace(tiny, epochs=1, lr=1e-3, name="slow_f0"))
     found = runs.find_runs(Path(tiny.output_dir))
-    assert {run.folder.name for run in found} == {"tiny_f0", "slow_f0"}
+    assert {Path(run).name for run in found.run} == {"tiny_f0", "slow_f0"}
     assert runs.differing_fields(found) == ["lr"]
-    assert all(run.figures["cer"] > 0 and run.step > 0 and run.training_seconds > 0 for run in found)
+    assert (found[["cer", "step", "training_seconds"]] > 0).all(axis=None)
 
 
 def test_no_runs(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from the run's manifest, where that still is.
 
 import argparse
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netchu.core.errors import NetchuError
 from netchu.core.html import chart, line_picture, write_html
@@ -38,7 +38,10 @@ def answers_of(run: PastRun) -> "pd.DataFrame | None":
     """The held-out answers of a run with their `writer_id`, empty where nobody knows it; None without any."""
     if not (run.folder / "valid.csv").is_file():
         return None
-    table, manifest = read_answers(run.folder / "valid.csv").assign(writer_id=""), Path(run.config["manifest"])
+    table, manifest = (
+        read_answers(run.folder / "valid.csv").assign(writer_id=""),
+        Path(run.report["config"]["manifest"]),
+    )
     if manifest.is_file():
         known = read_manifest(manifest).drop_duplicates("img_path").set_index("img_path").writer_id
         table["writer_id"] = table.img_path.map(known).fillna("")
@@ -59,57 +62,60 @@ def write_report(path: Path, runs: Sequence[PastRun]) -> None:
     write_html(path, title, parts)
 
 
+HEADS = ("lines", "CER", "WER", "exact", "kalapa_score")
+
+
+def _cells(scores: Scores) -> list[str]:
+    """A row's cells under HEADS."""
+    rates = [f"{100 * scores.cer:.2f} %", f"{100 * scores.wer:.2f} %", f"{100 * scores.exact:.1f} %"]
+    return [str(scores.lines), *rates, f"{scores.kalapa_score:.4f}"]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table of figures; its cells are HTML."""
+    cells = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table class='figures'><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{cells}</table>"
+
+
+def _scores(head: str, scores: dict[str, Scores]) -> str:
+    """A table of scores by some class."""
+    return _table((head, *HEADS), ([html.escape(name), *_cells(value)] for name, value in scores.items()))
+
+
 def _figures(runs: Sequence[PastRun], lines: "pd.DataFrame | None") -> str:
     """Held-out scores of each run by source, and of all answers together."""
-    rows = []
+    rows: list[list[str]] = []
     for run in runs:
         held_out = run.report["held_out"]
         if held_out is None:
-            rows.append(
-                f"<tr><td>{html.escape(run.name)}</td><td colspan=6>{html.escape(run.report['note'])}</td></tr>"
-            )
+            rows.append([html.escape(f"{run.name}: {run.report['note']}")])
             continue
+        about = [str(held_out["epoch"]), f"{run.report['training_seconds'] / 60:.0f}"]
         for source, values in held_out["by_source"].items():
-            epoch, minutes = held_out["epoch"], run.report["training_seconds"] / 60
-            about = f"<td>{epoch}</td><td>{minutes:.0f}</td>"
-            rows.append(f"<tr><td>{html.escape(f'{run.name}: {source}')}</td>{_cells(Scores(**values))}{about}</tr>")
+            rows.append([html.escape(f"{run.name}: {source}"), *_cells(Scores(**values)), *about])
     if len(runs) > 1 and lines is not None:
         answers, labels, sources = (lines[name].tolist() for name in ("answer", "text", "source"))
         for source, pooled in score_by_source(answers, labels, sources).items():
-            rows.append(f"<tr><td><b>all: {html.escape(source)}</b></td>{_cells(pooled)}<td></td><td></td></tr>")
-    heads = "".join(f"<th>{head}</th>" for head in ("run: source", *_HEADS, "best epoch", "minutes trained"))
-    return f"<table class='figures'><tr>{heads}</tr>{''.join(rows)}</table>"
-
-
-_HEADS = ("lines", "CER", "WER", "exact", "kalapa_score")
-
-
-def _cells(scores: Scores) -> str:
-    return (
-        f"<td>{scores.lines}</td><td>{100 * scores.cer:.2f} %</td><td>{100 * scores.wer:.2f} %</td>"
-        f"<td>{100 * scores.exact:.1f} %</td><td>{scores.kalapa_score:.4f}</td>"
-    )
+            rows.append([f"<b>all: {html.escape(source)}</b>", *_cells(pooled), "", ""])
+    return _table(("run: source", *HEADS, "best epoch", "minutes trained"), rows)
 
 
 def _mistakes(lines: "pd.DataFrame") -> list[str]:
     """The sections on what was read wrong."""
     counts = confusions(lines)
     kinds, total = count_kinds(counts), max(1, counts.total())
-    by_kind = "".join(f"<tr><td>{k}</td><td>{kinds[k]}</td><td>{100 * kinds[k] / total:.0f} %</td></tr>" for k in KINDS)
-    pairs = "".join(
-        f"<tr><td>{_shown(there)}</td><td>{_shown(read)}</td><td>{count}</td></tr>"
-        for (there, read), count in counts.most_common(CONFUSIONS)
-    )
+    by_kind = [(kind, kinds[kind], f"{100 * kinds[kind] / total:.0f} %") for kind in KINDS]
+    pairs = [(_shown(there), _shown(read), count) for (there, read), count in counts.most_common(CONFUSIONS)]
     parts = [
         "<h2>Kinds of mistakes</h2><p>mark: the same letter with another tone, hat, horn or bar.</p><div class='side'>",
-        f"<table class='figures'><tr><th>kind</th><th>edits</th><th>share</th></tr>{by_kind}</table>",
-        f"<table class='figures'><tr><th>there</th><th>read</th><th>times</th></tr>{pairs}</table>",
-        _table("label length", by_length(lines)),
+        _table(("kind", "edits", "share"), by_kind),
+        _table(("there", "read", "times"), pairs),
+        _scores("label length", by_length(lines)),
         "</div>",
     ]
     writers = by_writer(lines)
     if writers:
-        parts.append("<h2>Writers, the worst first</h2>" + _table("writer", dict(list(writers.items())[:WRITERS])))
+        parts.append("<h2>Writers, the worst first</h2>" + _scores("writer", dict(list(writers.items())[:WRITERS])))
     parts.append(f"<h2>The {WORST} worst lines</h2>")
     for line in worst(lines, WORST).itertuples():
         about = f"{line.edits} edits, confidence {line.confidence:.2f}, {line.img_path}"
@@ -126,26 +132,12 @@ def _shown(character: str) -> str:
     return {"": "(nothing)", " ": "(space)"}.get(character, html.escape(character))
 
 
-def _table(head: str, scores: dict[str, Scores]) -> str:
-    """Scores by some class."""
-    heads = "".join(f"<th>{name}</th>" for name in (head, *_HEADS))
-    rows = "".join(f"<tr><td>{html.escape(name)}</td>{_cells(value)}</tr>" for name, value in scores.items())
-    return f"<table class='figures'><tr>{heads}</tr>{rows}</table>"
-
-
 def _settings(runs: Sequence[PastRun]) -> str:
     """The fields of the configs, those that differ between runs first."""
-    keys = sorted(
-        runs[0].report["config"], key=lambda key: len({str(run.report["config"].get(key)) for run in runs}) < 2
-    )
-    heads = "".join(f"<th>{html.escape(run.name)}</th>" for run in runs)
-    rows = "".join(
-        f"<tr><td>{key}</td>"
-        + "".join(f"<td>{html.escape(str(run.report['config'].get(key)))}</td>" for run in runs)
-        + "</tr>"
-        for key in keys
-    )
-    return f"<table class='figures'><tr><th></th>{heads}</tr>{rows}</table>"
+    configs = [run.report["config"] for run in runs]
+    keys = sorted(configs[0], key=lambda key: len({str(config.get(key)) for config in configs}) < 2)
+    rows = ([key, *(html.escape(str(config.get(key))) for config in configs)] for key in keys)
+    return _table(["", *(html.escape(run.name) for run in runs)], rows)
 
 
 def _curves(runs: Sequence[PastRun]) -> str:

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     import optuna
 
 OBJECTIVES = {"kalapa_score": "maximize", "cer": "minimize"}
-PRUNERS = ("median", "hyperband", "none")
+PRUNERS: dict[str, tuple[str, dict[str, int]]] = {  # the class of optuna.pruners and its arguments
+    "median": ("MedianPruner", {"n_startup_trials": 3, "n_warmup_steps": 1}),
+    "hyperband": ("HyperbandPruner", {}),
+    "none": ("NopPruner", {}),
+}
 PATIENCE = 10.0  # seconds in which the data workers of a killed process let go of its lock
 LOCK_SECONDS = 600.0
 
@@ -72,6 +76,7 @@ class SharedStudy:
         except ImportError as error:
             raise NetchuError("tuning needs the optuna package: pip install 'netchu[tune]'") from error
         self.optuna, self.plan = optuna, plan
+        pruner, options = PRUNERS[plan.pruner]
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with self._lock("study", LOCK_SECONDS):
             try:
@@ -80,7 +85,7 @@ class SharedStudy:
                     study_name=plan.name,
                     storage=self.storage,
                     direction=optuna.study.StudyDirection[OBJECTIVES[plan.objective].upper()],
-                    pruner=self._pruner(),
+                    pruner=getattr(optuna.pruners, pruner)(**options),
                     load_if_exists=True,
                 )
             except Exception as error:  # of SQLAlchemy, of its driver, or of importing the driver
@@ -92,16 +97,6 @@ class SharedStudy:
                 )
             for _ in range(plan.trials - len(self.study.get_trials(deepcopy=False))):
                 self.study.enqueue_trial({})
-
-    def _pruner(self) -> "optuna.pruners.BasePruner":
-        from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
-
-        pruners: dict[str, BasePruner] = {
-            "median": MedianPruner(n_startup_trials=3, n_warmup_steps=1),
-            "hyperband": HyperbandPruner(),
-            "none": NopPruner(),
-        }
-        return pruners[self.plan.pruner]
 
     def _lock(self, name: str, seconds: float) -> AbstractContextManager[bool]:
         """Hold a lock file; gives False when it was not free within so many seconds."""
@@ -169,6 +164,8 @@ def training_objective(cfg: Config, space: Space, plan: StudyPlan, where: str) -
     def train(trial: "optuna.Trial") -> float:
         from optuna import TrialPruned
 
+        from netchu.training.engine import fit  # PyTorch is not imported for --help
+        from netchu.training.resume import can_resume
         from netchu.training.run_folder import observed
 
         try:
@@ -188,20 +185,12 @@ def training_objective(cfg: Config, space: Space, plan: StudyPlan, where: str) -
                     raise TrialPruned
 
         with observed(watch):
-            report = fit_or_resume(chosen)
+            report = fit(chosen, resume=can_resume(chosen))
         if report["held_out"] is None:
             raise NetchuError(f"{chosen.manifest}: has no line in fold {chosen.fold} to tune by; choose another --fold")
         return float(report["held_out"][plan.objective])
 
     return train
-
-
-def fit_or_resume(cfg: Config) -> dict[str, Any]:
-    """`fit`, from the run's saved state when it has one that fits."""
-    from netchu.training.engine import fit  # PyTorch is not imported for --help
-    from netchu.training.resume import can_resume
-
-    return fit(cfg, resume=can_resume(cfg))
 
 
 def write_results(folder: Path, study: "optuna.Study", config: str, objective: str, fixed: Sequence[str] = ()) -> str:
