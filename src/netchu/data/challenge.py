@@ -11,11 +11,6 @@ from netchu.data.manifest import Line
 IAM_FIELDS = 9  # line id, state, grey level, components, x, y, w, h, words
 
 
-def is_kalapa(path: Path) -> bool:
-    """Whether a folder, or `training_data` inside it, has `annotations/*.txt`."""
-    return any((folder / "annotations").is_dir() for folder in (path, path / "training_data"))
-
-
 def read_kalapa(folder: Path) -> list[Line]:
     """Kalapa 2023: `annotations/<writer>.txt` with `<writer>/<n>.jpg<TAB>text`, beside `images/<writer>/<n>.jpg`.
 
@@ -33,11 +28,6 @@ def read_kalapa(folder: Path) -> list[Line]:
     ]
 
 
-def is_labels_json(path: Path) -> bool:
-    """Whether a folder has a `labels.json`."""
-    return (path / "labels.json").is_file()
-
-
 def read_labels_json(folder: Path) -> list[Line]:
     """Cinnamon 2018: `labels.json` that maps image names to texts, images in `images/` or beside it."""
     path = folder / "labels.json"
@@ -50,11 +40,6 @@ def read_labels_json(folder: Path) -> list[Line]:
         Line(root / name, text, source=source)
         for name, text in sorted(labels.items(), key=lambda kv: natural_key(kv[0]))
     ]
-
-
-def is_iam(path: Path) -> bool:
-    """Whether a folder has IAM's `lines.txt`, also in `ascii/`."""
-    return any((folder / "lines.txt").is_file() for folder in (path, path / "ascii"))
 
 
 def read_iam(folder: Path) -> list[Line]:

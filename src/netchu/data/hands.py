@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from netchu.core.batches import run_batches
 from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
 from netchu.core.preprocess import Geometry, preprocess
@@ -62,21 +63,15 @@ def cluster(features: NDArray[np.float32], groups: int) -> list[int]:
 def style_features(lines: Sequence[Line], bundle: Bundle) -> NDArray[np.float32]:
     """(lines, D): mean and deviation of every channel of the feature maps at LEVELS."""
     geometry, backbone = Geometry.of(bundle.cfg), bundle.model.backbone
-    by_width: dict[int, list[int]] = {}
     inputs = [preprocess(read_image(line.path), geometry) for line in lines]
-    for i, image in enumerate(inputs):
-        by_width.setdefault(image.shape[2], []).append(i)
-    rows: dict[int, NDArray[np.float32]] = {}
     with torch.inference_mode(), tqdm(total=len(lines), desc="looking at hands", unit="line", leave=False) as bar:
-        for positions in by_width.values():
-            for start in range(0, len(positions), BATCH):
-                chosen = positions[start : start + BATCH]
-                images = torch.from_numpy(np.stack([inputs[i] for i in chosen]))
-                maps = early_maps(backbone, images.to(memory_format=torch.channels_last))
-                described = torch.cat([f(m) for m in maps for f in (_mean, _deviation)], dim=1).numpy()
-                rows |= dict(zip(chosen, described, strict=True))
-                bar.update(len(chosen))
-    return np.stack([rows[i] for i in range(len(lines))])
+
+        def describe(images: NDArray[np.float32]) -> NDArray[np.float32]:
+            maps = early_maps(backbone, torch.from_numpy(images).to(memory_format=torch.channels_last))
+            bar.update(len(images))
+            return torch.cat([f(m, (2, 3)) for m in maps for f in (torch.mean, torch.std)], dim=1).numpy()
+
+        return np.stack([found.log_probs for found in run_batches(inputs, describe, batch_size=BATCH)])
 
 
 def early_maps(backbone: nn.Module, images: Tensor) -> list[Tensor]:
@@ -97,11 +92,3 @@ def early_maps(backbone: nn.Module, images: Tensor) -> list[Tensor]:
             "this bundle's network has no feature maps at a quarter and an eighth of the height; take another bundle"
         )
     return [last[height] for height in heights]
-
-
-def _mean(features: Tensor) -> Tensor:
-    return features.mean((2, 3))
-
-
-def _deviation(features: Tensor) -> Tensor:
-    return features.std((2, 3))

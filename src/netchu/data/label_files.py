@@ -3,15 +3,17 @@
 Texts come back as they stand in the file; `layouts.Reader` makes them plain labels.
 """
 
+import difflib
 import json
 import re
 from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from netchu.core.errors import NetchuError
-from netchu.core.image_files import AlikeFinder, is_image_name, name_key, walk
+from netchu.core.image_files import IMAGE_SUFFIXES, AlikeFinder, is_image_name, name_key, walk
 from netchu.core.tables import read_text
 
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # Label Studio puts it before the names of uploaded files
@@ -101,3 +103,37 @@ def read_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise NetchuError(f"{path}:{error.lineno}: is not JSON ({error.msg}); correct this row") from None
+
+
+def writer_of(about: Mapping[str, Any]) -> str:
+    """The writer that a task, sidecar or row names; nothing where it is null."""
+    writer = about.get("writer_id", about.get("writer"))
+    return "" if writer is None else str(writer)
+
+
+def has_any(*names: str) -> Callable[[Path], bool]:
+    """Whether a folder holds one of these files or folders, as a function of its path."""
+    return lambda path: any((path / name).exists() for name in names)
+
+
+def has_image_beside(path: Path, suffix: str) -> bool:
+    """Whether some file below a folder with this suffix has an image of the same name beside it."""
+    files = (file for file in walk(path) if file.suffix.lower() == suffix)
+    stems = ((file, file.stem.removesuffix(".gt")) for file in files)
+    return any(file.with_name(stem + end).is_file() for file, stem in stems for end in IMAGE_SUFFIXES)
+
+
+def find_column(path: Path, names: Sequence[str], key: str, told: Mapping[str, str], usual: Sequence[str]) -> str:
+    """The column of a table that holds `key` (image, text, writer): as `told`, else by its `usual` names, the likeliest
+    first; "" for a writer that is not there. Raises NetchuError for one that is missing or cannot be told."""
+    if key in told:
+        if told[key] in names:
+            return told[key]
+        close = difflib.get_close_matches(told[key], names, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has: {', '.join(names)}"
+        raise NetchuError(f"{path}: no column {told[key]!r}; {hint}")
+    lower = {name.lower(): name for name in reversed(names)}
+    found = next((lower[word.lower()] for word in usual if word.lower() in lower), "")
+    if not found and key != "writer":
+        raise NetchuError(f"{path}: which column is the {key}? It has {', '.join(names)}; say --columns {key}=NAME")
+    return found

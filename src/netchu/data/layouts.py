@@ -6,27 +6,21 @@ NetchuError for an image that is missing.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
 from netchu.core.image_files import AlikeFinder, is_file, is_foreign, list_files
 from netchu.core.tables import plain_label
-from netchu.data.answers import is_answers, read_answers
-from netchu.data.challenge import is_iam, is_kalapa, is_labels_json, read_iam, read_kalapa, read_labels_json
+from netchu.data.challenge import read_iam, read_kalapa, read_labels_json
+from netchu.data.json_lines import is_answers, is_metadata, read_answers, read_metadata
+from netchu.data.label_files import has_any, has_image_beside
 from netchu.data.manifest import Line
 from netchu.data.mcocr import is_mcocr, read_mcocr
-from netchu.data.regions import is_metadata, is_page_xml, is_pairs, read_metadata, read_page_xml, read_pairs
-from netchu.data.review import is_label_studio, is_sidecars, read_label_studio, read_sidecars
+from netchu.data.regions import is_page_xml, read_page_xml, read_pairs
+from netchu.data.review import is_label_studio, read_label_studio, read_sidecars
 from netchu.data.store import is_lmdb, is_parquet, read_lmdb, read_parquet
-from netchu.data.table import (
-    is_csv,
-    is_labels_tsv,
-    is_path_text,
-    read_csv,
-    read_labels_tsv,
-    read_path_text,
-    read_synthetic,
-)
+from netchu.data.table import is_csv, is_path_text, read_csv, read_labels_tsv, read_path_text, read_synthetic
 
 COLUMNS = ("image", "text", "writer")  # what --columns can name
 DEPTH = 2  # levels of folders in which data sets are looked for
@@ -108,19 +102,19 @@ def _sets_below(path: Path, depth: int) -> Iterator[tuple[str, Path]]:
 
 
 READERS: dict[str, LayoutReader] = {
-    "kalapa": LayoutReader(read_kalapa, is_kalapa),
-    "labels-json": LayoutReader(read_labels_json, is_labels_json),
-    "labels-tsv": LayoutReader(read_labels_tsv, is_labels_tsv),
+    "kalapa": LayoutReader(read_kalapa, has_any("annotations", "training_data/annotations")),
+    "labels-json": LayoutReader(read_labels_json, has_any("labels.json")),
+    "labels-tsv": LayoutReader(read_labels_tsv, has_any("labels.tsv")),
     "label-studio": LayoutReader(read_label_studio, is_label_studio, takes=("images",)),
     "mcocr": LayoutReader(read_mcocr, is_mcocr, takes=("images",)),
     "path-text": LayoutReader(read_path_text, is_path_text),
     "csv": LayoutReader(read_csv, is_csv, takes=("columns",)),
-    "sidecars": LayoutReader(read_sidecars, is_sidecars, deep=".json"),
-    "iam": LayoutReader(read_iam, is_iam),
+    "sidecars": LayoutReader(read_sidecars, partial(has_image_beside, suffix=".json"), deep=".json"),
+    "iam": LayoutReader(read_iam, has_any("lines.txt", "ascii/lines.txt")),
     "parquet": LayoutReader(read_parquet, is_parquet, takes=("images", "columns"), deep=".parquet"),
     "lmdb": LayoutReader(read_lmdb, is_lmdb, takes=("images",)),
     "page-xml": LayoutReader(read_page_xml, is_page_xml, takes=("images",)),
-    "pairs": LayoutReader(read_pairs, is_pairs, deep=".txt"),
+    "pairs": LayoutReader(read_pairs, partial(has_image_beside, suffix=".txt"), deep=".txt"),
     "huggingface": LayoutReader(read_metadata, is_metadata),
     "answers": LayoutReader(read_answers, is_answers),
     "synthetic": LayoutReader(read_synthetic, lambda path: False, takes=("images",)),  # never detected: as labels-tsv

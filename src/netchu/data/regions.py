@@ -1,6 +1,5 @@
-"""Readers of transcribed pages and pairs: ALTO, PAGE XML, images with a text file each, Hugging Face metadata.jsonl."""
+"""Readers of transcribed pages and pairs: ALTO, PAGE XML, images with a text file each."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netchu.core.errors import NetchuError
-from netchu.core.image_files import IMAGE_SUFFIXES, find_images, list_files, walk
+from netchu.core.image_files import find_images, list_files
 from netchu.core.tables import read_text
 from netchu.data.cutting import Corners, Page, cut_regions, line_corners
 from netchu.data.label_files import ImageFinder, source_name
 from netchu.data.manifest import Line
-
-METADATA = "metadata.jsonl"
 
 
 def is_page_xml(path: Path) -> bool:
@@ -103,16 +100,6 @@ def _points(text: str, where: str) -> NDArray[np.float32]:
         raise NetchuError(f"{where} has a polygon of no pairs of numbers; correct or remove it") from None
 
 
-def is_pairs(path: Path) -> bool:
-    """Whether some image of a folder has a text file of the same name beside it."""
-    return path.is_dir() and any(_image_beside(file) for file in walk(path) if file.suffix.lower() == ".txt")
-
-
-def _image_beside(path: Path) -> bool:
-    stem = path.name[:-4].removesuffix(".gt")
-    return any(path.with_name(stem + suffix).is_file() for suffix in IMAGE_SUFFIXES)
-
-
 def read_pairs(folder: Path) -> list[Line]:
     """kraken, Calamari, OCRopus, tesstrain: images with a text file each, `0.png` and `0.gt.txt` or `0.txt`.
 
@@ -120,8 +107,7 @@ def read_pairs(folder: Path) -> list[Line]:
     """
     lines = []
     for image in find_images(folder):
-        stem = image.name.removesuffix(image.suffix)
-        beside = [image.with_name(stem + end) for end in (".gt.txt", ".txt")]
+        beside = [image.with_name(image.stem + end) for end in (".gt.txt", ".txt")]
         file = next((file for file in beside if file.is_file()), None)
         if file is not None:
             text = read_text(file).strip()
@@ -130,34 +116,4 @@ def read_pairs(folder: Path) -> list[Line]:
             lines.append(Line(image, text, source=source_name(folder)))
     if not lines:
         raise NetchuError(f"{folder}: holds no images with a text file of the same name")
-    return lines
-
-
-def is_metadata(path: Path) -> bool:
-    """Whether a folder has a `metadata.jsonl` of images, or a path is one."""
-    return any(file.name == METADATA for file in list_files(path, ".jsonl"))
-
-
-def read_metadata(path: Path) -> list[Line]:
-    """Hugging Face imagefolder: `metadata.jsonl` with `file_name`, `text` and perhaps `writer_id`, or its folder."""
-    files = [file for file in list_files(path, ".jsonl") if file.name == METADATA]
-    if not files:
-        raise NetchuError(f"{path}: no such file as {METADATA}")
-    finder, lines = ImageFinder(files[0].parent), []
-    for number, row in enumerate(read_text(files[0]).split("\n"), 1):
-        if not row.strip():
-            continue
-        try:
-            about = json.loads(row)
-        except ValueError:
-            about = None
-        texts = [about.get(key) for key in ("text", "label", "transcription")] if isinstance(about, dict) else []
-        text = next((text for text in texts if isinstance(text, str)), None)
-        if about is None or text is None or not isinstance(about.get("file_name"), str):
-            raise NetchuError(f"{files[0]}:{number}: has no file_name and text; correct this row")
-        writer = about.get("writer_id", about.get("writer"))
-        image = finder.find(about["file_name"])
-        lines.append(Line(image, text, "" if writer is None else str(writer), source=source_name(path)))
-    if not lines:
-        raise NetchuError(f"{files[0]}: holds no rows")
     return lines

@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 
 from netchu.core.errors import NetchuError
-from netchu.core.image_files import IMAGE_SUFFIXES, find_images, is_image_name, list_files, walk
+from netchu.core.image_files import find_images, is_image_name, list_files
 from netchu.data.cutting import Corners, Page, cut_regions, line_corners
-from netchu.data.label_files import ImageFinder, read_json, source_name
+from netchu.data.label_files import ImageFinder, read_json, source_name, writer_of
 from netchu.data.manifest import Line
 
 REFUSING = frozenset(
@@ -43,7 +43,7 @@ def read_label_studio(path: Path, *, images: Path) -> list[Line]:
             where = f"{file}: task {task.get('id', '?')}"
             accepted = _accepted(task, where)
             if accepted is not None:
-                image, writer = finder.find(_file_name(task, where)), _writer(task["data"])
+                image, writer = finder.find(_file_name(task, where)), writer_of(task["data"])
                 if isinstance(accepted, str):
                     lines.append(Line(image, accepted, writer, source=source_name(path)))
                 else:
@@ -125,12 +125,6 @@ def _shape(result: dict[str, Any], value: dict[str, Any], where: str) -> Corners
         raise NetchuError(f"{where}: is no rectangle or polygon in percent; draw it as one of these") from None
 
 
-def _writer(about: dict[str, Any]) -> str:
-    """The writer that a task or sidecar names; nothing where it is null."""
-    writer = about.get("writer_id", about.get("writer"))
-    return "" if writer is None else str(writer)
-
-
 def _file_name(task: dict[str, Any], where: str) -> str:
     """Path a/x.jpg behind `s3://b/a/x.jpg`, `https://host/a/x.jpg?k=v` or `/data/local-files/?d=a/x.jpg`; the name
     x.jpg alone behind `/data/upload/7/x.jpg`, where 7 is a project."""
@@ -142,15 +136,6 @@ def _file_name(task: dict[str, Any], where: str) -> str:
             if is_image_name(path):
                 return path.name if path.parts[:2] == ("data", "upload") else path.as_posix()
     raise NetchuError(f"{where}: no field of its data names an image; expected data.image")
-
-
-def is_sidecars(path: Path) -> bool:
-    """Whether some image of a folder has a JSON file of the same name beside it."""
-    return path.is_dir() and any(
-        any(file.with_suffix(suffix).is_file() for suffix in IMAGE_SUFFIXES)
-        for file in walk(path)
-        if file.suffix.lower() == ".json" and file.name != "labels.json"
-    )
 
 
 def read_sidecars(folder: Path) -> list[Line]:
@@ -170,7 +155,7 @@ def read_sidecars(folder: Path) -> list[Line]:
         texts.sort(key=lambda text: not text.strip())  # an empty correction says nothing while another key has a text
         if not texts:
             raise NetchuError(f"{path}: has no text; expected one of {', '.join(SIDECAR_KEYS)}")
-        lines.append(Line(image, texts[0].strip(), _writer(about), source=source))
+        lines.append(Line(image, texts[0].strip(), writer_of(about), source=source))
     if not lines:
         raise NetchuError(f"{folder}: no image has a JSON file of the same name beside it")
     return lines

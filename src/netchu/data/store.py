@@ -13,7 +13,7 @@ from tqdm import tqdm
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder
 from netchu.core.image_files import list_files, walk
-from netchu.data.label_files import source_name
+from netchu.data.label_files import find_column, source_name
 from netchu.data.lmdb_file import Record, read_records
 from netchu.data.manifest import Line
 
@@ -102,23 +102,11 @@ def read_parquet(path: Path, *, images: Path, columns: Mapping[str, str]) -> lis
 
 def _columns(path: Path, schema: Any, columns: Mapping[str, str]) -> dict[str, str]:
     """The columns of image, text and writer: as told, else by their type and usual names."""
-    names = list(schema.names)
-    for key, name in columns.items():
-        if name not in names:
-            raise NetchuError(f"{path}: no column {name!r} for the {key}; it has: {', '.join(names)}")
     holders = [field.name for field in schema if "binary" in str(field.type)]
-    usual = [name for name in IMAGE_COLUMNS if name in holders] or [
-        field.name for field in schema if field.name in holders and "struct" in str(field.type)
-    ]
-    found = {
-        "image": columns.get("image") or next(iter(usual or (holders if len(holders) == 1 else ())), ""),
-        "text": columns.get("text") or next((n for n in TEXT_COLUMNS if n in names), ""),
-        "writer": columns.get("writer") or next((n for n in ("writer_id", "writer") if n in names), ""),
-    }
-    for key in ("image", "text"):
-        if not found[key]:
-            raise NetchuError(f"{path}: which column is the {key}? It has {', '.join(names)}; say --columns {key}=NAME")
-    return found
+    structs = [field.name for field in schema if field.name in holders and "struct" in str(field.type)]
+    images = [name for name in IMAGE_COLUMNS if name in holders] or structs or (holders if len(holders) == 1 else [])
+    usual = {"image": images, "text": TEXT_COLUMNS, "writer": ("writer_id", "writer")}
+    return {key: find_column(path, schema.names, key, columns, words) for key, words in usual.items()}
 
 
 def _record(number: str, row: dict[str, Any], chosen: Mapping[str, str], where: str) -> Record:

@@ -1,7 +1,6 @@
 """Readers of tables: tab-separated label files, CSVs with any column names, and the project's own synthetic lines."""
 
 import codecs
-import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from netchu.core.errors import NetchuError
 from netchu.core.image_files import is_file, is_image_name, list_files
 from netchu.core.tables import csv_header, read_cells, read_csv_rows
-from netchu.data.label_files import ImageFinder, source_name
+from netchu.data.label_files import ImageFinder, find_column, source_name
 from netchu.data.lmdb_file import STORE
 from netchu.data.manifest import Line
 from netchu.data.store import read_lmdb
@@ -21,11 +20,6 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {  # what a column may be called, the
     "text": ("text", "label", "transcription", "transcript", "anno_text", "anno_texts", "ground_truth", "words"),
     "writer": ("writer_id", "writer", "author"),
 }  # fmt: skip
-
-
-def is_labels_tsv(path: Path) -> bool:
-    """Whether a folder has a `labels.tsv`."""
-    return (path / "labels.tsv").is_file()
 
 
 def read_labels_tsv(folder: Path) -> list[Line]:
@@ -111,7 +105,7 @@ def read_csv(path: Path, *, columns: Mapping[str, str]) -> list[Line]:
     if len(files) != 1:
         raise NetchuError(f"{path}: " + ("no such CSV" if not files else f"holds {len(files)} CSVs; name one of them"))
     names, rows = read_csv_rows(files[0])
-    chosen = {key: _column(files[0], names, key, columns) for key in COLUMN_NAMES}
+    chosen = {key: find_column(files[0], names, key, columns, usual) for key, usual in COLUMN_NAMES.items()}
     finder = ImageFinder(files[0].parent)
     lines = []
     for number, row in enumerate(rows, 2):
@@ -130,18 +124,3 @@ def _csv_files(path: Path) -> list[Path]:
     if path.is_dir():
         return [f for f in list_files(path, ".csv") if _has_columns(f)] or list_files(path, ".csv")
     return list_files(path, ".csv", ".tsv")
-
-
-def _column(path: Path, names: list[str], key: str, columns: Mapping[str, str]) -> str:
-    """The column that holds `key`: as told, else by its usual names; "" for a writer that is not there."""
-    if key in columns:
-        if columns[key] in names:
-            return columns[key]
-        close = difflib.get_close_matches(columns[key], names, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"it has: {', '.join(names)}"
-        raise NetchuError(f"{path}: no column {columns[key]!r}; {hint}")
-    lower = {name.lower(): name for name in reversed(names)}
-    found = [lower[word] for word in COLUMN_NAMES[key] if word in lower]
-    if not found and key != "writer":
-        raise NetchuError(f"{path}: which column is the {key}? It has {', '.join(names)}; say --columns {key}=NAME")
-    return found[0] if found else ""

@@ -3,7 +3,6 @@
 A character is a word of its own there; the space is written `<space>`. Probabilities are base-10 logarithms.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
+from netchu.core.tables import read_text
 from netchu.language.ngram import CHARACTERS, END, START, Level, NGram, symbol_bits
 
 SPACE = "<space>"
@@ -81,7 +81,7 @@ Row = tuple[int, float, list[str], float]  # line number, log10 probability, wor
 def _sections(path: Path) -> list[list[Row]]:
     """The n-grams by length."""
     sections: list[list[Row]] = []
-    for number, line in _lines(path):
+    for number, line in enumerate(map(str.strip, normalise(read_text(path)).split("\n")), 1):
         if line.startswith("\\"):
             if line.endswith("-grams:"):
                 sections.append([])
@@ -100,15 +100,3 @@ def _sections(path: Path) -> list[list[Row]]:
                 f"{path}:{number}: is no {size}-gram; expected a number, {size} words, a number"
             ) from None
     return sections
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines, NFC."""
-    try:
-        with path.open(encoding="utf-8") as stream:
-            for number, line in enumerate(stream, 1):
-                yield number, normalise(line.strip())
-    except FileNotFoundError:
-        raise NetchuError(f"{path}: no such file; give an ARPA file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise NetchuError(f"{path}: cannot be read as UTF-8 text ({error})") from error

@@ -14,6 +14,7 @@ import editdistance
 
 from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
+from netchu.core.tables import read_text
 
 KINDS = tuple(
     tuple(kind.split())
@@ -98,16 +99,16 @@ class Gazetteer:
         deepest = 0
         for province, start in self._provinces.equal(words, len(words)):
             end = _skip_kind(words, start)
-            deepest = max(deepest, 1, 2 * any(self._ward_at(province, "", words, end)))
+            deepest = max(deepest, 1, 2 * self._has_ward(province, "", words, end))
             for district, begin in self._districts[province].equal(words, end):
                 ward_end = _skip_kind(words, begin)
-                deepest = max(deepest, 2, 3 * any(self._ward_at(province, district, words, ward_end)))
+                deepest = max(deepest, 2, 3 * self._has_ward(province, district, words, ward_end))
         return deepest
 
-    def _ward_at(self, province: str, district: str, words: Sequence[str], end: int) -> Iterator[bool]:
-        """True for each ward of the district that the words before `end` spell out."""
-        if (province, district) in self._wards:
-            yield from (True for _ in self._wards[province, district].equal(words, end))
+    def _has_ward(self, province: str, district: str, words: Sequence[str], end: int) -> bool:
+        """Whether the words before `end` spell out a ward of the district."""
+        names = self._wards.get((province, district))
+        return names is not None and any(names.equal(words, end))
 
     def _matches(self, words: tuple[str, ...]) -> Iterator[Match]:
         """All ways of reading the end of a text as near places, coarse ones first."""
@@ -141,16 +142,12 @@ def _skip_kind(words: tuple[str, ...], end: int) -> int:
 
 def read_places(path: Path) -> Gazetteer:
     """The gazetteer in a TSV file of province, district, ward; raises NetchuError that names the file and the row."""
-    try:
-        lines = normalise(path.read_text(encoding="utf-8-sig")).splitlines()
-    except FileNotFoundError:
+    if not path.is_file():
         raise NetchuError(
             f"{path}: no such gazetteer; make one: python synthetic_data/gentext_address.py --places {path}"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise NetchuError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+        )
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(normalise(read_text(path)).splitlines(), 1):
         cells = [re.sub(r"\s+", " ", cell).strip() for cell in line.split("\t")]
         if len(cells) != 3 or not cells[0] or not cells[2]:
             raise NetchuError(f"{path}:{number}: expected province, district (may be empty) and ward between tabs")
