@@ -29,6 +29,7 @@ from netchu.data.table import read_labels_tsv
 from netchu.experiments.registry import Registry
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.line_reader import Settings
+from netchu.reading.pages import PageLine
 from netchu.reading.recipe import read_recipe, write_recipe
 from netchu.reading.submission import read_folder
 from netchu.serve.api import build_app
@@ -440,23 +441,22 @@ def test_errors_are_one_sentence_of_json(client: TestClient) -> None:
     assert recognise(client, png(), query="?page=true").status_code == 422
 
 
-class Halves:
-    """A line found on a picture, between two of its rows; `find` finds the upper and the lower half."""
+def part(image: Any, top: int, bottom: int) -> PageLine:
+    """A line found on a picture, between two of its rows."""
+    width = image.shape[1]
+    corners = np.array([(0, top), (width, top), (width, bottom), (0, bottom)], float)
+    return PageLine((0, top, width, bottom), corners, image[top:bottom])
 
-    def __init__(self, image: Any, top: int, bottom: int) -> None:
-        width = image.shape[1]
-        self.image = image[top:bottom]
-        self.corners = np.array([(0, top), (width, top), (width, bottom), (0, bottom)], float)
 
-    @classmethod
-    def find(cls, image: Any) -> list["Halves"]:
-        middle = image.shape[0] // 2
-        return [cls(image, 0, middle), cls(image, middle, image.shape[0])]
+def halves(image: Any) -> list[PageLine]:
+    """The upper and the lower half as lines."""
+    middle = image.shape[0] // 2
+    return [part(image, 0, middle), part(image, middle, image.shape[0])]
 
 
 @pytest.fixture
 def halving(service: Service) -> TestClient:
-    return TestClient(build_app(service, find_lines=Halves.find), base_url=HOST)
+    return TestClient(build_app(service, find_lines=halves), base_url=HOST)
 
 
 def decoded(url: str) -> Any:
@@ -492,7 +492,7 @@ def test_the_layout_is_found(halving: TestClient) -> None:
 
 def test_a_line_that_fills_the_picture_and_a_sheet_without_lines(service: Service) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (200, 300), dtype=np.uint8)
-    lone = TestClient(build_app(service, find_lines=lambda image: [Halves(image, 20, 180)]), base_url=HOST)
+    lone = TestClient(build_app(service, find_lines=lambda image: [part(image, 20, 180)]), base_url=HOST)
     answer = recognise(lone, png(picture), query="?page=auto").json()
     assert (answer["pages"], answer["lines"][0]["size"]) == ([], [300, 200])
     none = TestClient(build_app(service, find_lines=lambda image: []), base_url=HOST)

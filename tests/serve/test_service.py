@@ -243,7 +243,8 @@ def test_a_job_that_cannot_start_has_failed_and_blocks_none(
 def test_every_job_that_was_running_is_marked(jobs: Jobs) -> None:
     for _ in range(25):
         jobs.store.insert(Job(base=1))
-    assert jobs.store.mark_interrupted() == 25
+    jobs.store.mark_interrupted()
+    assert {jobs.get(key).state for key in range(1, 26)} == {"interrupted"}
 
 
 def test_a_correction_takes_the_place_of_the_base_line_that_it_is_of(tmp_path: Path, lines_folder: Path) -> None:

@@ -13,11 +13,11 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import cv2
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
@@ -29,7 +29,7 @@ from netchu.serve.exports import FORMATS
 from netchu.serve.forms import Form, read_form
 from netchu.serve.layout import SPLITS, FindLines, Piece, Sheet, parse_boxes, take_apart
 from netchu.serve.replies import add_errors, add_page
-from netchu.serve.samples import MAX_CHARACTERS, Origin, check_name
+from netchu.serve.samples import Origin, check_name
 from netchu.serve.service import Service
 from netchu.serve.store import Wanted
 from netchu.serve.telemetry import CONTENT_TYPE
@@ -39,9 +39,6 @@ AT_ONCE = 64  # lines of a request that are in the queue together
 MOST_LISTED = 200  # samples of one answer
 Key = Annotated[int, Field(ge=1, le=2**31)]
 SampleKey = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-State = Literal["", "checked", "unchecked"]
-Order = Literal["newest", "oldest", "doubtful"]
-Search = Annotated[str, Field(max_length=MAX_CHARACTERS)]
 
 
 class Retrain(BaseModel, extra="forbid"):
@@ -61,6 +58,19 @@ class Name(BaseModel, extra="forbid"):
     """Body of PUT /api/models/VERSION."""
 
     name: str
+
+
+class Listed(Wanted):
+    """Parameters of GET /api/samples."""
+
+    start: Annotated[int, Field(ge=0, le=2**31)] = 0
+    most: Annotated[int, Field(ge=1, le=MOST_LISTED)] = 50
+
+
+class Exported(Wanted):
+    """Parameters of GET /api/samples/export."""
+
+    format: str = "csv"
 
 
 def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastAPI:
@@ -138,10 +148,9 @@ def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastA
             for line, answer, piece in zip(lines, answers, pieces, strict=True):
                 if answer is not None:
                     origin = Origin(batch=batch, name=check_name(piece.name, "file"), page=piece.place())
-                    saved = await run_in_threadpool(
+                    kept = await run_in_threadpool(
                         service.samples.keep, piece.image, answer.reading, answer.version, origin
                     )
-                    kept = saved.sample
                     line |= {"id": kept.id, "checked": kept.checked, "kept_text": kept.text}
         made = await run_in_threadpool(lambda: [_sheet(sheet) for sheet in sheets])
         return {"version": service.active, "lines": lines, "pages": made}
@@ -157,36 +166,26 @@ def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastA
         return await recognise_form(request, page, "")
 
     @app.get("/api/samples")
-    def samples(
-        search: Search = "",
-        batch: Search | None = None,
-        state: State = "",
-        order: Order = "newest",
-        start: Annotated[int, Field(ge=0, le=2**31)] = 0,
-        most: Annotated[int, Field(ge=1, le=MOST_LISTED)] = 50,
-    ) -> dict[str, Any]:
+    def samples(wanted: Annotated[Listed, Query()]) -> dict[str, Any]:
         """Kept samples."""
-        wanted = Wanted(search=search, batch=batch, state=state, order=order)
-        count, found = service.store.find_samples(wanted, start, most)
+        count, found = service.store.find_samples(wanted, wanted.start, wanted.most)
         return {"count": count, "samples": [sample.facts() for sample in found]}
 
     @app.get("/api/samples/export")
-    def export(
-        format: str = "csv", search: Search = "", batch: Search | None = None, state: State = ""
-    ) -> FileResponse:
+    def export(wanted: Annotated[Exported, Query()]) -> FileResponse:
         """Kept samples as a file, the oldest first."""
-        if format not in FORMATS:
-            raise RefusalError(422, f"format={format}: expected {', '.join(FORMATS)}")
-        suffix, media_type, write = FORMATS[format]
-        wanted = Wanted(search=search, batch=batch, state=state, order="oldest")
+        if wanted.format not in FORMATS:
+            raise RefusalError(422, f"format={wanted.format}: expected {', '.join(FORMATS)}")
+        suffix, media_type, write = FORMATS[wanted.format]
         with tempfile.NamedTemporaryFile(suffix=f".{suffix}", delete=False) as stream:
             path = Path(stream.name)
         try:
-            write(path, service.store.each_sample(wanted), service.samples)
+            oldest_first = wanted.model_copy(update={"order": "oldest"})
+            write(path, service.store.each_sample(oldest_first), service.samples)
         except BaseException:
             path.unlink()
             raise
-        name = quote(f"{batch or 'netchu'}.{suffix}")
+        name = quote(f"{wanted.batch or 'netchu'}.{suffix}")
         headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}"}
         return FileResponse(path, media_type=media_type, headers=headers, background=BackgroundTask(path.unlink))
 
@@ -229,7 +228,7 @@ def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastA
         version = words.get("version", "")
         if version and not (version.isdecimal() and len(version) < 10):
             raise RefusalError(422, "version: expected a number")
-        saved = await run_in_threadpool(
+        sample, is_new = await run_in_threadpool(
             service.samples.correct,
             image,
             words["text"],
@@ -237,9 +236,9 @@ def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastA
             version=int(version) if version else None,
             origin=Origin(batch=check_name(words.get("batch", ""), "batch"), name=check_name(name, "file")),
         )
-        service.telemetry.corrections.labels(str(saved.is_new).lower()).inc()
-        response.status_code = 201 if saved.is_new else 200
-        return {"id": saved.sample.id, "new": saved.is_new, "text": saved.sample.text}
+        service.telemetry.corrections.labels(str(is_new).lower()).inc()
+        response.status_code = 201 if is_new else 200
+        return {"id": sample.id, "new": is_new, "text": sample.text}
 
     @app.get("/api/statistics")
     def statistics() -> dict[str, Any]:
@@ -287,7 +286,7 @@ def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastA
     def rename(version: Key, body: Name) -> dict[str, Any]:
         """Another name for a version."""
         name = check_name(body.name, "version")
-        service.rename(version, name)
+        service.store.rename(service.versions.get(version).id, name)
         return {"version": version, "name": name}
 
     @app.get("/api/about")

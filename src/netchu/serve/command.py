@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netchu.core.config import names
 from netchu.core.errors import NetchuError
 from netchu.reading.pages import find_lines
 from netchu.reading.recipe import RELEASE
@@ -110,26 +111,9 @@ def open_service(args: argparse.Namespace) -> "Service":
     from netchu.serve.uploads import UploadLimits
 
     token = read_token(args.host, args.token_file)
-    return Service(
-        ServiceSettings(
-            data=args.data,
-            ensemble=args.ensemble,
-            bundles=args.bundles,
-            release=RELEASE,
-            member=args.member,
-            base_manifest=args.manifest,
-            batch_size=args.batch_size,
-            queue=args.queue,
-            patience=args.patience,
-            timeout=args.timeout,
-            threads=args.threads,
-            retrain_threads=args.retrain_threads,
-            least_held_out=args.least_held_out,
-            database=args.database,
-            token=token,
-            limits=UploadLimits(pixels=args.megapixels * 1_000_000),
-        )
-    )
+    given = {name: getattr(args, name) for name in names(ServiceSettings) if hasattr(args, name)}
+    limits = UploadLimits(pixels=args.megapixels * 1_000_000)
+    return Service(ServiceSettings(**given, release=RELEASE, base_manifest=args.manifest, token=token, limits=limits))
 
 
 def build(args: argparse.Namespace, service: "Service | None" = None) -> Any:
@@ -159,8 +143,7 @@ def main() -> None:
 
         from netchu.serve.connections import server_options
 
-        version = service.store.version(service.active)
-        assert version is not None
+        version = service.versions.get(service.active)
         where = f"http://{args.host}:{listening.getsockname()[1]} from {args.data}"
         print(f"netchu serves version {version.id} ({version.name or version.note}) on {where}", flush=True)
         uvicorn.Server(uvicorn.Config(app, **server_options())).run(sockets=[listening])

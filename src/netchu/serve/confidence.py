@@ -67,8 +67,10 @@ def detail(
     paper (`is_blank`), the only one whose empty reading is safe.
     """
     text = normalise(reading.text)
-    if not text:
-        return _empty(reading, log_probs, flat=flat, knows=accept is not None)
+    others = [Guess(other, round(value, 4)) for other, value in reading.alternatives[:MOST_LINES] if value >= LEAST]
+    if not text:  # as sure as the time steps say that nothing stands there, whatever rule left it empty, never certain
+        silent = float(np.exp(log_probs[:, BLANK].sum())) if len(log_probs) else 0.0
+        return DetailedReading("", min(silent, MOST_EMPTY), [], others, None if accept is None else flat)
     try:
         spans = best_path_spans(log_probs, charset, text) or align(log_probs, charset.encode(text))
     except (ValueError, NetchuError):  # too few time steps, or a character that the charset lacks
@@ -78,18 +80,9 @@ def detail(
         voted = votes(text, reading.alternatives)
         triples = zip(characters, reading.characters, voted, strict=True)
         characters = [_agreed(character, sure, votes_here) for character, sure, votes_here in triples]
-    lines = [Guess(other, round(value, 4)) for other, value in reading.alternatives[:MOST_LINES] if value >= LEAST]
-    lines = lines or other_lines(characters, reading.confidence)
     safe = None if accept is None else reading.confidence >= accept
-    return DetailedReading(text, reading.confidence, characters, lines, safe)
-
-
-def _empty(reading: Reading, log_probs: LogProbs, *, flat: bool, knows: bool) -> DetailedReading:
-    """An empty reading: as sure as the member's time steps say that nothing stands there, whatever rule left it empty,
-    and never certain."""
-    silent = float(np.exp(log_probs[:, BLANK].sum())) if len(log_probs) else 0.0
-    others = [Guess(other, round(value, 4)) for other, value in reading.alternatives[:MOST_LINES] if value >= LEAST]
-    return DetailedReading("", min(silent, MOST_EMPTY), [], others, flat if knows else None)
+    others = others or other_lines(characters, reading.confidence)
+    return DetailedReading(text, reading.confidence, characters, others, safe)
 
 
 def votes(text: str, others: Sequence[tuple[str, float]]) -> list[Counter[str]]:

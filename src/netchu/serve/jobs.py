@@ -6,7 +6,6 @@ be continued from its last saved step, whatever ended it. Who works on a job hol
 which ends with the process.
 """
 
-import json
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 
 from netchu.core.errors import NetchuError, last_line
 from netchu.core.files import write_json
+from netchu.data.label_files import read_json
 from netchu.reading.recipe import read_recipe
 from netchu.serve.retraining import STOPPED, RetrainingPlan, read_progress
 from netchu.serve.store import CANCELLED, DONE, FAILED, INTERRUPTED, RUNNING, Job, Store
@@ -104,16 +104,14 @@ class Jobs:
 
     def get(self, key: int) -> Job:
         """The job of that number; raises RefusalError (404)."""
-        job = self.store.job(key)
+        job = self.store.get(Job, key)
         if job is None:
             raise RefusalError(404, f"job {key}: there is none of that number")
         return job
 
     def describe(self, job: Job) -> dict[str, Any]:
         """A job with its progress and curves."""
-        folder = self.folder / str(job.id)
-        known = (folder / "job.json").is_file()
-        progress = read_progress(folder) if known else {"done": 0.0, "loss": [], "scores": []}
+        progress = read_progress(self.folder / str(job.id))
         return {**job.to_dict(), **progress, "done": 1.0 if job.state == DONE else progress["done"]}
 
     def close(self) -> None:
@@ -175,7 +173,7 @@ class Jobs:
             if self._wanted == CANCELLED:
                 self._close(job, CANCELLED, "cancelled")
             elif status == 0:
-                self._finish(job, json.loads((folder / "report.json").read_text(encoding="utf-8")))
+                self._finish(job, read_json(folder / "report.json"))
             elif status == STOPPED or status < 0 or self._wanted:
                 self._close(job, INTERRUPTED, "stopped before its end; continue it when you like")
             else:

@@ -1,16 +1,16 @@
 """What of an uploaded picture is a line by itself, and what a page of lines; and lines cut by hand."""
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from netchu.core.images import Image
+from netchu.data.cutting import cut_polygon
+from netchu.reading.pages import PageLine
 from netchu.serve.uploads import RefusalError, Upload
 
 STRIP = 4.0  # a picture that is so many times as wide as high is a line by itself
@@ -22,17 +22,7 @@ LEAST_SIDE = 4  # pixels of a box
 SPLITS = ("false", "true", "auto")  # whether pictures are cut into lines
 
 
-class Found(Protocol):
-    """A line found on a page: its image (h, w) and its corners (4, 2) x, y from the top left on."""
-
-    @property
-    def image(self) -> Image: ...
-
-    @property
-    def corners(self) -> NDArray[np.float64]: ...
-
-
-FindLines = Callable[[Image], Sequence[Found]]
+FindLines = Callable[[Image], Sequence[PageLine]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +63,7 @@ def take_apart(
         sheet = Sheet(name, number, image, upload.shown)
         if boxes is not None:
             sheets.append(sheet)
-            pieces += [Piece(cut_box(image, box), name, sheet, _rounded(box)) for box in boxes]
+            pieces += [Piece(cut_polygon(image, box.astype(np.float32)), name, sheet, _rounded(box)) for box in boxes]
             continue
         if split == "false" or (split == "auto" and not upload.is_document and is_strip(image)):
             pieces.append(Piece(image, name))
@@ -93,19 +83,9 @@ def is_strip(image: Image) -> bool:
     return bool(height < LOWEST_PAGE or width >= STRIP * height)
 
 
-def is_lone(image: Image, found: Sequence[Found]) -> bool:
+def is_lone(image: Image, found: Sequence[PageLine]) -> bool:
     """Whether the only line found on a picture fills it."""
     return len(found) == 1 and bool(np.ptp(found[0].corners[:, 1]) > LONE_LINE * image.shape[0])
-
-
-def cut_box(image: Image, corners: NDArray[np.float64]) -> Image:
-    """What stands between four corners (4, 2), level; outside of the picture is paper."""
-    width = round(max(math.dist(corners[0], corners[1]), math.dist(corners[3], corners[2])))
-    height = round(max(math.dist(corners[0], corners[3]), math.dist(corners[1], corners[2])))
-    target = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32)
-    matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), target)
-    cut = cv2.warpPerspective(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cut, dtype=np.uint8)
 
 
 def parse_boxes(text: str, upload: Upload) -> list[NDArray[np.float64]]:

@@ -7,11 +7,12 @@ one, and never comes from another site's page. No CORS header is ever sent. Answ
 import asyncio
 import hashlib
 import hmac
-import json
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
+
+from starlette.responses import JSONResponse
 
 from netchu.serve.uploads import RefusalError
 
@@ -79,20 +80,17 @@ class RequestGuard:
             headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
             self.check(scope["method"], scope["path"], headers)
             await self.app(scope, body.receive, send_guarded)
-        except BusyError:
-            await answer(
-                send_guarded, 503, "the service is busy; try again soon", {"retry-after": str(self.retry_after())}
-            )
         except RefusalError as refusal:
-            extra = {"www-authenticate": "Bearer"} if refusal.status == 401 else {}
-            await answer(send_guarded, refusal.status, refusal.message, extra)
+            further = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": str(self.retry_after())}}
+            reply = JSONResponse({"error": refusal.message}, refusal.status, further.get(refusal.status))
+            await reply(scope, receive, send_guarded)
         finally:
             self.open -= 1
             route = getattr(scope.get("route"), "path", "other")
             self.observe(route, status, time.monotonic() - began)
 
     def check(self, method: str, path: str, headers: dict[str, str]) -> None:
-        """Raise RefusalError (401, 403, 413) or BusyError for a request that may not go on."""
+        """Raise RefusalError (401, 403, 413, 503) for a request that may not go on."""
         host = headers.get("host", "")
         if self.loopback and name_of(host) not in LOOPBACK:
             raise RefusalError(403, "this service answers to the names of its own machine only")
@@ -109,7 +107,7 @@ class RequestGuard:
         if path not in READ_ONLY_POSTS:
             self.check_token(headers)
         if self.open > self.most:
-            raise BusyError
+            raise RefusalError(503, "the service is busy; try again soon")
 
     def check_token(self, headers: dict[str, str]) -> None:
         """Raise RefusalError (401) for a request without the token, where there is one."""
@@ -120,10 +118,6 @@ class RequestGuard:
         if not hmac.compare_digest(digest, self.token) or scheme.lower() != "bearer":
             said = "this needs the token that the service was started with (Authorization: Bearer ...)"
             raise RefusalError(401, said)
-
-
-class BusyError(Exception):
-    """More requests are open than the service takes."""
 
 
 class Body:
@@ -164,12 +158,3 @@ def name_of(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
-
-
-async def answer(send: Send, status: int, message: str, headers: dict[str, str]) -> None:
-    """Send a JSON error."""
-    body = json.dumps({"error": message}, ensure_ascii=False).encode()
-    fields = {"content-type": "application/json", "content-length": str(len(body)), **headers}
-    start = [(k.encode(), v.encode()) for k, v in fields.items()]
-    await send({"type": "http.response.start", "status": status, "headers": start})
-    await send({"type": "http.response.body", "body": body})

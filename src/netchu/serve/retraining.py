@@ -13,7 +13,6 @@ the service that started it. Exit status 3: stopped on request.
 """
 
 import argparse
-import json
 import math
 import os
 import signal
@@ -29,7 +28,7 @@ from netchu.core.config import ALL_DATA_FOLD, Config, from_dict
 from netchu.core.errors import NetchuError, StoppedError, run_main
 from netchu.core.files import file_lock, read_log, write_json
 from netchu.core.images import read_image
-from netchu.core.metrics import score, score_by_source
+from netchu.core.metrics import score
 from netchu.ctc.decoders import Reading
 from netchu.data.label_files import read_json
 from netchu.data.manifest import TRAIN_ONLY, Line, read_lines, split, write_manifest
@@ -75,7 +74,7 @@ class RetrainingPlan:
 
 def read_plan(folder: Path) -> RetrainingPlan:
     """The plan of a job's folder."""
-    return RetrainingPlan(**json.loads((folder / "job.json").read_text(encoding="utf-8")))
+    return RetrainingPlan(**read_json(folder / "job.json"))
 
 
 def choose_members(recipe: Recipe, wanted: str) -> list[int]:
@@ -206,13 +205,13 @@ def follow_corrections(recipe: Recipe, texts: Sequence[str]) -> Recipe:
 def read_progress(folder: Path) -> dict[str, Any]:
     """How far a job is: `done` from 0 to 1, `loss` as [step, value] pairs and the held-out `scores` of each epoch.
 
-    Members follow one another; steps count on from one to the next.
+    Members follow one another; steps count on from one to the next. A job without a plan has done nothing.
     """
-    plan = read_plan(folder)
+    members = read_plan(folder).members if (folder / "job.json").is_file() else []
     loss: list[list[float]] = []
     scores: list[dict[str, float]] = []
     done = 0.0
-    for member in plan.members:
+    for member in members:
         length, log = folder / f"member{member}.json", folder / f"member{member}" / "log.jsonl"
         if not length.is_file() or not log.is_file():
             break
@@ -225,8 +224,8 @@ def read_progress(folder: Path) -> dict[str, Any]:
                 scores.append(
                     {key: record[key] for key in ("epoch", "cer", "exact")} | {"step": offset + record["step"]}
                 )
-        done += max((r["step"] for r in records), default=0) / json.loads(length.read_text(encoding="utf-8"))["steps"]
-    return {"done": round(done / len(plan.members), 4), "loss": loss[-500:], "scores": scores}
+        done += max((r["step"] for r in records), default=0) / read_json(length)["steps"]
+    return {"done": round(done / max(1, len(members)), 4), "loss": loss[-500:], "scores": scores}
 
 
 def run_job(folder: Path, stopped: threading.Event) -> dict[str, Any]:
@@ -335,13 +334,15 @@ def new_threshold(accept: float | None, readings: Sequence[Reading], labels: Seq
 def _by_source(
     readings: Sequence[Reading], lines: Sequence[Line], accept: float | None
 ) -> dict[str, dict[str, float | None]]:
-    texts, labels = [reading.text for reading in readings], [line.text for line in lines]
-    sources = [line.source or "base" for line in lines]
+    import pandas as pd  # where lines are trained on, which the service itself does without
+
+    rows = [(line.source or "base", line.text, read.text, read.confidence)
+            for line, read in zip(lines, readings, strict=True)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["source", "label", "text", "confidence"])
     found: dict[str, dict[str, float | None]] = {}
-    for name, scores in {"all": score(texts, labels), **score_by_source(texts, labels, sources)}.items():
-        own = [reading for reading, source in zip(readings, sources, strict=True) if name in ("all", source)]
-        safe = sum(reading.confidence >= accept for reading in own) if accept is not None else None
-        found[name] = {**scores.to_dict(), "accepted": None if safe is None else safe / len(own)}
+    for name, own in [("all", table), *table.groupby("source")]:
+        accepted = None if accept is None else float((own.confidence >= accept).mean())
+        found[str(name)] = {**score(own.text.tolist(), own.label.tolist()).to_dict(), "accepted": accepted}
     return found
 
 

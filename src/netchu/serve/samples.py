@@ -18,25 +18,16 @@ from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path, write_json
 from netchu.core.images import Image
 from netchu.serve.confidence import DetailedReading
-from netchu.serve.store import Sample, Store
+from netchu.serve.store import MAX_CHARACTERS, Sample, Store, Version
 from netchu.serve.uploads import RefusalError, content_id, encode_png
 
 HOLD_OUT_EVERY = 5
-MAX_CHARACTERS = 300  # of a line
 MAX_NAME = 80  # characters of a batch's or a file's name
 UNDO_SECONDS = 24 * 3600.0
 OLDEST_FIELDS = ("id", "number", "text", "read_text", "version", "held_out", "created")  # in every sidecar
 LATER_FIELDS = {"checked": True, "confidence": None, "accept": None, "batch": "", "name": "", "page": None}
 SPACES = dict.fromkeys(map(ord, "\u00a0\u202f\u2007"), " ")  # that browsers and word processors put in
 LOCK = "samples"
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """What became of a line: `is_new` is False when the same image had been kept before."""
-
-    sample: Sample
-    is_new: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,39 +55,40 @@ class Samples:
         read_text: str | None = None,
         version: int | None = None,
         origin: Origin | None = None,
-    ) -> Saved:
+    ) -> tuple[Sample, bool]:
         """Keep a line whose text a person has confirmed; on return it is on the disk. The same image again replaces
-        the text, and keeps what is known of the reading where nothing new is said of it.
+        the text, and keeps what is known of the reading where nothing new is said of it. Returns the sample, and
+        whether the image is new.
 
         Raises RefusalError for a text that is no line or an unknown version, NetchuError when the disk is full.
         """
         text = check_text(text)
         read_text = check_text(read_text, "read_text", empty=True) if read_text is not None else None
-        if version is not None and self.store.version(version) is None:
+        if version is not None and self.store.get(Version, version) is None:
             raise RefusalError(422, f"version: there is no version {version}")
         with self.store.exclusive(LOCK):
-            known = self.store.sample(content_id(image))
+            known = self.store.get(Sample, content_id(image))
             if known is not None and known.checked and known.text == text:
-                return Saved(known, False)
+                return known, False
             sample = known or self._new(image, origin or Origin())
             if known is None or read_text is not None:
                 sample.read_text, sample.version = read_text, version
             sample.text, sample.checked = text, True
             self._write(sample, image)
-        return Saved(sample, known is None)
+        return sample, known is None
 
-    def keep(self, image: Image, reading: DetailedReading, version: int, origin: Origin) -> Saved:
+    def keep(self, image: Image, reading: DetailedReading, version: int, origin: Origin) -> Sample:
         """Keep a line as it was read, for a person to check later. A line that is known stays as it is."""
         with self.store.exclusive(LOCK):
-            known = self.store.sample(content_id(image))
+            known = self.store.get(Sample, content_id(image))
             if known is not None:
-                return Saved(known, False)
+                return known
             sample = self._new(image, origin)
             sample.text = sample.read_text = reading.text
             sample.version, sample.checked = version, False
             sample.confidence, sample.accept = round(reading.confidence, 6), reading.accept
             self._write(sample, image)
-        return Saved(sample, True)
+        return sample
 
     def retype(self, key: str, text: str) -> Sample:
         """Another text for a kept line, which counts as checked then; raises RefusalError (404, 422)."""
@@ -109,7 +101,7 @@ class Samples:
 
     def get(self, key: str) -> Sample:
         """The sample of that id; raises RefusalError (404)."""
-        sample = self.store.sample(key)
+        sample = self.store.get(Sample, key)
         if sample is None:
             raise RefusalError(404, "there is no such sample")
         return sample
@@ -137,7 +129,7 @@ class Samples:
         """Undo a deletion; raises RefusalError (404) when it is too long ago."""
         with self.store.exclusive(LOCK):
             sidecar = self.deleted / f"{key}.json"
-            if (again := self.store.sample(key)) is not None:  # the same picture came anew
+            if (again := self.store.get(Sample, key)) is not None:  # the same picture came anew
                 return again
             if not sidecar.is_file():
                 raise RefusalError(404, "there is no such deleted sample")

@@ -162,18 +162,11 @@ class Service:
 
     def promote(self, version: int) -> None:
         """Put a version to service without dropping a request; raises RefusalError (404) for an unknown one."""
-        if self.store.version(version) is None:
-            raise RefusalError(404, f"version {version}: there is none of that number", "no_version")
+        self.versions.get(version)
         with self._swapping:
             recogniser = self.versions.load(version)
             self.versions.note_promotion(version)
             self.batcher.swap(recogniser)
-
-    def rename(self, version: int, name: str) -> None:
-        """Give a version another name; raises RefusalError (404) for an unknown one."""
-        if self.store.version(version) is None:
-            raise RefusalError(404, f"version {version}: there is none of that number", "no_version")
-        self.store.rename(version, name)
 
     def retrain(self, *, epochs: int, lr: float) -> Job:
         """Begin a retraining of the version that serves; raises RefusalError (409) when there is too little to learn
@@ -205,7 +198,7 @@ class Service:
         """All versions, the newest first, with what their retraining measured."""
         rows: list[dict[str, Any]] = []
         for version in self.store.versions():
-            job = self.store.job(version.job) if version.job else None
+            job = self.store.get(Job, version.job) if version.job else None
             report = job.report if job is not None and job.report else {}
             measured = {side: report[side]["all"] for side in ("before", "after") if side in report}
             facts = version.to_dict()

@@ -8,18 +8,17 @@ import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
+from pydantic import BaseModel, Field
 from sqlalchemy import (
     JSON,
     Engine,
     Select,
     String,
     create_engine,
-    delete,
     event,
     false,
     func,
@@ -40,6 +39,7 @@ from netchu.core.metrics import accuracy_by_character, distance
 
 RUNNING, DONE, FAILED, CANCELLED, INTERRUPTED = "running", "done", "failed", "cancelled", "interrupted"
 ALL, CHANGED, LINES, CHARACTERS, CHARACTER = "all", "changed", "lines", "characters", "character"  # kinds of sums
+MAX_CHARACTERS = 300  # of a line
 CHUNK = 500  # rows that a long query fetches at a time
 
 
@@ -133,14 +133,13 @@ class Job(Table):
 Row = TypeVar("Row", bound=Table)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """Which samples are asked for. `state`: "checked", "unchecked" or any; `order`: "newest", "oldest", "doubtful"."""
+class Wanted(BaseModel):
+    """Which samples are asked for; also as parameters of a request."""
 
-    search: str = ""
-    batch: str | None = None
-    state: str = ""
-    order: str = "newest"
+    search: Annotated[str, Field(max_length=MAX_CHARACTERS)] = ""
+    batch: Annotated[str, Field(max_length=MAX_CHARACTERS)] | None = None
+    state: Literal["", "checked", "unchecked"] = ""
+    order: Literal["newest", "oldest", "doubtful"] = "newest"
 
     def narrow(self, query: Select[Any]) -> Select[Any]:
         """The query with these conditions."""
@@ -236,12 +235,9 @@ class Store:
         self.shared = self.engine.dialect.name == "postgresql"  # with other processes
         self._session = sessionmaker(self.engine, expire_on_commit=False)
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
-        with self.exclusive("samples"):
-            with self._session() as session:
-                summed = session.scalar(select(func.count()).select_from(Sum))
-            if not summed:  # of an older version of the service
-                for sample in self.samples():
-                    self.change_sums([(sample, 1)])
+        with self.exclusive("samples"), self._session.begin() as session:
+            if not session.scalar(select(func.count()).select_from(Sum)):  # of an older version of the service
+                self._change_sums(session, *((sample, 1) for sample in self.samples()))
 
     def close(self) -> None:
         """Close every connection."""
@@ -284,9 +280,10 @@ class Store:
         with self._session.begin() as session:
             session.add(row)
 
-    def sample(self, key: str) -> Sample | None:
-        """The sample with that content, if there is one."""
-        return self._get(Sample, key)
+    def get(self, table: type[Row], key: str | int) -> Row | None:
+        """The row of that primary key, if there is one."""
+        with self._session() as session:
+            return session.get(table, key)
 
     def samples(self) -> list[Sample]:
         """All samples in the order in which they came."""
@@ -310,7 +307,7 @@ class Store:
         sample.folded = sample.text.casefold()
         with self._session.begin() as session:
             old = session.get(Sample, sample.id)
-            self.change_sums([(sample, 1), *([(old, -1)] if old is not None else [])], session)
+            self._change_sums(session, (sample, 1), *([(old, -1)] if old is not None else []))
             session.merge(sample)
 
     def remove_sample(self, key: str) -> None:
@@ -318,10 +315,10 @@ class Store:
         with self._session.begin() as session:
             old = session.get(Sample, key)
             if old is not None:
-                self.change_sums([(old, -1)], session)
-                session.execute(delete(Sample).where(Sample.id == key))
+                self._change_sums(session, (old, -1))
+                session.delete(old)
 
-    def change_sums(self, samples: Iterable[tuple[Sample, int]], session: Session | None = None) -> None:
+    def _change_sums(self, session: Session, *samples: tuple[Sample, int]) -> None:
         """Add (1) or take off (-1) what samples count for."""
         changes: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         for sample, sign in samples:
@@ -337,12 +334,7 @@ class Store:
             return
         made = (postgresql if self.shared else sqlite).insert(Sum).values(rows)
         added = {"total": Sum.total + made.excluded.total, "part": Sum.part + made.excluded.part}
-        upsert = made.on_conflict_do_update(index_elements=["kind", "name"], set_=added)
-        if session is not None:
-            session.execute(upsert)
-            return
-        with self._session.begin() as own:
-            own.execute(upsert)
+        session.execute(made.on_conflict_do_update(index_elements=["kind", "name"], set_=added))
 
     def sums(self, kind: str) -> dict[str, tuple[int, int]]:
         """(total, part) of each sum of a kind that is not empty, by name."""
@@ -374,10 +366,6 @@ class Store:
         with self._session() as session:
             return session.scalar(select(func.max(Sample.number))) or 0
 
-    def version(self, key: int) -> Version | None:
-        """The version with that number, if there is one."""
-        return self._get(Version, key)
-
     def version_by_digest(self, digest: str) -> Version | None:
         """The version with that content, if there is one."""
         with self._session() as session:
@@ -395,33 +383,26 @@ class Store:
 
     def named_version(self) -> int | None:
         """The version that the command line named last when that was another one than before."""
-        query = select(Promotion.version).where(Promotion.named).order_by(Promotion.id.desc()).limit(1)
         with self._session() as session:
-            return session.scalar(query)
+            query = select(Promotion.version).where(Promotion.named).order_by(Promotion.id.desc())
+            return session.scalar(query.limit(1))
 
     def rename(self, version: int, name: str) -> None:
         """Give a version another name."""
         with self._session.begin() as session:
             session.execute(update(Version).where(Version.id == version).values(name=name))
 
-    def job(self, key: int) -> Job | None:
-        """The job with that number, if there is one."""
-        return self._get(Job, key)
-
     def jobs(self, most: int = 20) -> list[Job]:
         """The last jobs, the newest first."""
         with self._session() as session:
             return list(session.scalars(select(Job).order_by(Job.id.desc()).limit(most)))
 
-    def mark_interrupted(self) -> int:
-        """Jobs that a process which is no more left as running become interrupted; returns how many."""
-        with self._session() as session:
-            left = list(session.scalars(select(Job).where(Job.state == RUNNING)))
-        for job in left:
-            job.message = "the service was stopped; continue the job when you like"
-            job.state, job.wanted = INTERRUPTED, ""
-            self.save(job)
-        return len(left)
+    def mark_interrupted(self) -> None:
+        """Jobs that a process which is no more left as running become interrupted."""
+        message = "the service was stopped; continue the job when you like"
+        with self._session.begin() as session:
+            left = update(Job).where(Job.state == RUNNING)
+            session.execute(left.values(state=INTERRUPTED, message=message, wanted=""))
 
     def ask_to_stop(self, key: int, wanted: str) -> None:
         """Tell the process that works on a job to end it."""
@@ -432,7 +413,3 @@ class Store:
         """The job that is at work in any process, or is left from one that was killed."""
         with self._session() as session:
             return session.scalar(select(Job).where(Job.state == RUNNING).order_by(Job.id.desc()).limit(1))
-
-    def _get(self, table: type[Row], key: str | int) -> Row | None:
-        with self._session() as session:
-            return session.get(table, key)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path, hash_file
 from netchu.core.images import Image
 from netchu.experiments.registry import Registry
@@ -21,6 +20,7 @@ from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.serve.confidence import DetailedReading, detail
 from netchu.serve.samples import sync_folder
 from netchu.serve.store import Promotion, Store, Version
+from netchu.serve.uploads import RefusalError
 
 
 class ServedEnsemble:
@@ -105,15 +105,19 @@ class Versions:
         """The recipe of the version with that digest."""
         return self.folder / f"{digest[:16]}.json"
 
-    def path(self, version: int) -> Path:
-        """The recipe's file of a version; raises NetchuError when there is none of that number."""
-        row = self.store.version(version)
+    def get(self, version: int) -> Version:
+        """The version of that number; raises RefusalError (404) for an unknown one."""
+        row = self.store.get(Version, version)
         if row is None:
-            raise NetchuError(f"version {version}: there is none of that number")
-        return self._file(row.digest)
+            raise RefusalError(404, f"version {version}: there is none of that number", "no_version")
+        return row
+
+    def path(self, version: int) -> Path:
+        """The recipe's file of a version."""
+        return self._file(self.get(version).digest)
 
     def recipe(self, version: int) -> Recipe:
-        """Recipe of a version; raises NetchuError when there is none of that number, or a file of it has changed."""
+        """Recipe of a version; raises NetchuError when a file of it has changed."""
         return read_recipe(self.path(version))
 
     def figures(self, version: Version) -> dict[str, float] | None:
