@@ -23,6 +23,7 @@ from netchu.data.layouts import READERS, detect_layout, find_sets
 from netchu.data.lmdb_file import read_records, write_lmdb
 from netchu.data.manifest import Line
 from tests.support.samples import MAKERS, annotation, make_label_studio, make_lmdb, make_mcocr, make_parquet
+from tests.support.tiny import ROOT
 
 MADE = {"synthetic", "answers"}
 NO_WRITERS = {"labels-json", "path-text", "pairs"}
@@ -41,6 +42,11 @@ def made(name: str, tmp_path: Path, lines: list[tuple[Path, str, str]]) -> Path:
     folder = tmp_path / "source" / name
     folder.mkdir(parents=True)
     return MAKERS[name](folder, lines)
+
+
+def test_every_layout_is_in_the_docs() -> None:
+    docs = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    assert [name for name in READERS if f"`{name}`" not in docs] == []
 
 
 @pytest.mark.parametrize("name", READERS)

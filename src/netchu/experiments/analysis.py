@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from netchu.core.charset import normalise
+from netchu.core.charset import STROKES, normalise
 from netchu.core.metrics import Scores, distance, score
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def kind_of(there: str, read: str) -> str:
 
 def plain(character: str) -> str:
     """The Latin letter below a Vietnamese one, in lower case. Only for counting kinds of mistakes."""
-    first = unicodedata.normalize("NFD", character)[0]
-    return first.replace("đ", "d").replace("Đ", "D").lower()
+    return unicodedata.normalize("NFD", character)[0].translate(STROKES).lower()
 
 
 def count_kinds(counts: Counter[tuple[str, str]]) -> Counter[str]:

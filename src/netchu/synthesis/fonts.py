@@ -6,21 +6,20 @@ letters that only abbreviations use, digits, and the punctuation of an address.
 
 import itertools
 import logging
-import unicodedata
 from pathlib import Path
 
 from fontTools.ttLib import TTFont, TTLibError
 
+from netchu.core.charset import TONES, normalise
 from netchu.core.errors import NetchuError
 
 PACKAGED = Path(__file__).resolve().parents[3] / "synthetic_data" / "fonts"  # of the repository
 SUFFIXES = (".ttf", ".otf")
-TONES = ("", "\u0300", "\u0301", "\u0303", "\u0309", "\u0323")
 VOWELS = "aăâeêioôơuưy"
 CONSONANTS = "bcdđghklmnpqrstvxfjwz"
 PUNCTUATION = "',./-() "
 
-_LETTERS = [unicodedata.normalize("NFC", v + t) for v, t in itertools.product(VOWELS, TONES)] + list(CONSONANTS)
+_LETTERS = [normalise(v + t) for v, t in itertools.product(VOWELS, ("", *TONES))] + list(CONSONANTS)
 REQUIRED = "".join(sorted({*_LETTERS, *(letter.upper() for letter in _LETTERS), *"0123456789", *PUNCTUATION}))
 
 log = logging.getLogger(__name__)

@@ -4,13 +4,12 @@
 """
 
 import re
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from netchu.core.charset import normalise
+from netchu.core.charset import TONES, normalise
 from netchu.core.errors import NetchuError
 from netchu.core.tables import read_csv_rows, read_text
 from netchu.data.label_files import read_json
@@ -36,11 +35,11 @@ SHORT_FORMS: dict[str, tuple[str, ...]] = {
 def _swapped_tones() -> dict[str, str]:
     """Syllable ends with the tone on the first vowel (hòa) -> the same with it on the second (hoà)."""
     pairs = {}
-    for tone in "\u0300\u0301\u0303\u0309\u0323":
+    for tone in TONES:
         for first, second in ("oa", "oe", "uy"):
             for a, b in ((first, second), (first.upper(), second), (first.upper(), second.upper())):
-                early = unicodedata.normalize("NFC", a + tone) + b
-                pairs[early] = a + unicodedata.normalize("NFC", b + tone)
+                early = normalise(a + tone) + b
+                pairs[early] = a + normalise(b + tone)
     return pairs
 
 

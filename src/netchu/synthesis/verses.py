@@ -1,14 +1,14 @@
 """Lines of verse: read from a CSV with a `content` column, or made up from valid Vietnamese syllables."""
 
 import re
-import unicodedata
 from pathlib import Path
 
 import numpy as np
 
+from netchu.core.charset import TONES, normalise
 from netchu.core.errors import NetchuError
 from netchu.core.tables import read_csv_rows
-from netchu.synthesis.fonts import REQUIRED, TONES
+from netchu.synthesis.fonts import REQUIRED
 
 COLUMN = "content"
 LONGEST = 70
@@ -44,14 +44,14 @@ def _spell(onset: str, rime: str, tone: str) -> str | None:
         rime = "yê" + rime[2:]
     if onset == "c" and rime.startswith(("oa", "oe", "uy", "uê", "uâ", "oă")):
         return None
-    return unicodedata.normalize("NFC", onset + rime.replace("*", tone))
+    return normalise(onset + rime.replace("*", tone))
 
 
 class PseudoVerse:
     """Makes lines of six or eight syllables that are spelt as Vietnamese is, without meaning."""
 
     def __init__(self) -> None:
-        pairs = [(rime, tone) for rime in OPEN_RIMES for tone in TONES]
+        pairs = [(rime, tone) for rime in OPEN_RIMES for tone in ("", *TONES)]
         pairs += [(rime, tone) for rime in STOPPED_RIMES for tone in ("\u0301", "\u0323")]
         every = (_spell(onset, rime, tone) for onset in ONSETS for rime, tone in pairs)
         self.syllables = tuple(sorted({text for text in every if text}))
@@ -87,7 +87,7 @@ def read_poems(path: Path) -> PoemVerses:
     if COLUMN not in names:
         raise NetchuError(f"{path}: no column {COLUMN!r}; it has {', '.join(names) or 'none'}")
     verses = [verse for row in rows for verse in re.split(r"<\s*newline\s*>|<\s*\n\s*>|\n", row[COLUMN])]
-    verses = [" ".join(unicodedata.normalize("NFC", verse).translate(_EXCHANGED).split()) for verse in verses]
+    verses = [" ".join(normalise(verse).translate(_EXCHANGED).split()) for verse in verses]
     usable = [verse for verse in verses if 2 <= len(verse) <= LONGEST and set(verse) <= _KNOWN]
     if not usable:
         raise NetchuError(f"{path}: no verse in column {COLUMN!r} that can be written")
