@@ -18,7 +18,7 @@ from netchu.reading.candidates import Floats
 from netchu.reading.confidence import clues, trust
 from netchu.reading.line_reader import Settings, shared_likelihood
 from netchu.selection.decoder_tuning import ScoredLine, confidence, sums
-from netchu.selection.search import Judged, judge
+from netchu.selection.search import Judged, judge, part_writers
 
 LOSS = 0.0005  # kalapa_score that may be lost
 TRIED = 40  # thresholds of each kind
@@ -173,8 +173,7 @@ def choose_cascade(
     The loss is measured over writers in `parts`: each with the thresholds that the other writers' lines chose. Where it
     is above `LOSS`, less is tried, and at last every member is asked. `costs`, `decoding`, `widths`: see `Stages`.
     """
-    writers = sorted({line.writer for line in lines})
-    part = np.array([writers.index(line.writer) % parts for line in lines])
+    part = part_writers(lines, parts)
     found: list[tuple[float, int, Cascade]] = []
     for first in used:
         order = [first, *(m for m in used if m != first)]

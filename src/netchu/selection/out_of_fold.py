@@ -33,6 +33,7 @@ from netchu.model.predict import predict
 
 FORMAT = 1
 CHUNK = 256  # images held in memory at once
+PAIRED = ("ids", "texts", "writers", "folds", "widths", "log_probs")  # what an OutOfFold has of each line
 FLOOR = -14.0  # log-probabilities below it are stored as it: they cost space and decide nothing
 
 
@@ -53,8 +54,7 @@ class OutOfFold:
 
     def at(self, order: Sequence[int]) -> "OutOfFold":
         """The same with only these lines, in this order."""
-        names = ("ids", "texts", "writers", "folds", "widths", "log_probs")
-        kept: dict[str, Any] = {name: [getattr(self, name)[i] for i in order] for name in names}
+        kept: dict[str, Any] = {name: [getattr(self, name)[i] for i in order] for name in PAIRED}
         return replace(self, **kept)
 
 
@@ -114,19 +114,13 @@ def load_oof(path: Path) -> OutOfFold:
         about = json.loads(data["about"].tobytes())
         if about["format"] != FORMAT:
             raise NetchuError(f"{path}: format {about['format']}, this version reads {FORMAT}; write it again")
-        starts = data["starts"]
-        outputs = [_normalised(data["log_probs"][a:b].astype(np.float32)) for a, b in pairwise(starts)]
-        height, max_width, pad, *stretch = about["geometry"]
+        outputs = [_normalised(data["log_probs"][a:b].astype(np.float32)) for a, b in pairwise(data["starts"])]
         return OutOfFold(
             name=about["name"],
             charset=Charset(about["charset"]),
             width_stride=about["width_stride"],
-            geometry=Geometry(height, max_width, pad, *stretch),
-            ids=data["ids"].tolist(),
-            texts=data["texts"].tolist(),
-            writers=data["writers"].tolist(),
-            folds=data["folds"].tolist(),
-            widths=data["widths"].tolist(),
+            geometry=Geometry(*about["geometry"]),
+            **{name: data[name].tolist() for name in PAIRED[:-1]},
             log_probs=outputs,
         )
     except FileNotFoundError:
@@ -138,18 +132,8 @@ def load_oof(path: Path) -> OutOfFold:
 def merge_oof(parts: Sequence[OutOfFold]) -> OutOfFold:
     """The held-out lines of one config's runs over several folds as one; raises NetchuError when they overlap."""
     first = parts[0]
-    merged = OutOfFold(
-        name=first.name,
-        charset=first.charset,
-        width_stride=first.width_stride,
-        geometry=first.geometry,
-        ids=[x for part in parts for x in part.ids],
-        texts=[x for part in parts for x in part.texts],
-        writers=[x for part in parts for x in part.writers],
-        folds=[x for part in parts for x in part.folds],
-        widths=[x for part in parts for x in part.widths],
-        log_probs=[x for part in parts for x in part.log_probs],
-    )
+    joined: dict[str, Any] = {name: [x for part in parts for x in getattr(part, name)] for name in PAIRED}
+    merged = replace(first, **joined)
     for part in parts[1:]:
         if (part.charset, part.width_stride, part.geometry) != (first.charset, first.width_stride, first.geometry):
             raise NetchuError(f"{part.name}: differs from {first.name} in charset or geometry; merge one config only")

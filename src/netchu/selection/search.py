@@ -144,34 +144,36 @@ def nested(lines: Sequence[ScoredLine], limits: Limits, settings: Settings, part
         found, rough = choose(others, limits, settings)
         return np.array(found[0].weights), rough
 
-    return _in_parts(lines, settings, parts, chosen)
+    return _in_parts(lines, parts, chosen)
 
 
 def cross_tuned(lines: Sequence[ScoredLine], weights: Floats, settings: Settings, parts: int = 2) -> Judged:
     """Honest figures of given members: each part of the writers is read with the settings that the others tuned."""
-    return _in_parts(lines, settings, parts, lambda others: (weights, settings))
+    return _in_parts(lines, parts, lambda others: (weights, settings))
 
 
 def _in_parts(
-    lines: Sequence[ScoredLine],
-    settings: Settings,
-    parts: int,
-    weigh: Callable[[Sequence[ScoredLine]], tuple[Floats, Settings]],
+    lines: Sequence[ScoredLine], parts: int, weigh: Callable[[Sequence[ScoredLine]], tuple[Floats, Settings]]
 ) -> Judged:
     """Writers in `parts`; raises NetchuError when there are fewer than two writers or parts."""
-    writers = sorted({line.writer for line in lines})
-    if len(writers) < 2 or parts < 2:
-        raise NetchuError(f"--parts {parts}: {len(writers)} writers; two parts and writers or more are needed")
-    part = {writer: i % parts for i, writer in enumerate(writers)}
+    writers = len({line.writer for line in lines})
+    if writers < 2 or parts < 2:
+        raise NetchuError(f"--parts {parts}: {writers} writers; two parts and writers or more are needed")
+    part = part_writers(lines, parts)
     answers, sure = [""] * len(lines), [0.0] * len(lines)
-    for held in sorted(set(part.values())):
-        others = [line for line in lines if part[line.writer] != held]
+    for held in np.unique(part):
+        others = [line for line, own in zip(lines, part, strict=True) if own != held]
         weights, rough = weigh(others)
         tuned = tune(others, weights, rough)
-        for i, line in enumerate(lines):
-            if part[line.writer] == held:
-                answers[i], sure[i] = answer(line, weights, tuned), confidence(line, weights, tuned)
+        for i in np.flatnonzero(part == held).tolist():
+            answers[i], sure[i] = answer(lines[i], weights, tuned), confidence(lines[i], weights, tuned)
     return judge(answers, sure, lines)
+
+
+def part_writers(lines: Sequence[ScoredLine], parts: int) -> NDArray[np.intp]:
+    """The part of each line, (N,): all lines of a writer are in one of `parts`."""
+    writers = {writer: i % parts for i, writer in enumerate(sorted({line.writer for line in lines}))}
+    return np.array([writers[line.writer] for line in lines], np.intp)
 
 
 def judge(answers: list[str], sure: list[float], lines: Sequence[ScoredLine]) -> Judged:

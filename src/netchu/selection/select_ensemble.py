@@ -29,8 +29,8 @@ from netchu.selection.cascade import choose_cascade
 from netchu.selection.decoder_tuning import ScoredLine, evaluate, gain, scored, tune
 from netchu.selection.members import Member, align, positions_of, read_member, time_members
 from netchu.selection.out_of_fold import OutOfFold
-from netchu.selection.search import Choice, Judged, Limits, choose, cross_tuned, nested, pareto
-from netchu.selection.selection_table import selection_rows, selection_table_path
+from netchu.selection.search import Choice, Judged, Limits, choose, cross_tuned, nested, pareto, part_writers
+from netchu.selection.selection_table import about, selection_rows, selection_table_path
 
 SHOWN = 12  # rows of the printed table
 RECIPE_BYTES = 10_000  # set aside for ensemble.json itself
@@ -133,7 +133,8 @@ def select_ensemble(
         fixed=sum(measure([p for p in (language, places) if p]).values()) + RECIPE_BYTES,
     )
     alone = [Choice(tuple(np.eye(len(members))[i].tolist()), 0.0) for i in range(len(members))]
-    print(table("members", alone, members, lines, limits, start))
+    names = [member.oof.name for member in members]
+    print(table("members", alone, names, lines, limits, start))
     found, settings = choose(lines, limits, start)
     if not found:
         raise NetchuError(
@@ -141,8 +142,8 @@ def select_ensemble(
             "or make int8 copies"
         )
     front = pareto(found, lambda c: (limits.bytes_of(c.weights), limits.seconds_of(c.weights)), lambda c: -c.gain)
-    print(table("choices that no cheaper one beats", front[-SHOWN:], members, lines, limits, settings))
-    tried = selection_rows(found, alone, [m.oof.name for m in members], lines, limits, settings)
+    print(table("choices that no cheaper one beats", front[-SHOWN:], names, lines, limits, settings))
+    tried = selection_rows(found, alone, names, lines, limits, settings)
     weights = np.array(found[0].weights)
     used = sorted(np.flatnonzero(weights > 0).tolist(), key=lambda i: -weights[i])
     settings = tune(lines, weights, settings)
@@ -162,7 +163,7 @@ def select_ensemble(
         asked = cascade.measured()
         shares = ", ".join(f"{100 * share:.0f} %" for share in asked["done_at"])
         print(
-            f"asked in order: {', '.join(members[i].oof.name for i in used)}\n"
+            f"asked in order: {', '.join(names[i] for i in used)}\n"
             f"done at the best path and the decoding of each: {shares}; a line takes {1e3 * asked['mean_s']:.1f} ms, "
             f"95th percentile {1e3 * asked['p95_s']:.1f}; kalapa_score lost {cascade.lost:.4f}\n"
             f"nested, all asked:           {honest.scores}"
@@ -203,22 +204,15 @@ def mean_offset(members: Sequence[Member]) -> float:
 
 
 def table(
-    title: str,
-    choices: Sequence[Choice],
-    members: Sequence[Member],
-    lines: Sequence[ScoredLine],
-    limits: Limits,
+    title: str, choices: Sequence[Choice], names: Sequence[str], lines: Sequence[ScoredLine], limits: Limits,
     settings: Settings,
-) -> str:
-    """Choices with what they cost and how they read these lines, one a row."""
+) -> str:  # fmt: skip
+    """Choices with what they cost and how they read these lines, one a row; `names`: of the members."""
     rows = [f"{title}:", f"{'MB':>8}{'ms/line':>9}{'CER %':>8}{'exact %':>9}{'kalapa':>9}  members"]
-    for choice in choices:
-        scores = evaluate(lines, np.array(choice.weights), settings)
-        names = [f"{m.oof.name} {w:.2f}" for m, w in zip(members, choice.weights, strict=True) if w > 0]
+    for row in (about(choice, names, lines, limits, settings) for choice in choices):
         rows.append(
-            f"{limits.bytes_of(choice.weights) / MEGABYTE:8.3f}{1e3 * limits.seconds_of(choice.weights):9.1f}"
-            f"{100 * scores.cer:8.2f}{100 * scores.exact:9.1f}{scores.kalapa_score:9.4f}  {' + '.join(names)}"
-            f"{'' if limits.allow(choice.weights) else '  (over the limits)'}"
+            f"{row['mb']:8.3f}{row['ms_a_line']:9.1f}{100 * row['cer']:8.2f}{100 * row['exact']:9.1f}"
+            f"{row['kalapa_score']:9.4f}  {row['members']}{'' if row['fits'] else '  (over the limits)'}"
         )
     return "\n".join(rows)
 
@@ -271,8 +265,7 @@ def accepted_by_source(
 ) -> dict[str, tuple[float, float]]:
     """By source: the share of lines accepted, and the share of exact ones among them, when each part of the writers is
     accepted from the confidence on that the others' lines found."""
-    writers = sorted({line.writer for line in lines})
-    part = np.array([writers.index(line.writer) % parts for line in lines])
+    part = part_writers(lines, parts)
     sure, right, taken = np.array(honest.sure), np.array(honest.right), np.zeros(len(lines), bool)
     for held in set(part.tolist()):
         others = part != held

@@ -8,7 +8,7 @@ the chosen one are tuned once more afterwards), `fits`, `chosen`, `members` (nam
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,19 +46,23 @@ def selection_rows(
     kept = dict(islice(best.items(), MOST))
     for choice in alone:
         kept.setdefault(tuple(w > 0 for w in choice.weights), choice)
-    rows = []
-    for choice in kept.values():
-        scores = evaluate(lines, np.array(choice.weights), settings)
-        parts = [f"{name} {w:.2f}" for name, w in zip(names, choice.weights, strict=True) if w > 0]
-        rows.append((
-            round(limits.bytes_of(choice.weights) / MEGABYTE, 3),
-            round(1e3 * limits.seconds_of(choice.weights), 1),
-            *(round(figure, 6) for figure in (scores.cer, scores.exact, scores.kalapa_score)),
-            limits.allow(choice.weights),
-            choice is found[0],
-            " + ".join(parts),
-        ))  # fmt: skip
+    rows = [{**about(choice, names, lines, limits, settings), "chosen": choice is found[0]} for choice in kept.values()]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def about(
+    choice: Choice, names: Sequence[str], lines: Sequence[ScoredLine], limits: Limits, settings: Settings
+) -> dict[str, Any]:
+    """A choice by COLUMNS, but for `chosen`."""
+    scores = evaluate(lines, np.array(choice.weights), settings)
+    parts = [f"{name} {w:.2f}" for name, w in zip(names, choice.weights, strict=True) if w > 0]
+    return {
+        "mb": round(limits.bytes_of(choice.weights) / MEGABYTE, 3),
+        "ms_a_line": round(1e3 * limits.seconds_of(choice.weights), 1),
+        **{key: round(getattr(scores, key), 6) for key in ("cer", "exact", "kalapa_score")},
+        "fits": limits.allow(choice.weights),
+        "members": " + ".join(parts),
+    }
 
 
 def read_selection_table(path: Path) -> "pd.DataFrame":
