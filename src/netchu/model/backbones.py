@@ -189,27 +189,6 @@ class ConvStack(nn.Module):
         return features
 
 
-def build_vgg_crnn(cfg: Config) -> nn.Module:
-    """The convolutions of CRNN (Shi, Bai, Yao 2015, arXiv:1507.05717), batch norm after each."""
-    layers = [(64, True), (128, True), (256, False), (256, True), (512, False), (512, True)]
-    return ConvStack(layers, cfg.width_stride)
-
-
-def build_cnn3(cfg: Config) -> nn.Module:
-    """Three blocks, for quick trials and as the smallest baseline."""
-    return ConvStack([(32, True), (64, True), (128, False), (128, True)], cfg.width_stride)
-
-
-def build_cnn3_low(cfg: Config) -> nn.Module:
-    """The same that pools before its last block: a third faster, for low lines that a neck reads."""
-    return ConvStack([(32, True), (64, True), (128, True), (128, False)], cfg.width_stride)
-
-
-def build_pplcnet_v4(cfg: Config) -> nn.Module:
-    """The backbone of PP-OCRv6's recognition network, for weights that `netchu import-weights` brings in."""
-    return PPLCNetV4(cfg.width_stride)
-
-
 def build_backbone(cfg: Config) -> nn.Module:
     """The backbone that `cfg.backbone` names: a key of BACKBONES, else a timm name."""
     if cfg.backbone in BACKBONES:
@@ -223,9 +202,16 @@ def build_backbone(cfg: Config) -> nn.Module:
     )
 
 
+# The convolutions of CRNN (Shi, Bai, Yao 2015, arXiv:1507.05717), batch norm after each.
+VGG_CRNN = [(64, True), (128, True), (256, False), (256, True), (512, False), (512, True)]
+# Three blocks, for quick trials and as the smallest baseline; `low` pools before its last block, which is a third
+# faster, for low lines that a neck reads.
+CNN3 = [(32, True), (64, True), (128, False), (128, True)]
+CNN3_LOW = [(32, True), (64, True), (128, True), (128, False)]
+
 BACKBONES: dict[str, Callable[[Config], nn.Module]] = {
-    "vgg_crnn": build_vgg_crnn,
-    "cnn3": build_cnn3,
-    "cnn3_low": build_cnn3_low,
-    "pplcnet_v4": build_pplcnet_v4,
+    "vgg_crnn": lambda cfg: ConvStack(VGG_CRNN, cfg.width_stride),
+    "cnn3": lambda cfg: ConvStack(CNN3, cfg.width_stride),
+    "cnn3_low": lambda cfg: ConvStack(CNN3_LOW, cfg.width_stride),
+    "pplcnet_v4": lambda cfg: PPLCNetV4(cfg.width_stride),  # of PP-OCRv6, for `netchu import-weights`
 }

@@ -49,7 +49,7 @@ def save_bundle(
     path: Path, model: nn.Module, cfg: Config, charset: Charset, *, metrics: dict[str, Any], hashes: dict[str, str]
 ) -> None:
     """Write a bundle atomically; tensors that fp16 cannot hold stay float32."""
-    tensors = {name: _half(tensor.detach().cpu()) for name, tensor in model.state_dict().items()}
+    tensors = {name: half(tensor.detach().cpu()) for name, tensor in model.state_dict().items()}
     about = {
         "format": FORMAT,
         "config": cfg.to_dict(),
@@ -163,9 +163,9 @@ def _difference(cfg: Config, theirs: dict[str, Any]) -> str:
     return f"load_weight has another geometry ({'; '.join(wrong) or 'its tensors differ'}); make the configs agree"
 
 
-def _half(tensor: Tensor) -> Tensor:
+def half(tensor: Tensor) -> Tensor:
     """fp16 copy of a float tensor when it holds every value; other tensors as they are."""
     if not tensor.is_floating_point():
         return tensor.contiguous()
-    half = tensor.half().contiguous()
-    return half if bool(half.isfinite().all()) else tensor.float().contiguous()
+    rounded = tensor.half().contiguous()
+    return rounded if bool(rounded.isfinite().all()) else tensor.float().contiguous()

@@ -39,12 +39,12 @@ class MixingBlock(nn.Module):
     Source: Du et al., SVTR (arXiv:2205.00159), in one dimension; the convolution also carries the position.
     """
 
-    def __init__(self, channels: int, dropout: float, heads: int = HEADS, kernel: int = 7) -> None:
+    def __init__(self, channels: int, dropout: float) -> None:
         super().__init__()
         self.local_norm = nn.LayerNorm(channels)
-        self.local = nn.Conv1d(channels, channels, kernel, padding=kernel // 2, groups=channels)
+        self.local = nn.Conv1d(channels, channels, 7, padding=3, groups=channels)
         self.global_norm = nn.LayerNorm(channels)
-        self.attention = nn.MultiheadAttention(channels, heads, dropout=dropout, batch_first=True)
+        self.attention = nn.MultiheadAttention(channels, HEADS, dropout=dropout, batch_first=True)
         self.mlp = nn.Sequential(
             nn.LayerNorm(channels),
             nn.Linear(channels, 2 * channels),
@@ -67,10 +67,7 @@ class Mixing(nn.Module):
 
     def __init__(self, inputs: int, cfg: Config) -> None:
         super().__init__()
-        if cfg.hidden % HEADS:
-            raise NetchuError(
-                f"hidden={cfg.hidden}: neck=mixing wants a multiple of {HEADS}, the heads of its attention"
-            )
+        _refuse_width(cfg, HEADS)
         self.channels = cfg.hidden
         self.enter = nn.Linear(inputs, cfg.hidden)
         self.blocks = nn.Sequential(*(MixingBlock(cfg.hidden, cfg.dropout) for _ in range(cfg.neck_layers)))
@@ -88,10 +85,7 @@ class LightSVTR(nn.Module):
 
     def __init__(self, inputs: int, cfg: Config) -> None:
         super().__init__()
-        if cfg.hidden % LIGHT_HEADS:
-            raise NetchuError(
-                f"hidden={cfg.hidden}: neck=lightsvtr wants a multiple of {LIGHT_HEADS}, the heads of its attention"
-            )
+        _refuse_width(cfg, LIGHT_HEADS)
         self.channels = cfg.hidden
         self.shortcut = _ColumnConvolution(inputs, cfg.hidden, 1)
         self.enter = _ColumnConvolution(inputs, cfg.hidden, 1)
@@ -111,9 +105,8 @@ class LightSVTR(nn.Module):
 class TransformerLayer(nn.Module):
     """Self-attention and an MLP of twice the width with SiLU, each after a layer norm and added to its input."""
 
-    def __init__(self, channels: int, dropout: float, heads: int = LIGHT_HEADS) -> None:
+    def __init__(self, channels: int, dropout: float) -> None:
         super().__init__()
-        self.heads = heads
         self.attention_norm = nn.LayerNorm(channels)
         self.attention_in = nn.Linear(channels, 3 * channels)
         self.attention_out = nn.Linear(channels, channels)
@@ -126,7 +119,7 @@ class TransformerLayer(nn.Module):
         """(N, T, C) -> (N, T, C)."""
         lines, steps, channels = columns.shape
         packed = self.attention_in(self.attention_norm(columns))
-        query, key, value = packed.view(lines, steps, 3, self.heads, channels // self.heads).permute(2, 0, 3, 1, 4)
+        query, key, value = packed.view(lines, steps, 3, LIGHT_HEADS, channels // LIGHT_HEADS).permute(2, 0, 3, 1, 4)
         attended = functional.scaled_dot_product_attention(query, key, value)
         joined = attended.transpose(1, 2).reshape(lines, steps, channels)
         columns = columns + self.dropout(self.attention_out(joined))
@@ -156,6 +149,13 @@ class NoNeck(nn.Module):
     def forward(self, columns: Tensor) -> Tensor:
         """(N, T, C) -> (N, T, C)."""
         return columns
+
+
+def _refuse_width(cfg: Config, heads: int) -> None:
+    if cfg.hidden % heads:
+        raise NetchuError(
+            f"hidden={cfg.hidden}: neck={cfg.neck} wants a multiple of {heads}, the heads of its attention"
+        )
 
 
 NECKS: dict[str, Callable[[int, Config], nn.Module]] = {

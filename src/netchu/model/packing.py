@@ -14,7 +14,7 @@ from netchu.core.charset import BLANK
 from netchu.core.config import ALL_DATA_FOLD, GEOMETRY, differing
 from netchu.core.errors import NetchuError
 from netchu.core.files import hash_file
-from netchu.model.bundle import read_bundle, write_bundle
+from netchu.model.bundle import half, read_bundle, write_bundle
 from netchu.model.bundle_file import SCALE, SMALLEST, quantise_array
 
 
@@ -76,8 +76,7 @@ def average_bundles(
     stored = {}
     for name, tensor in total.items():
         whole = not first[name].is_floating_point()
-        half = tensor.half()
-        stored[name] = tensor.round().to(first[name].dtype) if whole else half if half.isfinite().all() else tensor
+        stored[name] = tensor.round().to(first[name].dtype) if whole else half(tensor)
     sources = {f"averaged_{i}": hash_file(path) for i, path in enumerate(bundles, 1)}
     name = out.resolve().parent.name if out.stem in ("best", "last") else out.stem
     config = {**about["config"], "name": name}

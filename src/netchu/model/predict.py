@@ -1,6 +1,5 @@
 """A trained model on PyTorch: `predict` computes log-probabilities, `gather_rows` joins those of several processes."""
 
-import os
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -38,9 +37,7 @@ def predict(
 
 
 def processes() -> tuple[int, int]:
-    """(this process's rank, how many there are) under `accelerate launch`; (0, 1) without it."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        return 0, 1
+    """(this process's rank, how many there are) under `accelerate launch`."""
     state = PartialState(cpu=not torch.cuda.is_available())
     return state.process_index, state.num_processes
 

@@ -4,6 +4,7 @@ Images are (N, 1, H, W) with W a multiple of 32; logits are (N, T, classes) with
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from torch import Tensor, nn
 
@@ -11,6 +12,8 @@ from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.model.backbones import build_backbone
 from netchu.model.necks import NECKS
+
+Builder = TypeVar("Builder")
 
 
 class MixedRows(nn.Module):
@@ -48,8 +51,9 @@ class Recogniser(nn.Module):
     def __init__(self, cfg: Config, classes: int) -> None:
         super().__init__()
         self.backbone = build_backbone(cfg)
-        self.pool = build_pool(int(self.backbone.channels), cfg)  # type: ignore[arg-type]
-        self.neck = build_neck(int(self.pool.channels), cfg)  # type: ignore[arg-type]
+        pool, neck = _named("pool", POOLS, cfg), _named("neck", NECKS, cfg)
+        self.pool = pool(int(self.backbone.channels), cfg.hidden)  # type: ignore[arg-type]
+        self.neck = neck(int(self.pool.channels), cfg)  # type: ignore[arg-type]
         self.dropout = nn.Dropout(cfg.dropout)
         self.head = nn.Linear(int(self.neck.channels), classes)  # type: ignore[arg-type]
 
@@ -68,18 +72,12 @@ class Recogniser(nn.Module):
         return self.read(self.columns(images))
 
 
-def build_pool(inputs: int, cfg: Config) -> nn.Module:
-    """The step from feature map to columns that `cfg.pool` names; raises NetchuError for a name not in POOLS."""
-    if cfg.pool not in POOLS:
-        raise NetchuError(f"pool={cfg.pool}: no such pool; there are: {', '.join(POOLS)}")
-    return POOLS[cfg.pool](inputs, cfg.hidden)
-
-
-def build_neck(inputs: int, cfg: Config) -> nn.Module:
-    """The neck that `cfg.neck` names; raises NetchuError for a name that is not in NECKS."""
-    if cfg.neck not in NECKS:
-        raise NetchuError(f"neck={cfg.neck}: no such neck; there are: {', '.join(NECKS)}")
-    return NECKS[cfg.neck](inputs, cfg)
+def _named(field: str, registry: dict[str, Builder], cfg: Config) -> Builder:
+    """What a field of the config names in its registry; raises NetchuError when there is none of that name."""
+    name = getattr(cfg, field)
+    if name not in registry:
+        raise NetchuError(f"{field}={name}: no such {field}; there are: {', '.join(registry)}")
+    return registry[name]
 
 
 def build_model(cfg: Config, classes: int) -> Recogniser:
