@@ -1,6 +1,6 @@
 """How well and how fast the lines of photographed pages are found: recall and precision at an overlap of one half.
 
-python benchmarks/pages.py FOLDER [--threads 2] [--draw DIR]
+python -m benchmarks.pages FOLDER [--threads 2] [--draw DIR]
 
 FOLDER holds page images and `lines.tsv`: page, x0, y0, x1, y1, text by tab, in pixels. A found line counts when the
 intersection of its box with a marked one is at least half of their union; each is counted once. What is

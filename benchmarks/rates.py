@@ -1,7 +1,15 @@
-"""The table of contestants that were measured in turns."""
+"""The table of contestants that were measured in turns, and the memory of a process."""
 
+import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+
+def memory_mb(process: int | str = "self") -> float:
+    """Resident memory of a process, 10^6 bytes."""
+    pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def print_rates(rates: Mapping[str, Sequence[float]], head: str, relate: Callable[[float], str]) -> None:

@@ -1,4 +1,4 @@
-"""The service under load: python benchmarks/service.py --ensemble FILE [--images DIR].
+"""The service under load: python -m benchmarks.service --ensemble FILE [--images DIR].
 
 Starts `netchu serve` on this machine and asks it, one after another (`--only` picks):
 
@@ -25,10 +25,12 @@ import cv2
 import httpx2
 import numpy as np
 
+from benchmarks.rates import memory_mb
 from netchu.core.errors import NetchuError, run_main
-from netchu.reading.recipe import Recipe, read_recipe
+from netchu.core.image_files import find_images
+from netchu.reading.recipe import Recipe, plain_recipe, read_recipe
 from netchu.serve.store import Store
-from netchu.serve.versions import Versions, plain_recipe
+from netchu.serve.versions import Versions
 
 PATIENT = 8  # clients that wait for each answer while the capacity is measured
 WIDTHS = (120, 2400)  # pixels
@@ -44,9 +46,7 @@ def read_files(folder: Path | None, most: int = 300) -> list[bytes]:
         rng = np.random.default_rng(0)
         shapes = [(48, int(width)) for width in rng.integers(300, 1000, most)]
         return [bytes(cv2.imencode(".png", rng.integers(0, 255, shape, dtype=np.uint8))[1]) for shape in shapes]
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    if not paths:
-        raise NetchuError(f"{folder}: holds no .jpg or .png; give a folder of line images or leave --images out")
+    paths = find_images(folder)
     return [path.read_bytes() for path in random.Random(0).sample(paths, min(most, len(paths)))]
 
 
@@ -99,12 +99,6 @@ async def offer(load: Load, rate: float, seconds: float) -> None:
             task.add_done_callback(open_requests.discard)
         await asyncio.sleep(0.005)
     await asyncio.gather(*open_requests)
-
-
-def memory_mb(process: int) -> float:
-    """Resident memory of a process, 10^6 bytes."""
-    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 async def watch(process: int, memory: list[float]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.rates import memory_mb
 from netchu.synthesis.address_lines import AddressLines
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import packaged_gazetteer
@@ -23,15 +24,6 @@ from netchu.synthesis.renderer import Renderer
 HEIGHTS = (32, 48, 64, 96, 128)
 TARGET = 150.0
 WARM_UP = 1000  # lines until nearly every letter of every face was traced
-
-
-def resident() -> float:
-    """Memory of this process in MB, as the kernel counts it now; 0 where it does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def make_files(lines: int, jobs: int) -> float:
@@ -68,7 +60,7 @@ def watch_memory(lines: int) -> list[tuple[int, float]]:
         rng = np.random.default_rng([3, index])
         renderer.render(grammar.sample(rng), rng)
         if (index + 1) % max(1, lines // 10) == 0:
-            marks.append((index + 1, resident()))
+            marks.append((index + 1, memory_mb()))
     return marks
 
 
