@@ -41,5 +41,5 @@ def test_help_imports_no_pytorch() -> None:
 def test_an_unknown_verb_is_one_line() -> None:
     done = netchu("selct")
     assert done.returncode == 2 and done.stderr == (
-        "error: selct: no such verb; did you mean select?; `netchu --help` lists them\n"
+        "error: selct: no such verb; did you mean 'select'?; `netchu --help` lists them\n"
     )

@@ -22,7 +22,7 @@ from netchu.core.errors import NetchuError
 from netchu.model.graph import add_graph
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.long_lines import join, window_starts, with_spaces
-from netchu.reading.recipe import RELEASE, read_recipe
+from netchu.reading.recipe import RELEASE, plain_recipe, read_recipe
 from netchu.release.vectors import load_vectors
 from tests.support.forms import make_form
 from tests.support.tiny import ROOT
@@ -130,7 +130,8 @@ def test_a_bundle_needs_a_graph_for_onnxruntime(bundle: Path, lines_folder: Path
     with pytest.raises(NetchuError, match="engine paper: there is none of that name; there are: auto, onnx, torch"):
         netchu.Reader(bundles=[path], engine="paper")
     with pytest.raises(NetchuError, match="precision bf16: engine onnx computes in fp32"):
-        Ensemble.load([path], engine="onnx", precision="bf16").read([np.zeros((40, 200), np.uint8)], keep_outputs=True)
+        bf16 = Ensemble.from_recipe(plain_recipe([path]), engine="onnx", precision="bf16")
+        bf16.read([np.zeros((40, 200), np.uint8)], keep_outputs=True)
 
 
 def test_the_reader_takes_images_of_every_kind(folder: Path) -> None:

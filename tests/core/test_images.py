@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 from netchu.core.errors import NetchuError
 from netchu.core.images import BLANK_CONFIDENCE, decode, is_blank, on_paper, read_image, to_grey
 from netchu.reading.ensemble import Ensemble
+from netchu.reading.recipe import plain_recipe
 
 LINE = np.full((48, 300), 230, np.uint8)
 for left in range(20, 270, 14):  # slanted strokes of three pixels, as letters have them
@@ -222,7 +223,7 @@ def test_no_image_with_ink_is_taken_for_empty(data: bytes) -> None:
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_no_image_with_ink_is_accepted_as_empty(data: st.DataObject, tiny_bundle: Path) -> None:
-    ensemble = Ensemble.load([tiny_bundle])
+    ensemble = Ensemble.from_recipe(plain_recipe([tiny_bundle]))
     written, paper = decode(data.draw(image_files()), "x")[0], np.full((40, 300), 230, np.uint8)
     one, other = (timed.reading for timed in ensemble.read([written, paper]))
     assert one.text or one.confidence == 0

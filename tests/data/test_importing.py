@@ -12,6 +12,7 @@ from netchu.data.layouts import READERS
 from netchu.data.manifest import read_lines
 from netchu.model.bundle import load_bundle
 from netchu.reading.ensemble import Ensemble
+from netchu.reading.recipe import plain_recipe
 from netchu.reading.submission import read_folder, write_submission
 from netchu.training.engine import fit
 from tests.support.commands import run
@@ -48,7 +49,7 @@ def test_from_layout_to_submission(name: str, lines: list[Sample], tmp_path: Pat
     written = (data / "images").is_dir()  # lines that were cut or unpacked; others stay where they are
     assert not written or "images" in READERS[name].takes
     images = data / "images" if written and name != "synthetic" else source
-    answers = read_folder(images, Ensemble.load([tmp_path / "one" / "best.safetensors"]))
+    answers = read_folder(images, Ensemble.from_recipe(plain_recipe([tmp_path / "one" / "best.safetensors"])))
     write_submission(tmp_path / "submission.csv", answers)
     with (tmp_path / "submission.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -6,14 +6,14 @@ import numpy as np
 
 from netchu.ctc.decoders import Reading
 from netchu.reading.alto import NAMESPACE, write_alto
-from netchu.reading.pages import PageLine, ReadLine
+from netchu.reading.pages import ReadLine
 
 NAMES = {"alto": NAMESPACE}
 
 
 def line(x: int, y: int, text: str) -> ReadLine:
     corners = np.array([(x, y), (x + 200, y + 4), (x + 199, y + 44), (x - 1, y + 40)], dtype=float)
-    return ReadLine(PageLine((x - 1, y, x + 200, y + 44), corners, np.zeros((40, 200), np.uint8)), Reading(text, 0.75))
+    return ReadLine((x - 1, y, x + 200, y + 44), corners, np.zeros((40, 200), np.uint8), Reading(text, 0.75))
 
 
 def test_lines_have_their_place_text_and_confidence() -> None:

@@ -88,8 +88,8 @@ def test_another_charset_is_refused_by_name(tiny: Config) -> None:
 def test_a_member_of_no_weight_has_no_say(tiny: Config) -> None:
     members = [bundle(tiny), bundle(tiny, seed=1)]
     for decoder in ("greedy", "beam"):
-        alone = Ensemble(members[:1], decoder=decoder).read(IMAGES)
-        both = Ensemble(members, decoder=decoder, weights=[1, 0]).read(IMAGES)
+        alone = Ensemble(members[:1], settings=Settings(decoder=decoder)).read(IMAGES)
+        both = Ensemble(members, settings=Settings(decoder=decoder), weights=[1, 0]).read(IMAGES)
         assert [r.reading.text for r in both] == [r.reading.text for r in alone]
 
 

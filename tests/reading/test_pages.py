@@ -114,14 +114,14 @@ def test_a_page_upside_down_is_read_from_the_other_side() -> None:
         cv2.putText(page, "HAI BA", (60, 150 + 150 * row), cv2.FONT_HERSHEY_SIMPLEX, 1.6, (20,), 9, cv2.LINE_AA)
         cv2.putText(page, text, (235, 150 + 150 * row), cv2.FONT_HERSHEY_SIMPLEX, 1.6, (20,), 1, cv2.LINE_AA)
     reader = InkAtLeft()
-    upright = read_page(reader, page)
+    upright = read_page(reader.read, page)
     assert len(upright) == reader.asked == 3 and all(line.confidence == 0.9 for line in upright)
-    turned = read_page(InkAtLeft(), np.ascontiguousarray(np.rot90(page, 2)))
+    turned = read_page(InkAtLeft().read, np.ascontiguousarray(np.rot90(page, 2)))
     assert len(turned) == 3 and all(line.confidence == 0.9 for line in turned)
     for line, other in zip(turned, upright, strict=True):
         assert overlap(np.array([900, 700]) - line.corners, other.corners) > 0.8
-        assert line.text == str(line.line.image.shape[1])
-    assert read_page(reader, np.full((300, 300), 230, np.uint8)) == []
+        assert line.text == str(line.image.shape[1])
+    assert read_page(reader.read, np.full((300, 300), 230, np.uint8)) == []
 
 
 def test_a_page_that_is_doubtful_from_both_sides_stays_as_it_is() -> None:
@@ -134,19 +134,19 @@ def test_a_page_that_is_doubtful_from_both_sides_stays_as_it_is() -> None:
 
     form = make_form("blank", 3, rows=3)
     found = find_lines(form.photo)
-    assert [line.line.corners.tolist() for line in read_page(Stranger(), form.photo)] == [
+    assert [line.corners.tolist() for line in read_page(Stranger().read, form.photo)] == [
         line.corners.tolist() for line in found
     ]
 
 
 def test_a_line_says_where_it_is_and_what_it_reads() -> None:
     form = make_form("blank", 3, rows=3)
-    line = read_page(InkAtLeft(), form.photo)[1]
+    line = read_page(InkAtLeft().read, form.photo)[1]
     about = line.to_dict("page.jpg")
     assert list(about) == ["page", "box", "corners", "text", "confidence"]
     assert about["page"] == "page.jpg" and about["text"] == line.text and np.shape(about["corners"]) == (4, 2)
-    again = upside_down(upside_down(line.line))
-    assert (again.image == line.line.image).all() and (again.corners == line.corners).all()
+    again = upside_down(upside_down(line))
+    assert (again.image == line.image).all() and (again.corners == line.corners).all()
 
 
 def test_a_damaged_detector_is_named(tmp_path: Path) -> None:

@@ -30,13 +30,12 @@ from netchu.experiments.registry import Registry
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.line_reader import Settings
 from netchu.reading.pages import PageLine
-from netchu.reading.recipe import read_recipe, write_recipe
+from netchu.reading.recipe import plain_recipe, read_recipe, write_recipe
 from netchu.reading.submission import read_folder
 from netchu.serve.api import build_app
 from netchu.serve.request_guard import RequestGuard
 from netchu.serve.service import DATABASE, Service, ServiceSettings
 from netchu.serve.uploads import UploadLimits
-from netchu.serve.versions import plain_recipe
 from netchu.synthesis.renderer import Renderer
 from tests.support.tiny import ROOT
 from tests.support.uploads import FILES, decode

@@ -14,7 +14,7 @@ from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.data.manifest import Line, read_lines
-from netchu.training.dataset import BucketSampler, Collate, LineDataset
+from netchu.training.dataset import BucketSampler, LineDataset, collate
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_unreadable_image_is_named(lines: list[Line], tiny: Config, charset: Cha
 def test_batch_pads_images_and_labels(lines: list[Line], tiny: Config, charset: Charset) -> None:
     dataset = LineDataset(lines, tiny, charset, train=False)
     items = [dataset[(0, i)] for i in range(5)]
-    batch = Collate(charset)(items)
+    batch = collate(charset, items)
     assert batch.images.shape == (5, 1, 32, max(image.shape[2] for image, _ in items))
     for i, (image, line) in enumerate(items):
         width = items[i][0].shape[2]
@@ -160,6 +160,6 @@ def test_a_share_of_the_lines_ends_behind_its_writing(tmp_path: Path, tiny: Conf
 
 def test_blank_line_goes_through(lines: list[Line], tiny: Config, charset: Charset) -> None:
     dataset = LineDataset([replace(lines[0], text=""), lines[1]], tiny, charset, train=True)
-    batch = Collate(charset)([dataset[(0, 0)], dataset[(0, 1)]])
+    batch = collate(charset, [dataset[(0, 0)], dataset[(0, 1)]])
     assert batch.target_lengths.tolist() == [0, len(lines[1].text)]
     assert torch.equal(batch.targets[0], torch.zeros_like(batch.targets[0]))

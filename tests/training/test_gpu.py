@@ -19,7 +19,7 @@ from netchu.data.manifest import read_lines
 from netchu.model.bundle import load_bundle
 from netchu.model.losses import ctc
 from netchu.model.predict import predict
-from netchu.training.dataset import Collate
+from netchu.training.dataset import collate
 from netchu.training.engine import Trainer, fit
 from netchu.training.resume import load_state
 from tests.support.tiny import ROOT
@@ -71,7 +71,7 @@ def test_loss_and_gradient_are_those_of_the_processor() -> None:
 def test_a_step_waits_for_the_gpu_once(on_gpu: Config) -> None:
     """The loss is looked at in every step; anything else that waits would leave the GPU idle."""
     trainer = Trainer(replace(on_gpu, workers=0), resume=False)
-    batches = [Collate(trainer.charset)([trainer.train_set[(0, 0)]] * 8)] * 3
+    batches = [collate(trainer.charset, [trainer.train_set[(0, 0)]] * 8)] * 3
     trainer.train_step.train_mode()
     step = trainer.train_step.step
     for number, one in enumerate(batches):

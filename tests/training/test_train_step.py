@@ -14,7 +14,7 @@ from netchu.data.manifest import read_lines
 from netchu.model.bundle import load_bundle
 from netchu.model.losses import CtcObjective
 from netchu.model.recogniser import build_model
-from netchu.training.dataset import Batch, BucketSampler, Collate, LineDataset
+from netchu.training.dataset import Batch, BucketSampler, LineDataset, collate
 from netchu.training.engine import Trainer, fit
 from netchu.training.optimizer import EpochAverage, build_optimizer, learning_rate
 
@@ -29,7 +29,7 @@ def test_two_accumulated_batches_step_like_one_of_both(tiny: Config) -> None:
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()
     sampler = BucketSampler(trainer.train_set, replace(cfg, batch_size=16))
-    whole = Collate(trainer.charset)([trainer.train_set[key] for key in sampler.plan()[0]])
+    whole = collate(trainer.charset, [trainer.train_set[key] for key in sampler.plan()[0]])
 
     def part(rows: slice) -> Batch:
         return replace(
@@ -161,15 +161,3 @@ def test_validation_by_batches(tiny: Config) -> None:
     fit(cfg)
     validated = [record["step"] for record in read_log(cfg.run_dir / "log.jsonl") if "cer" in record]
     assert validated == [3, 6, 8]
-
-
-def test_augmentation_grows(tiny: Config) -> None:
-    lines = read_lines(Path(tiny.manifest))
-    charset = Charset.from_texts(line.text for line in lines)
-    dataset = LineDataset(lines, replace(tiny, augment="light", augment_ramp=1.0, epochs=10), charset, train=True)
-    plain = LineDataset(lines, tiny, charset, train=True)
-    changes = [
-        sum(abs(dataset[(epoch, i)][0].shape[2] - plain[(epoch, i)][0].shape[2]) for i in range(len(lines)))
-        for epoch in (0, 9)
-    ]
-    assert changes[0] < 0.5 * changes[1]

@@ -13,14 +13,15 @@ from netchu.core import budget
 from netchu.core.charset import describe_counts
 from netchu.core.errors import NetchuError
 from netchu.core.metrics import score
+from netchu.core.options import add_options
+from netchu.reading.ensemble import Ensemble
 from netchu.reading.kept_answers import KeptAnswers, fingerprint
 from netchu.reading.options import add_model_options, check_model_options
-from netchu.reading.recipe import default_recipe, read_recipe
+from netchu.reading.recipe import default_recipe, plain_recipe, read_recipe
 from netchu.reading.submission import (
     cores,
     draw_answers,
     images_of,
-    open_ensemble,
     read_folder,
     read_labels,
     write_details,
@@ -36,9 +37,7 @@ def main() -> None:
     )
     add_model_options(parser)
     parser.add_argument("--out", type=Path, default=Path("submission.csv"), metavar="FILE")
-    parser.add_argument(
-        "--budget-mb", type=float, default=budget.BUDGET_MB, help="limit on all files opened, 10^6 bytes each"
-    )
+    add_options(parser, "--budget-mb")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="id, tab, text: print the scores")
     parser.add_argument("--samples", type=Path, metavar="FILE.png", help="draw the first lines with what was read")
     parser.add_argument("--details", type=Path, metavar="FILE.jsonl", help="confidence of each line and character")
@@ -54,24 +53,29 @@ def main() -> None:
     if args.batch_size < 1:
         raise NetchuError(f"--batch-size {args.batch_size}: expected 1 or more")
     rank, ranks = processes()
-    recipe = args.ensemble if args.bundles or args.ensemble else default_recipe()
+    if args.bundles:
+        recipe = plain_recipe(args.bundles, args.decoder)
+    else:
+        recipe = read_recipe(args.ensemble or default_recipe())
     paths, root = images_of(args.images)
+    sizes = budget.measure(recipe.files)
+    print(budget.table(sizes, args.budget_mb))
+    budget.check(sizes, args.budget_mb)
     # Lines are shared out among threads: that beats several threads for one line.
-    ensemble = open_ensemble(
-        args.bundles, recipe, budget_mb=args.budget_mb, decoder=args.decoder, precision=args.precision,
-        batch_size=args.batch_size, engine=args.engine, threads=args.threads if len(paths) == 1 else 1,
-    )  # fmt: skip
+    threads = args.threads if len(paths) == 1 else 1
+    ensemble = Ensemble.from_recipe(
+        recipe, precision=args.precision, batch_size=args.batch_size, engine=args.engine, threads=threads
+    )
     labels = read_labels(args.labels, root) if args.labels else {}
     unknown = ensemble.charset.count_unknown(labels.values())
     if unknown:
         print(f"warning: {args.labels} holds characters that the bundles never learnt: {describe_counts(unknown)}")
 
-    files = read_recipe(recipe).files if recipe else args.bundles
     settings = {"decoder": args.decoder if args.bundles else "", "precision": args.precision, "engine": args.engine}
     suffix = f".{rank}-of-{ranks}.kept" if ranks > 1 else ".kept"
     kept = KeptAnswers(
         args.out.with_name(args.out.name + suffix),
-        fingerprint(files, settings, paths),
+        fingerprint(recipe.files, settings, paths),
         resume=args.resume,
         restart=args.restart,
     )

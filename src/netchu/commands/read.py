@@ -1,17 +1,16 @@
 """Read line images, or photographs of pages: netchu read IMAGE_OR_FOLDER..."""
 
 import argparse
-import csv
-import io
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.core.files import write_text
 from netchu.core.image_files import find_images
 from netchu.core.images import read_image
+from netchu.core.tables import csv_text
 from netchu.reading.kept_answers import Answer
 from netchu.reading.options import add_model_options, check_model_options
 from netchu.reading.reader import Reader
@@ -51,8 +50,7 @@ def main() -> None:
     if len(problems) == len(images):
         raise NetchuError(problems[0])
     if args.out:
-        with atomic_path(args.out) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(args.out, text)
         print(f"{args.out}: {len(images) - len(problems)} images read")
     else:
         sys.stdout.write(text)
@@ -79,7 +77,7 @@ def format_lines(answers: Sequence[Answer], form: str) -> str:
     for a in answers:
         accept = "" if a.reading.accept is None else str(int(a.reading.accept))
         rows.append((a.id, a.text, f"{a.confidence:.4f}", accept))
-    return _csv(["id", "text", "confidence", "accept"], rows)
+    return csv_text(["id", "text", "confidence", "accept"], rows)
 
 
 def _pages(reader: Reader, images: Sequence[tuple[Path, str]], form: str) -> tuple[str, list[str]]:
@@ -102,12 +100,4 @@ def _pages(reader: Reader, images: Sequence[tuple[Path, str]], form: str) -> tup
     if form == "json":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), problems
     cells = [(row["page"], *row["box"], row["text"], f"{row['confidence']:.4f}") for row in rows]
-    return _csv(["page", "x0", "y0", "x1", "y1", "text", "confidence"], cells), problems
-
-
-def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return stream.getvalue()
+    return csv_text(["page", "x0", "y0", "x1", "y1", "text", "confidence"], cells), problems

@@ -10,7 +10,6 @@ values are properties, and the resolved config travels inside the bundle, so inf
 
 import ast
 import dataclasses
-import difflib
 import importlib.util
 import re
 from collections.abc import Iterable, Mapping
@@ -19,12 +18,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from netchu.core.errors import NetchuError
+from netchu.core.errors import NetchuError, closest
 
 ROOT = Path(__file__).resolve().parents[3]  # the repository, where the package is installed in place
-RETIRED = frozenset({"schedule"})  # in bundles of earlier versions
+RETIRED = frozenset({"schedule", "augment_ramp"})  # in bundles of earlier versions
 ALL_DATA_FOLD = 5  # this fold trains on every line, so it has no held-out figure
-
+UNDER_ONE = ("dropout", "ema_decay", "warmup")
+NOT_NEGATIVE = (
+    "epoch_lines", "batch_pixels", "average_epochs", "validate_steps", "patience", "weight_decay", "threads", "workers",
+)  # fmt: skip
+POSITIVE = ("hidden", "neck_layers", "epochs", "batch_size", "accumulate", "validate_every", "keep_states")
 
 PATH = {"path": True}  # metadata of a field that names a file or folder of this machine
 OF_RUN = {"of_run": True}  # metadata of a field in which a measured run and its refit may differ
@@ -61,7 +64,6 @@ class DataFields:
     seed: int = 0
     cut_blank_end: float = 0.0  # share of the lines that are cut behind their writing; above 0 they are read so, too
     augment: str = "ink"  # a key of augment.AUGMENTS
-    augment_ramp: float = 0.0  # share of the epochs over which augmentation grows to its full strength
     synthetic_share: float = 0.5  # share of synthetic lines in an epoch, when the manifest has both kinds
     helping_share: float = 0.0  # share of helping lines in an epoch: real handwriting of another kind
     synthetic_source: str = ""  # synthetic lines rendered while training: address, poems or address+poems
@@ -116,6 +118,7 @@ class Config(MachineFields, TrainingFields, DataFields, ModelFields, InputFields
 
     def __post_init__(self) -> None:
         """Refuse values that no run could use; raises NetchuError naming the field."""
+        shares = self.helping_share + self.synthetic_share
         checks: list[tuple[str, bool, str]] = [
             ("fold", 0 <= self.fold <= ALL_DATA_FOLD, f"0 to {ALL_DATA_FOLD}"),
             ("width_stride", self.width_stride in (4, 8, 16, 32), "4, 8, 16 or 32"),
@@ -124,47 +127,22 @@ class Config(MachineFields, TrainingFields, DataFields, ModelFields, InputFields
             ("max_width", self.max_width >= self.height, "at least the height"),
             ("pad", 0 <= 2 * self.pad < self.max_width, "0 or more, and twice it under max_width"),
             ("seed", 0 <= self.seed < 1 << 31, f"0 to {(1 << 31) - 1}"),
-            ("weight_decay", self.weight_decay >= 0, "0 or more"),
             ("clip_norm", self.clip_norm > 0, "above 0"),
-            ("threads", self.threads >= 0, "0 or more"),
-            *(
-                (key, getattr(self, key) >= 0, "0 or more")
-                for key in ("epoch_lines", "batch_pixels", "average_epochs", "validate_steps", "patience")
-            ),
             ("cut_blank_end", 0 <= self.cut_blank_end <= 1, "0 to 1"),
-            ("augment_ramp", 0 <= self.augment_ramp <= 1, "0 to 1"),
             ("layer_decay", 0 < self.layer_decay <= 1, "above 0 and at most 1"),
             ("synthetic_share", 0 <= self.synthetic_share <= 1, "0 to 1"),
             ("helping_share", 0 <= self.helping_share <= 1, "0 to 1"),
-            (
-                "helping_share",
-                self.helping_share + self.synthetic_share <= 1 or not self.helping_share,
-                "at most 1 together with synthetic_share",
-            ),
-            ("dropout", 0 <= self.dropout < 1, "at least 0 and under 1"),
-            ("ema_decay", 0 <= self.ema_decay < 1, "at least 0 and under 1"),
-            ("warmup", 0 <= self.warmup < 1, "at least 0 and under 1"),
+            ("helping_share", not self.helping_share or shares <= 1, "at most 1 together with synthetic_share"),
             ("lr", self.lr > 0, "above 0"),
             ("precision", self.precision in ("auto", "fp32", "bf16", "fp16"), "auto, fp32, bf16 or fp16"),
-            ("workers", self.workers >= 0, "0 or more"),
-            *(
-                (key, getattr(self, key) >= 1, "at least 1")
-                for key in (
-                    "hidden",
-                    "neck_layers",
-                    "epochs",
-                    "batch_size",
-                    "accumulate",
-                    "validate_every",
-                    "keep_states",
-                )
-            ),
+            *((key, 0 <= getattr(self, key) < 1, "at least 0 and under 1") for key in UNDER_ONE),
+            *((key, getattr(self, key) >= 0, "0 or more") for key in NOT_NEGATIVE),
+            *((key, getattr(self, key) >= 1, "at least 1") for key in POSITIVE),
         ]
         for key, good, allowed in checks:
             if not good:
-                raise NetchuError(
-                    f"config {self.name or '(unnamed)'}: {key}={getattr(self, key)!r}; allowed: {allowed}"
-                )
+                name = self.name or "(unnamed)"
+                raise NetchuError(f"config {name}: {key}={getattr(self, key)!r}; allowed: {allowed}")
 
     @property
     def holds_out(self) -> bool:
@@ -224,7 +202,7 @@ def load_config(
     path = folder / f"{name}.py"
     if not path.is_file():
         known = sorted(p.stem for p in folder.glob("*.py"))
-        raise NetchuError(f"{path}: no such config{_closest(name, known)}; there are: {', '.join(known) or 'none'}")
+        raise NetchuError(f"{path}: no such config{closest(name, known)}; there are: {', '.join(known) or 'none'}")
     cfg = getattr(run_file(path, f"netchu_config_{name}"), "cfg", None)
     if not isinstance(cfg, Config):
         raise NetchuError(f"{path}: must define cfg = Config(...)")
@@ -272,7 +250,7 @@ def _typed(key: str, value: Any, where: str) -> Any:
     """Return `value` as the field's type; raises NetchuError for an unknown key or another type."""
     types = {f.name: f.type for f in fields(Config)}
     if key not in types:
-        raise NetchuError(f"{where}: unknown key {key!r}{_closest(key, types)}")
+        raise NetchuError(f"{where}: unknown key {key!r}{closest(key, types)}")
     wanted = types[key]
     if wanted is str and not isinstance(value, (bool, dict, list)):
         return str(value)
@@ -282,9 +260,3 @@ def _typed(key: str, value: Any, where: str) -> Any:
         name = getattr(wanted, "__name__", str(wanted))
         raise NetchuError(f"{where}: {key} takes {name}, not {type(value).__name__} {value!r}")
     return value
-
-
-def _closest(word: str, known: Iterable[str]) -> str:
-    """Text that suggests the nearest known word, or nothing."""
-    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {match[0]!r}?" if match else ""

@@ -29,22 +29,22 @@ class StoppedError(NetchuError):
 
 MARK = "error: "  # begins the line that a command ends with
 EXTRAS = {  # of the package: which one brings a library that a command may miss
-    **dict.fromkeys(("torch", "torchvision", "timm", "accelerate", "albumentations", "sklearn"), "train"),
-    **dict.fromkeys(("matplotlib", "pandas"), "train"),
-    **dict.fromkeys(("joblib", "fontTools", "vietnamadminunits"), "synthetic"),
-    **dict.fromkeys(
-        ("fastapi", "starlette", "uvicorn", "sqlalchemy", "prometheus_client", "multipart", "PIL"), "serve"
-    ),
-    "filelock": "serve",
-    **dict.fromkeys(("onnx", "onnxscript"), "export"),
-    "optuna": "tune",
+    library: extra
+    for extra, libraries in {
+        "train": "torch torchvision timm accelerate albumentations sklearn matplotlib pandas",
+        "synthetic": "joblib fontTools vietnamadminunits",
+        "serve": "fastapi starlette uvicorn sqlalchemy prometheus_client multipart PIL filelock",
+        "export": "onnx onnxscript",
+        "tune": "optuna",
+    }.items()
+    for library in libraries.split()
 }
 
 
 def closest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` for the known word that is nearest to a mistyped one; empty when none is near."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    """`; did you mean 'X'?` for the known word that is nearest to a mistyped one; empty when none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def last_line(output: Path) -> str:

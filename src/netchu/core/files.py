@@ -22,27 +22,41 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     choose their format by it. Raises NetchuError when the folder cannot be written or the disk is full.
     """
     target = Path(target)
-    try:
+    with writing(target, "choose another folder"):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
         os.close(handle)
-    except OSError as error:
-        raise NetchuError(f"{target}: cannot be written ({error.strerror}); choose another folder") from error
     temporary = Path(name)
-    umask = os.umask(0)
-    os.umask(umask)
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~umask)  # only now, since a writer may have put a new file there
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(target)
-    except OSError as error:
-        raise NetchuError(
-            f"{target}: cannot be written ({error.strerror}); free some space or choose another folder"
-        ) from error
+        with writing(target, "free some space or choose another folder"):
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())  # only now, since a writer may have put a new file there
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path, remedy: str) -> Iterator[None]:
+    """An OSError inside as the line that a file cannot be written, with its cause and a remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise NetchuError(f"{path}: cannot be written ({error.strerror}); {remedy}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8 atomically, its line ends as they are."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 def hash_file(path: Path) -> str:
@@ -66,24 +80,17 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     A folder that stood there before goes when the new one is whole (`refuse_foreign_folder` first, where a person
     named it). Raises NetchuError when nothing can be written.
     """
-    try:
+    with writing(target, "choose another folder"):
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
-    except OSError as error:
-        raise NetchuError(f"{target}: cannot be written ({error.strerror}); choose another folder") from error
+        temporary.chmod(0o777 & ~_umask())
     old = temporary.with_name(f"{temporary.name}.old")
     try:
-        yield temporary
-        if target.exists():
-            target.rename(old)
-        temporary.rename(target)
-    except OSError as error:
-        raise NetchuError(
-            f"{target}: cannot be written ({error.strerror}); free some space or choose another folder"
-        ) from error
+        with writing(target, "free some space or choose another folder"):
+            yield temporary
+            if target.exists():
+                target.rename(old)
+            temporary.rename(target)
     finally:
         if old.exists() and not target.exists():
             old.rename(target)
@@ -134,5 +141,4 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically, readable by people."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.core.files import write_text
 from netchu.core.images import read_image
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def write_html(path: Path, title: str, parts: Sequence[str]) -> None:
     """Write a report atomically; `parts` are HTML, the title is plain text."""
     head = f"<meta charset='utf-8'><title>{html.escape(title)}</title><style>{STYLE}</style>"
     body = "\n".join([f"<h1>{html.escape(title)}</h1>", *parts])
-    with atomic_path(path) as temporary:
-        temporary.write_text(f"<!doctype html><html lang='en'>{head}\n{body}\n</html>\n", encoding="utf-8")
+    write_text(path, f"<!doctype html><html lang='en'>{head}\n{body}\n</html>\n")
 
 
 def line_picture(path: Path) -> str:

@@ -1,5 +1,7 @@
 """Image files of a folder, in their natural order, and files by names that differ in case or composition alone."""
 
+import os
+import re
 import unicodedata
 import warnings
 from collections.abc import Iterator
@@ -7,27 +9,10 @@ from pathlib import Path
 
 from netchu.core.errors import NetchuError
 
-IMAGE_SUFFIXES = frozenset(
-    {
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".webp",
-        ".gif",
-        ".heic",
-        ".heif",
-        ".avif",
-        ".jp2",
-        ".pbm",
-        ".pgm",
-        ".ppm",
-    }
-)
+IMAGE_SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".heic", ".heif", ".avif",
+    ".jp2", ".pbm", ".pgm", ".ppm",
+})  # fmt: skip
 FOREIGN = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})  # left by operating systems
 BESIDE = frozenset(
     {".txt", ".tsv", ".csv", ".json", ".jsonl", ".xml", ".md", ".html", ".yaml", ".parquet", ".lmdb", ".mdb", ".log"}
@@ -98,10 +83,7 @@ def name_key(name: str) -> str:
 
 def is_file(path: Path) -> bool:
     """Whether a path is a file; a text that cannot be a path at all is none."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
+    return os.path.isfile(path)  # noqa: PTH113  # of such a text pathlib raises an error
 
 
 class AlikeFinder:
@@ -117,7 +99,7 @@ class AlikeFinder:
             return path
         if path.parent == path:
             return None
-        folder = path.parent if self._is_folder(path.parent) else self._folder(path.parent)
+        folder = self._folder(path.parent)
         if folder is None:
             return None
         names = self._list(folder)
@@ -127,17 +109,11 @@ class AlikeFinder:
         return found[0] if len(found) == 1 else None
 
     def _folder(self, path: Path) -> Path | None:
-        if self._is_folder(path):
+        if os.path.isdir(path):  # noqa: PTH112
             return path
         above = self._folder(path.parent) if path.parent != path else None
         found = [p for p in self._list(above).get(name_key(path.name), []) if p.is_dir()] if above else []
         return found[0] if len(found) == 1 else None
-
-    def _is_folder(self, path: Path) -> bool:
-        try:
-            return path.is_dir()
-        except (OSError, ValueError):
-            return False
 
     def _list(self, folder: Path) -> dict[str, list[Path]]:
         """Paths of a folder by their key, and images by that of their name without its suffix and `.*`."""
@@ -153,14 +129,5 @@ class AlikeFinder:
 
 def natural_key(text: str) -> list[tuple[bool, int, str]]:
     """Sort key in which 2/10.jpg comes after 2/9.jpg."""
-    parts: list[tuple[bool, int, str]] = []
-    digits = ""
-    for character in text + "\0":
-        if character.isdecimal():
-            digits += character
-            continue
-        if digits:
-            parts.append((False, int(digits), ""))
-            digits = ""
-        parts.append((True, 0, character))
-    return parts
+    parts = re.findall(r"\d+|\D", text + "\0")
+    return [(False, int(part), "") if part.isdecimal() else (True, 0, part) for part in parts]

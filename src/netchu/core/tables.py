@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from netchu.core.charset import normalise
@@ -89,6 +90,13 @@ def read_csv_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     except csv.Error as error:
         raise NetchuError(f"{path}:{reader.line_num}: is not CSV ({error}); correct this row") from None
     return names, rows
+
+
+def csv_text(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A CSV with a header, by comma."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows([header, *rows])
+    return stream.getvalue()
 
 
 def csv_header(path: Path) -> list[str]:

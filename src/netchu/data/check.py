@@ -42,8 +42,9 @@ def read_data(path: Path, layout: str, images: Path, columns: dict[str, str]) ->
 def read_with(bundles: Sequence[Path], lines: Sequence[Line], image_facts: Sequence[ImageFacts]) -> dict[Path, str]:
     """What an ensemble reads in every image that can be opened."""
     from netchu.reading.ensemble import Ensemble  # with PyTorch, which nothing else here wants
+    from netchu.reading.recipe import plain_recipe
 
-    ensemble = Ensemble.load(bundles)
+    ensemble = Ensemble.from_recipe(plain_recipe(bundles))
     paths = [line.path for line, facts in zip(lines, image_facts, strict=True) if not facts.problem]
     answers: dict[Path, str] = {}
     with tqdm(total=len(paths), unit="line", desc="reading") as bar:

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from tqdm import tqdm
@@ -87,7 +88,7 @@ def data_rate(cfg: Config, lines: int) -> float:
     """Lines a second that one data worker decodes, augments and stacks."""
     from torch.utils.data import DataLoader
 
-    from netchu.training.dataset import Collate
+    from netchu.training.dataset import collate_or_error
     from netchu.training.engine import Trainer
 
     with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +96,7 @@ def data_rate(cfg: Config, lines: int) -> float:
         loader = DataLoader(
             trainer.train_set,
             batch_sampler=trainer.sampler,
-            collate_fn=Collate(trainer.charset).or_error,
+            collate_fn=partial(collate_or_error, trainer.charset),
             num_workers=0,
         )
         began, seen = time.perf_counter(), 0
@@ -154,7 +155,7 @@ def auto_configure(cfg: Config, *, seconds: float, say: Callable[[str], None] = 
 def range_test(cfg: Config, batches: int) -> list[tuple[float, float]]:
     """(learning rate, smoothed loss) of each batch while the rate grows from LR_FROM to LR_TO; ends when the loss has
     grown to four times its least."""
-    from netchu.training.dataset import BucketSampler, Collate
+    from netchu.training.dataset import BucketSampler, collate
     from netchu.training.engine import Trainer
 
     with tempfile.TemporaryDirectory() as folder:
@@ -167,7 +168,7 @@ def range_test(cfg: Config, batches: int) -> list[tuple[float, float]]:
         with tqdm(total=batches, unit="batch", desc="learning rates") as bar:
             while len(course) < batches:
                 for keys in BucketSampler.plan(trainer.sampler):
-                    batch = Collate(trainer.charset)([trainer.train_set[key] for key in keys])
+                    batch = collate(trainer.charset, [trainer.train_set[key] for key in keys])
                     value, _ = train_step.step(batch, progress=len(course) / batches, closes=True, stop=False)
                     mean = 0.9 * mean + 0.1 * value
                     smooth = mean / (1 - 0.9 ** (len(course) + 1))

@@ -113,25 +113,20 @@ def choose_lines(args: argparse.Namespace, bundle: "Bundle") -> Material:
         others = [line for line in others if line.is_real] or others
         if not scored:
             print("note: this bundle held no fold out, so it is scored on lines that it was trained on")
-            return Material(_every(others, CALIBRATION), _apart(others, CALIBRATION), args.scheme)
-        return Material(_every(others, CALIBRATION), scored, args.scheme)
+            return Material(*_parted(others), args.scheme)
+        return Material(_parted(others)[0], scored, args.scheme)
     if args.images:
         lines = [Line(args.images / name, text) for name, text in read_labels(args.labels, args.images).items()]
         if args.to == "int8" and args.scheme == "static":
-            return Material(_every(lines, CALIBRATION), _apart(lines, CALIBRATION), args.scheme)
+            return Material(*_parted(lines), args.scheme)
         return Material([], lines, args.scheme)
     return Material(scheme=args.scheme)
 
 
-def _every(lines: Sequence[Line], count: int) -> list[Line]:
-    """`count` lines, or a third of fewer, evenly spread."""
-    return list(lines[:: max(3, -(-len(lines) // count))])
-
-
-def _apart(lines: Sequence[Line], count: int) -> list[Line]:
-    """The lines that `_every` leaves."""
-    step = max(3, -(-len(lines) // count))
-    return [line for i, line in enumerate(lines) if i % step]
+def _parted(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
+    """(CALIBRATION lines, or a third of fewer, evenly spread; the others)."""
+    step = max(3, -(-len(lines) // CALIBRATION))
+    return list(lines[::step]), [line for i, line in enumerate(lines) if i % step]
 
 
 def main() -> None:

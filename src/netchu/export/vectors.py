@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netchu.core.charset import BLANK, Charset
-from netchu.core.files import atomic_path
+from netchu.core.files import write_text
 from netchu.core.images import Image
 from netchu.core.preprocess import Geometry, preprocess, resize
 from netchu.ctc.decoders import LogProbs, greedy
@@ -64,8 +64,7 @@ def write_vectors(path: Path, geometry: Geometry, charset: Charset, outputs: lis
         "blank": [_grey(image) for image in blank_papers()],
         "decode": [{"classes": classes, "text": _text(classes, charset)} for classes in _paths(charset)],
     }
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
+    write_text(path, json.dumps(about, ensure_ascii=False))
 
 
 def _grey(image: Image) -> dict[str, Any]:

@@ -54,7 +54,6 @@ class Ensemble:
         self,
         members: Sequence[Member],
         *,
-        decoder: str = "greedy",
         settings: Settings | None = None,
         weights: Sequence[float] | None = None,
         stretches: Sequence[float] | None = None,
@@ -64,8 +63,8 @@ class Ensemble:
         precision: str = "auto",
         batch_size: int = 16,
     ) -> None:
-        """`members`: bundles that `engines.open_member` or `model.load_bundle` opened. `settings` replace `decoder`;
-        `stretches`: at which each member reads, see `preprocess`; `accept`: from which confidence on a reading is safe
+        """`members`: bundles that `engines.open_member` or `model.load_bundle` opened. `stretches`: at
+        which each member reads, see `preprocess`; `accept`: from which confidence on a reading is safe
         (None: not known).
 
         Raises NetchuError for no bundle, or for one whose charset differs from the first one's.
@@ -87,7 +86,7 @@ class Ensemble:
         self.charset = first.charset
         self.reader = LineReader(
             first.charset,
-            settings or Settings(decoder=decoder),
+            settings or Settings(),
             weights=weights or [1.0] * len(members),
             language=language,
             gazetteer=gazetteer,
@@ -95,21 +94,6 @@ class Ensemble:
         self.accept, self.precision, self.batch_size = accept, precision, batch_size
         self._decoding = threading.Lock()  # the language model keeps what it has computed
         self._offsets_measured = self.reader.settings.combination != "frame" or len(members) < 2
-
-    @classmethod
-    def load(
-        cls,
-        paths: Sequence[Path],
-        *,
-        decoder: str = "greedy",
-        precision: str = "auto",
-        batch_size: int = 16,
-        engine: str = "auto",
-        threads: int = 0,
-    ) -> "Ensemble":
-        """Read the bundles and build their ensemble; `engine`, `threads`: see `engines.open_member`."""
-        members = _open(paths, engine, threads, precision)
-        return cls(members, decoder=decoder, precision=precision, batch_size=batch_size)
 
     @classmethod
     def from_recipe(

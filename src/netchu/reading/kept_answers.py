@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import hash_file
+from netchu.core.files import hash_file, writing
 from netchu.ctc.decoders import Reading
 
 FORMAT = 1
@@ -56,24 +56,20 @@ class KeptAnswers:
                 )
             self.answers, written = _read(path, about)
         self.count = len(self.answers)
-        try:
+        with writing(path, "choose another folder"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._stream: IO[str] = path.open("r+" if written else "w", encoding="utf-8")
             self._stream.truncate(written)  # a row that was cut off
             self._stream.seek(written)
             if not written:
                 self._write([about])
-        except OSError as error:
-            raise NetchuError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
 
     def add(self, answers: Iterable[Answer]) -> None:
         """Keep answers; they are on the disk when this returns. Raises NetchuError when they cannot be written."""
         rows = [asdict(answer) for answer in answers]
-        try:
+        with writing(self.path, "free some space"):
             self._write(rows)
-            self.count += len(rows)
-        except OSError as error:
-            raise NetchuError(f"{self.path}: cannot be written ({error.strerror}); free some space") from error
+        self.count += len(rows)
 
     def close(self, *, whole: bool) -> None:
         """Close the file. It goes when the output is `whole`, and when it keeps nothing."""

@@ -5,11 +5,11 @@ arXiv:1911.08947), whose file lies in `detector/`. It gives fragments of lines; 
 rules of a table, joined along their row, put in order and cut from the photograph. Needs numpy, OpenCV, onnxruntime.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -49,10 +49,9 @@ class PageLine:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadLine:
+class ReadLine(PageLine):
     """A line of a page and what it says."""
 
-    line: PageLine
     reading: Reading
 
     @property
@@ -65,16 +64,6 @@ class ReadLine:
         """How sure the reader is of the text, 0 to 1."""
         return self.reading.confidence
 
-    @property
-    def box(self) -> tuple[int, int, int, int]:
-        """x0, y0, x1, y1 in pixels of the photograph."""
-        return self.line.box
-
-    @property
-    def corners(self) -> Points:
-        """(4, 2) x, y in pixels of the photograph, from the top left on."""
-        return self.line.corners
-
     def to_dict(self, page: str) -> dict[str, Any]:
         """JSON-ready mapping: page, box, corners, text, confidence."""
         return {
@@ -84,13 +73,6 @@ class ReadLine:
             "text": self.text,
             "confidence": round(self.confidence, 4),
         }
-
-
-class LinesReader(Protocol):
-    """Whatever reads line images (h, w), in order."""
-
-    def read(self, images: list[Image], /) -> Sequence[Reading]:
-        """The reading of each image."""
 
 
 def find_lines(photo: Image, *, threads: int = 0) -> list[PageLine]:
@@ -112,23 +94,25 @@ def find_lines(photo: Image, *, threads: int = 0) -> list[PageLine]:
     return [_placed(line.image, _unturned(line.corners, photo.shape[0]), photo) for line in lines]
 
 
-def read_page(reader: LinesReader, photo: Image, *, threads: int = 0) -> list[ReadLine]:
-    """Find and read the lines of a grey page (h, w), in reading order.
+def read_page(read: Callable[[list[Image]], Sequence[Reading]], photo: Image, *, threads: int = 0) -> list[ReadLine]:
+    """Find the lines of a grey page (h, w) and `read` them, in reading order.
 
     Of a page whose longest lines are read doubtfully, these are read from the other side too: it may lie upside down.
     It stays as it is when that is doubtful as well, as of writing that the reader has not learnt.
     """
     lines = find_lines(photo, threads=threads)
-    readings = list(reader.read([line.image for line in lines]))
+    readings = list(read([line.image for line in lines]))
     longest = sorted(range(len(lines)), key=lambda i: -lines[i].image.shape[1])[:UPRIGHT_LINES]
     sure = sum(readings[i].confidence for i in longest)
     enough = DOUBTFUL * len(longest)
     if sure < enough:
-        turned = reader.read([upside_down(lines[i]).image for i in longest])
+        turned = read([upside_down(lines[i]).image for i in longest])
         if sum(reading.confidence for reading in turned) >= enough:
             lines = [upside_down(line) for line in reversed(lines)]
-            readings = list(reader.read([line.image for line in lines]))
-    return [ReadLine(line, reading) for line, reading in zip(lines, readings, strict=True)]
+            readings = list(read([line.image for line in lines]))
+    return [
+        ReadLine(line.box, line.corners, line.image, reading) for line, reading in zip(lines, readings, strict=True)
+    ]
 
 
 def upside_down(line: PageLine) -> PageLine:

@@ -12,7 +12,7 @@ from netchu.core.errors import NetchuError
 from netchu.core.images import Image, decode, on_paper, read_image, to_grey
 from netchu.ctc.decoders import Reading
 from netchu.reading.ensemble import Ensemble, TimedReading
-from netchu.reading.recipe import default_recipe, read_recipe
+from netchu.reading.recipe import default_recipe, plain_recipe, read_recipe
 from netchu.reading.submission import WORKERS, cores
 
 if TYPE_CHECKING:
@@ -42,11 +42,10 @@ class Reader:
         if recipe is not None and bundles:
             raise NetchuError("a reader takes a recipe or bundles, not both")
         if bundles:
-            paths = [Path(bundle) for bundle in bundles]
-            self.ensemble = Ensemble.load(paths, decoder=decoder, engine=engine, threads=threads)
+            chosen = plain_recipe(map(Path, bundles), decoder)
         else:
             chosen = read_recipe(Path(recipe) if recipe is not None else default_recipe())
-            self.ensemble = Ensemble.from_recipe(chosen, engine=engine, threads=threads)
+        self.ensemble = Ensemble.from_recipe(chosen, engine=engine, threads=threads)
         self._threads = threads
         self._alone: Ensemble | None = None  # on one thread, for many lines
 
@@ -86,23 +85,15 @@ class Reader:
         `image` as in `read`."""
         from netchu.reading.pages import read_page
 
-        return read_page(_Unshaped(self.ensemble), open_image(image, page=True), threads=self._threads)
+        def read_lines(images: list[Image]) -> list[Reading]:  # no error for one that can be no line by its shape
+            return [timed.reading for timed in self.ensemble.read(images)]
+
+        return read_page(read_lines, open_image(image, page=True), threads=self._threads)
 
 
 def _open_and_read(ensemble: Ensemble, images: Sequence[Any]) -> list[TimedReading]:
     """Each image is reduced before the next one is opened."""
     return ensemble.read_prepared([ensemble.prepare(open_image(image)) for image in images])
-
-
-class _Unshaped:
-    """An ensemble for the lines of a page: one that can be no line by its shape has no text, and no confidence."""
-
-    def __init__(self, ensemble: Ensemble) -> None:
-        self.ensemble = ensemble
-
-    def read(self, images: list[Image], /) -> list[Reading]:
-        """The reading of each image."""
-        return [timed.reading for timed in self.ensemble.read(images)]
 
 
 @cache

@@ -5,12 +5,13 @@ Files are named relative to the recipe's own folder and held to their SHA-256, s
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path, hash_file
+from netchu.core.files import hash_file, write_text
 from netchu.reading.line_reader import Settings, settings_from
 
 FORMAT = 1
@@ -64,8 +65,13 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
         "accept": recipe.accept,
         "measured": recipe.measured or {},
     }
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(about, ensure_ascii=False, indent=1) + "\n")
+
+
+def plain_recipe(bundles: Iterable[Path], decoder: str = "greedy") -> Recipe:
+    """Bundles that vote with equal weights."""
+    paths = tuple(bundles)
+    return Recipe(paths, (1.0,) * len(paths), Settings(decoder=decoder))
 
 
 def default_recipe() -> Path:

@@ -3,7 +3,6 @@
 An id is the image's path relative to the folder, with forward slashes, e.g. `7/0.jpg`.
 """
 
-import csv
 import json
 import os
 import time
@@ -16,43 +15,18 @@ from typing import Any
 
 from tqdm import tqdm
 
-from netchu.core import budget
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.core.files import write_text
 from netchu.core.image_files import find_images
 from netchu.core.images import read_image
-from netchu.core.tables import read_table
+from netchu.core.tables import csv_text, read_table
 from netchu.ctc.decoders import Reading
 from netchu.reading.drawing import draw_samples
 from netchu.reading.ensemble import Ensemble, Prepared
 from netchu.reading.kept_answers import Answer, KeptAnswers
-from netchu.reading.recipe import read_recipe
 
 CHUNK = 32  # images that one worker opens, reduces and reads before it hands their answers in
 WORKERS = 8  # at most, each with a line's activations in memory
-
-
-def open_ensemble(
-    bundles: Sequence[Path],
-    recipe_path: Path | None,
-    *,
-    budget_mb: float,
-    decoder: str = "greedy",
-    precision: str = "auto",
-    batch_size: int = 16,
-    engine: str = "auto",
-    threads: int = 0,
-) -> Ensemble:
-    """The ensemble of a recipe, or of bundles; prints the sizes of all files and refuses more than the budget."""
-    recipe = read_recipe(recipe_path) if recipe_path else None
-    sizes = budget.measure(recipe.files if recipe else bundles)
-    print(budget.table(sizes, budget_mb))
-    budget.check(sizes, budget_mb)
-    if recipe:
-        return Ensemble.from_recipe(recipe, precision=precision, batch_size=batch_size, engine=engine, threads=threads)
-    return Ensemble.load(
-        bundles, decoder=decoder, precision=precision, batch_size=batch_size, engine=engine, threads=threads
-    )
 
 
 def cores() -> int:
@@ -60,23 +34,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def read_folder(
-    folder: Path,
-    ensemble: Ensemble,
-    *,
-    strict: bool = False,
-    rank: int = 0,
-    ranks: int = 1,
-    workers: int = 0,
-    kept: KeptAnswers | None = None,
-) -> list[Answer]:
+def read_folder(folder: Path, ensemble: Ensemble, **options: Any) -> list[Answer]:
     """Answers for every image below `folder`, in natural order of their ids; of the image alone where it is one.
 
-    See `read_images`. Raises NetchuError for a missing or empty folder.
+    `options`: see `read_images`. Raises NetchuError for a missing or empty folder.
     """
     paths, root = images_of(folder)
-    images = [(path, path.relative_to(root).as_posix()) for path in paths]
-    return read_images(images, ensemble, strict=strict, rank=rank, ranks=ranks, workers=workers, kept=kept)
+    return read_images([(path, path.relative_to(root).as_posix()) for path in paths], ensemble, **options)
 
 
 def read_images(
@@ -190,17 +154,13 @@ def describe(answer: Answer) -> dict[str, Any]:
 def write_details(path: Path, answers: Iterable[Answer]) -> None:
     """Write one JSON object a line: id, text, confidence, whether it may be accepted unseen (null: not known), each
     character's confidence, other texts with their probabilities, seconds, and why an image could not be read."""
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        for answer in answers:
-            stream.write(json.dumps(describe(answer), ensure_ascii=False) + "\n")
+    write_text(path, "".join(json.dumps(describe(answer), ensure_ascii=False) + "\n" for answer in answers))
 
 
 def write_submission(path: Path, answers: Iterable[Answer]) -> None:
     """Write `id,answer,elapsed_time` (seconds) atomically."""
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["id", "answer", "elapsed_time"])
-        writer.writerows((a.id, a.text, f"{a.seconds:.4f}") for a in answers)
+    rows = [(a.id, a.text, f"{a.seconds:.4f}") for a in answers]
+    write_text(path, csv_text(("id", "answer", "elapsed_time"), rows))
 
 
 def read_labels(path: Path, folder: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from netchu.ctc.decoders import Reading
 from netchu.reading.alto import write_alto
-from netchu.reading.pages import PageLine, ReadLine
+from netchu.reading.pages import ReadLine
 from netchu.serve.samples import Samples
 from netchu.serve.store import Sample
 from netchu.serve.uploads import RefusalError
@@ -103,8 +103,8 @@ def _read_line(sample: Sample) -> ReadLine:
     corners = np.array((sample.page or {})["corners"], dtype=np.float64)
     left, top = (int(value) for value in np.floor(corners.min(axis=0)))
     right, bottom = (int(value) for value in np.ceil(corners.max(axis=0)))
-    line = PageLine((left, top, right, bottom), corners, np.zeros((1, 1), np.uint8))
-    return ReadLine(line, Reading(sample.text, 1.0 if sample.checked else sample.confidence or 0.0))
+    reading = Reading(sample.text, 1.0 if sample.checked else sample.confidence or 0.0)
+    return ReadLine((left, top, right, bottom), corners, np.zeros((1, 1), np.uint8), reading)
 
 
 Writer = Callable[[Path, Iterable[Sample], Samples], None]

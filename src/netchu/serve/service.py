@@ -15,7 +15,7 @@ from typing import Any
 from netchu.core.errors import NetchuError
 from netchu.core.files import file_lock
 from netchu.reading.ensemble import Ensemble
-from netchu.reading.recipe import Recipe, read_recipe
+from netchu.reading.recipe import Recipe, plain_recipe, read_recipe
 from netchu.serve.batching import Batcher
 from netchu.serve.jobs import Jobs
 from netchu.serve.retraining import LEAST_HELD_OUT, RetrainingPlan, choose_members
@@ -23,7 +23,7 @@ from netchu.serve.samples import Samples
 from netchu.serve.store import CHARACTER, CHARACTERS, LINES, Job, Store
 from netchu.serve.telemetry import Telemetry
 from netchu.serve.uploads import RefusalError, UploadLimits
-from netchu.serve.versions import Versions, describe_parts, plain_recipe
+from netchu.serve.versions import Versions, describe_parts
 
 DATABASE = "service.sqlite"
 FOLLOW = 2.0  # seconds between two looks at what other processes did

@@ -15,7 +15,6 @@ from netchu.core.files import atomic_path, hash_file
 from netchu.core.images import Image
 from netchu.experiments.registry import Registry
 from netchu.reading.ensemble import Ensemble
-from netchu.reading.line_reader import Settings
 from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.serve.confidence import DetailedReading, detail
 from netchu.serve.samples import sync_folder
@@ -50,11 +49,6 @@ class ServedEnsemble:
     def input_width(self, image: Image) -> int:
         """Input width of the first member."""
         return self.geometry.input_width(self.geometry.resized_width(*image.shape))
-
-
-def plain_recipe(bundles: Sequence[Path]) -> Recipe:
-    """Bundles that vote with equal weights, each read greedily."""
-    return Recipe(tuple(bundles), (1.0,) * len(bundles), Settings())
 
 
 def digest_of(recipe: Recipe) -> str:

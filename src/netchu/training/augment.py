@@ -1,7 +1,7 @@
 """Named albumentations pipelines for resized lines: uint8 (H, w) -> uint8 (H, w'), paper light and ink dark.
 
-`AUGMENTS[name](strength)` is a list of transforms; `Augmenter(name)` runs it with a seed for each image, so what a line
-looks like depends on (run seed, epoch, line) and not on which worker draws it.
+`AUGMENTS[name]()` is a list of transforms; `Augmenter(name)` runs it with a seed for each image, so what a line looks
+like depends on (run seed, epoch, line) and not on which worker draws it.
 """
 
 import os
@@ -17,6 +17,10 @@ import numpy as np
 from netchu.core.errors import NetchuError
 from netchu.core.images import Image
 
+SHIFT = 3.0  # pixels that a line is moved at most
+CELL, WOBBLE = 24, 2.0  # pixels between two control points, and that each is moved at most
+HOLES = 3  # at most
+
 
 def paper_grey(line: Image) -> int:
     """Grey level of the paper: the 80th percentile, since most of a line is paper."""
@@ -26,28 +30,20 @@ def paper_grey(line: Image) -> int:
 class LineWarp(A.ImageOnlyTransform):
     """One affine map: width scale, slant, size, shift. New ground at the border is plain paper."""
 
-    def __init__(
-        self,
-        width: tuple[float, float] = (0.75, 1.15),
-        slant: float = 0.25,
-        size: tuple[float, float] = (0.85, 1.05),
-        shift: float = 3.0,
-        tilt: float = 0.01,
-        p: float = 0.9,
-    ) -> None:
-        super().__init__(p=p)
-        self.width, self.slant, self.size, self.shift, self.tilt = width, slant, size, shift, tilt
+    def __init__(self, slant: float = 0.25, tilt: float = 0.01) -> None:
+        super().__init__(p=0.9)
+        self.slant, self.tilt = slant, tilt
 
     def apply(self, img: Image, **params: Any) -> Image:
         """(H, w) -> (H, w')."""
         height, width = img.shape[:2]
         draw = self.py_random.uniform
-        across, down = draw(*self.width), draw(*self.size)
+        across, down = draw(0.75, 1.15), draw(0.85, 1.05)
         slant, tilt = draw(-self.slant, self.slant), draw(-self.tilt, self.tilt)
         middle = height / 2
         target = max(8, round(width * across))
-        up = middle - down * middle + draw(-self.shift, self.shift) - tilt * target / 2
-        matrix = np.array([[across, slant, -slant * middle + draw(-self.shift, self.shift)], [tilt, down, up]])
+        up = middle - down * middle + draw(-SHIFT, SHIFT) - tilt * target / 2
+        matrix = np.array([[across, slant, -slant * middle + draw(-SHIFT, SHIFT)], [tilt, down, up]])
         return cv2.warpAffine(
             img,
             matrix,
@@ -61,15 +57,11 @@ class LineWarp(A.ImageOnlyTransform):
 class Wobble(A.ImageOnlyTransform):
     """A smooth random displacement of pixels (elastic distortion of text lines, on a coarse grid of control points)."""
 
-    def __init__(self, cell: int = 24, reach: float = 2.0, p: float = 0.4) -> None:
-        super().__init__(p=p)
-        self.cell, self.reach = cell, reach
-
     def apply(self, img: Image, **params: Any) -> Image:
         """(H, w) -> (H, w)."""
         height, width = img.shape[:2]
-        grid = (2, max(2, height // self.cell + 1), max(2, width // self.cell + 1))
-        moves = self.random_generator.uniform(-self.reach, self.reach, grid).astype(np.float32)
+        grid = (2, max(2, height // CELL + 1), max(2, width // CELL + 1))
+        moves = self.random_generator.uniform(-WOBBLE, WOBBLE, grid).astype(np.float32)
         across, down = (cv2.resize(m, (width, height), interpolation=cv2.INTER_CUBIC) for m in moves)
         across += np.arange(width, dtype=np.float32)
         down += np.arange(height, dtype=np.float32)[:, None]
@@ -78,9 +70,6 @@ class Wobble(A.ImageOnlyTransform):
 
 class StrokeWidth(A.ImageOnlyTransform):
     """Thicker or thinner strokes: grey erosion or dilation by a 2-pixel element, blended with the original."""
-
-    def __init__(self, p: float = 0.3) -> None:
-        super().__init__(p=p)
 
     def apply(self, img: Image, **params: Any) -> Image:
         """(H, w) -> (H, w)."""
@@ -92,9 +81,6 @@ class StrokeWidth(A.ImageOnlyTransform):
 
 class RuledLine(A.ImageOnlyTransform):
     """A printed rule across the line near its upper or lower edge, or upright near an end, as in a table's cells."""
-
-    def __init__(self, p: float = 0.2) -> None:
-        super().__init__(p=p)
 
     def apply(self, img: Image, **params: Any) -> Image:
         """(H, w) -> (H, w)."""
@@ -140,63 +126,36 @@ class Misplaced(A.ImageOnlyTransform):
 class CutOut(A.ImageOnlyTransform):
     """Narrow holes filled with the paper's grey: a pen that skipped, a fold, a spot of glare."""
 
-    def __init__(self, holes: int = 3, p: float = 0.2) -> None:
-        super().__init__(p=p)
-        self.holes = holes
-
     def apply(self, img: Image, **params: Any) -> Image:
         """(H, w) -> (H, w)."""
         height, width = img.shape[:2]
         draw = self.py_random
         output, paper = img.copy(), paper_grey(img)
-        for _ in range(draw.randint(1, self.holes)):
+        for _ in range(draw.randint(1, HOLES)):
             tall, wide = draw.randint(3, max(4, height // 4)), draw.randint(3, max(4, height // 5))
             top, left = draw.randint(0, height - tall), draw.randint(0, max(0, width - wide))
             output[top : top + tall, left : left + wide] = paper
         return output
 
 
-def _warp(strength: float, *, slant: float, tilt: float) -> LineWarp:
-    """The affine map at a strength."""
-    return LineWarp(
-        width=(1 - 0.25 * strength, 1 + 0.15 * strength),
-        slant=slant * strength,
-        size=(1 - 0.15 * strength, 1 + 0.05 * strength),
-        shift=3.0 * strength,
-        tilt=tilt * strength,
-    )
-
-
-def _ink(strength: float) -> list[A.BasicTransform]:
+def _ink() -> list[A.BasicTransform]:
     """What pens, papers and cameras do to a line."""
     return [
-        _warp(strength, slant=0.25, tilt=0.01),
-        Wobble(reach=2.0 * strength),
-        StrokeWidth(p=0.3 * strength),
-        RuledLine(p=0.2 * strength),
-        CutOut(p=0.2 * strength),
-        A.RandomGamma(gamma_limit=(70, 140), p=0.2 * strength),
-        A.GaussianBlur(blur_limit=(3, 3), p=0.2 * strength),
-        A.GaussNoise(std_range=(0.01, 0.06), p=0.2 * strength),
+        Wobble(p=0.4),
+        StrokeWidth(p=0.3),
+        RuledLine(p=0.2),
+        CutOut(p=0.2),
+        A.RandomGamma(gamma_limit=(70, 140), p=0.2),
+        A.GaussianBlur(blur_limit=(3, 3), p=0.2),
+        A.GaussNoise(std_range=(0.01, 0.06), p=0.2),
     ]
 
 
-def _cells(strength: float) -> list[A.BasicTransform]:
-    """The same for lines out of a table's cells, which are not always cut out where they stand."""
-    warp, *others = _ink(strength)
-    return [warp, Misplaced(reach=0.2 * strength, p=0.15 * strength), *others]
-
-
-def _light(strength: float) -> list[A.BasicTransform]:
-    """Only width and slant."""
-    return [_warp(strength, slant=0.15, tilt=0.0)]
-
-
-AUGMENTS: dict[str, Callable[[float], list[A.BasicTransform]]] = {
-    "none": lambda strength: [],
-    "light": _light,
-    "ink": _ink,
-    "cells": _cells,
+AUGMENTS: dict[str, Callable[[], list[A.BasicTransform]]] = {
+    "none": list,
+    "light": lambda: [LineWarp(slant=0.15, tilt=0.0)],
+    "ink": lambda: [LineWarp(), *_ink()],
+    "cells": lambda: [LineWarp(), Misplaced(), *_ink()],  # of a table's cells, not always cut out where they stand
 }
 
 
@@ -207,15 +166,10 @@ class Augmenter:
         """Raises NetchuError for a name that is not in AUGMENTS."""
         if name not in AUGMENTS:
             raise NetchuError(f"augment={name}: no such pipeline; there are: {', '.join(AUGMENTS)}")
-        self.name = name
-        self._pipelines: dict[int, A.Compose] = {}
+        self._pipeline = A.Compose(AUGMENTS[name]())
 
-    def __call__(self, line: Image, seed: int, strength: float = 1.0) -> Image:
-        """(H, w) -> (H, w'). `strength` (0 to 1, in steps of a tenth) scales sizes and probabilities of all changes."""
-        tenths = round(10 * strength)
-        if tenths not in self._pipelines:
-            self._pipelines[tenths] = A.Compose(AUGMENTS[self.name](tenths / 10))
-        pipeline = self._pipelines[tenths]
-        pipeline.set_random_seed(seed)
-        output: Image = pipeline(image=line)["image"]
+    def __call__(self, line: Image, seed: int) -> Image:
+        """(H, w) -> (H, w')."""
+        self._pipeline.set_random_seed(seed)
+        output: Image = self._pipeline(image=line)["image"]
         return output if output.ndim == 2 else output[..., 0]

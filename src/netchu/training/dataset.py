@@ -65,7 +65,6 @@ class LineDataset(Dataset[tuple[Input, Line]]):
         self.width_stride = cfg.width_stride
         self.seed = cfg.seed
         self.augmenter = Augmenter(cfg.augment) if train and cfg.augment != "none" else None
-        self.ramp = cfg.augment_ramp * cfg.epochs  # epochs
         self.cut_share = cfg.cut_blank_end if train else float(cfg.cut_blank_end > 0)
         self.streams = bool(cfg.synthetic_source) and train
         limit = cfg.cache_mb * 1_000_000
@@ -147,8 +146,7 @@ class LineDataset(Dataset[tuple[Input, Line]]):
             image = self._resized(read_image(line.path), line.text)
         if self.augmenter is not None:
             seed = int(np.random.SeedSequence((self.seed, epoch, position)).generate_state(1)[0])
-            strength = min(1.0, (epoch + 1) / self.ramp) if self.ramp else 1.0
-            changed = self.augmenter(image, seed, strength)
+            changed = self.augmenter(image, seed)
             if self._steps(changed.shape[1]) >= required_steps(line.text):  # a shrink must not make it unreadable
                 image = changed
         return to_input(image, self.geometry), line
@@ -249,23 +247,18 @@ def _draw(positions: np.ndarray, count: int, rng: np.random.Generator) -> np.nda
     return np.concatenate(rounds)[:count]
 
 
-class Collate:
-    """Stacks items to a Batch, padding widths with paper and labels with zeros."""
+def collate(charset: Charset, items: Sequence[tuple[Input, Line]]) -> Batch:
+    """Items (1, H, W_i) -> Batch with W the largest W_i: widths are padded with paper, labels with zeros."""
+    images = torch.zeros(len(items), 1, items[0][0].shape[1], max(image.shape[2] for image, _ in items))
+    codes = [charset.encode(line.text) for _, line in items]
+    lengths = torch.tensor([len(code) for code in codes])
+    targets = torch.zeros(len(items), max(1, int(lengths.max())), dtype=torch.int64)
+    for i, ((image, _), code) in enumerate(zip(items, codes, strict=True)):
+        images[i, :, :, : image.shape[2]] = torch.from_numpy(image)
+        targets[i, : len(code)] = torch.tensor(code, dtype=torch.int64)
+    return Batch(images, targets, lengths, [line.text for _, line in items], [str(line.path) for _, line in items])
 
-    def __init__(self, charset: Charset) -> None:
-        self.charset = charset
 
-    def __call__(self, items: Sequence[tuple[Input, Line]]) -> Batch:
-        """Items (1, H, W_i) -> Batch with W the largest W_i."""
-        images = torch.zeros(len(items), 1, items[0][0].shape[1], max(image.shape[2] for image, _ in items))
-        codes = [self.charset.encode(line.text) for _, line in items]
-        lengths = torch.tensor([len(code) for code in codes])
-        targets = torch.zeros(len(items), max(1, int(lengths.max())), dtype=torch.int64)
-        for i, ((image, _), code) in enumerate(zip(items, codes, strict=True)):
-            images[i, :, :, : image.shape[2]] = torch.from_numpy(image)
-            targets[i, : len(code)] = torch.tensor(code, dtype=torch.int64)
-        return Batch(images, targets, lengths, [line.text for _, line in items], [str(line.path) for _, line in items])
-
-    def or_error(self, items: Sequence[tuple[Input, Line]] | NetchuError) -> Batch | NetchuError:
-        """The batch, or the mistake that `LineDataset.__getitems__` found instead of its items."""
-        return items if isinstance(items, NetchuError) else self(items)
+def collate_or_error(charset: Charset, items: Sequence[tuple[Input, Line]] | NetchuError) -> Batch | NetchuError:
+    """The batch, or the mistake that `LineDataset.__getitems__` found instead of its items."""
+    return items if isinstance(items, NetchuError) else collate(charset, items)

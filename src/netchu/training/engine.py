@@ -7,6 +7,7 @@ What a batch is, what is minimised and what is written live in the modules below
 import random
 import sys
 import time
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -17,12 +18,13 @@ from tqdm import tqdm
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError, StoppedError
+from netchu.core.files import write_json
 from netchu.core.interruption import Interruption, outlive_signals
 from netchu.model.bundle import warm_start
 from netchu.model.losses import CtcObjective
 from netchu.model.precision import choose_precision
 from netchu.model.recogniser import build_model
-from netchu.training.dataset import Batch, BucketSampler, Collate
+from netchu.training.dataset import Batch, BucketSampler, collate_or_error
 from netchu.training.optimizer import EpochAverage
 from netchu.training.rendering import LineSource, OpenSource, RenderAhead
 from netchu.training.resume import (
@@ -99,7 +101,7 @@ class Trainer:
         loader = DataLoader(
             self.train_set,
             batch_sampler=self.sampler,
-            collate_fn=Collate(self.charset).or_error,
+            collate_fn=partial(collate_or_error, self.charset),
             num_workers=self.cfg.workers,
             persistent_workers=self.cfg.workers > 0 and not ahead,  # synthetic lines reach workers when they start
             pin_memory=self.accelerator.device.type == "cuda",
@@ -255,7 +257,7 @@ class Trainer:
             "config": self.cfg.to_dict(),
         }
         if self.run is not None:
-            self.run.write_report(report)
+            write_json(self.cfg.run_dir / "report.json", report)
         return report
 
     def _save(self) -> None:

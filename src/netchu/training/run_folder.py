@@ -17,8 +17,7 @@ matplotlib.use("Agg")
 from matplotlib.figure import Figure
 
 from netchu.core.config import Config
-from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path, read_log, write_json
+from netchu.core.files import atomic_path, read_log, write_text, writing
 from netchu.core.images import read_image
 from netchu.data.frames import read_answers
 from netchu.reading.drawing import draw_samples
@@ -54,21 +53,15 @@ class Run:
         self.records: list[dict[str, Any]] = []
         if resume_step is not None and self.log_path.is_file():
             self.records = [r for r in read_log(self.log_path) if r["step"] <= resume_step]
-        with atomic_path(self.log_path) as temporary:
-            temporary.write_text(
-                "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in self.records), encoding="utf-8"
-            )
+        write_text(self.log_path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in self.records))
         about = TrackedRun(folder.name, folder, cfg.to_dict() if cfg else {}, resume_step)
         self.trackers = Trackers(cfg.trackers if cfg else "none", about)
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one record."""
         self.records.append(dict(record))
-        try:
-            with self.log_path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise NetchuError(f"{self.log_path}: cannot be written ({error.strerror}); free some space") from error
+        with writing(self.log_path, "free some space"):
+            self._append(self.log_path, record)
         self.trackers.log(record)
         observer = _OBSERVER.get()
         if observer is not None:
@@ -76,12 +69,11 @@ class Run:
 
     def note_bad_batch(self, record: Mapping[str, Any]) -> None:
         """Append a batch that could not be learnt from to `bad_batches.jsonl`."""
-        with (self.folder / "bad_batches.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._append(self.folder / "bad_batches.jsonl", record)
 
-    def write_report(self, report: Mapping[str, Any]) -> None:
-        """Write `report.json`."""
-        write_json(self.folder / "report.json", report)
+    def _append(self, path: Path, record: Mapping[str, Any]) -> None:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 
     def draw_pictures(self) -> None:
         """Draw `curves.png`, and `samples.png` from the held-out answers of the best epoch when there are some."""

@@ -8,7 +8,6 @@ not wait for them.
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import os
 import re
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from netchu.core.errors import NetchuError
+from netchu.core.errors import NetchuError, closest
 
 if TYPE_CHECKING:
     from accelerate.tracking import GeneralTracker
@@ -160,9 +159,8 @@ def parse_names(names: str) -> list[str]:
     chosen = [name.strip() for name in names.split(",")]
     for name in chosen:
         if name not in TRACKERS:
-            close = difflib.get_close_matches(name, TRACKERS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(TRACKERS)}, none"
-            raise NetchuError(f"trackers={names}: no tracker {name!r}; {hint}")
+            hint = closest(name, TRACKERS) or f"; there are: {', '.join(TRACKERS)}, none"
+            raise NetchuError(f"trackers={names}: no tracker {name!r}{hint}")
         package = TRACKERS[name].package
         if importlib.util.find_spec(package) is None:
             raise NetchuError(f"trackers={names}: {name} needs a package: pip install {package}")

@@ -6,7 +6,6 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -95,11 +94,6 @@ def evaluate(
     return Evaluation(score(answers, labels), score_by_source(answers, labels, table.source.tolist()), table)
 
 
-def write_answers(path: Path, evaluation: Evaluation) -> None:
-    """Held-out answers as CSV."""
-    write_frame(path, evaluation.answers, float_format="%.4f")
-
-
 class Validator:
     """Keeps the best figures of one run and writes its bundles. Without held-out lines the newest count as best."""
 
@@ -156,7 +150,7 @@ class Validator:
                 self.best, self.best_metrics = result.scores.kalapa_score, metrics
             say(f"epoch {figures['epoch']}: {result}")
             if is_best and self.rank == 0:
-                write_answers(self.cfg.run_dir / "valid.csv", result)
+                write_frame(self.cfg.run_dir / "valid.csv", result.answers, float_format="%.4f")
         if self.rank == 0:
             for name in ("last", "best")[: 1 + is_best]:
                 path = self.cfg.run_dir / f"{name}.safetensors"
