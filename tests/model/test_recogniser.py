@@ -13,6 +13,7 @@ from netchu.core.preprocess import preprocess
 from netchu.model.backbones import BACKBONES, TimmBackbone, build_backbone
 from netchu.model.losses import CtcObjective
 from netchu.model.necks import NECKS
+from netchu.model.pplcnet import Block
 from netchu.model.predict import predict
 from netchu.model.recogniser import build_model
 from tests.support.tiny import TINY
@@ -38,6 +39,24 @@ def test_any_timm_name_at_any_width_stride(name: str, width_stride: int) -> None
     output = backbone(torch.zeros(1, 1, 48, 160))
     assert output.shape[1] == backbone.channels
     assert output.shape[3] == 160 // width_stride
+
+
+@pytest.mark.parametrize("pool", ["mean", "max"])
+def test_the_mean_of_columns_and_rows_is_taken_before_the_last_convolution(pool: str) -> None:
+    torch.manual_seed(0)
+    backbone = build_backbone(Config(backbone="pplcnet_v4", pretrained=False, width_stride=8, pool=pool)).eval()
+    last = next(module for module in reversed(list(backbone.modules())) if isinstance(module, Block))
+    seen: list[torch.Size] = []
+    last.compress.register_forward_hook(lambda _, inputs, output: seen.append(output.shape))
+    images = torch.rand(2, 1, 64, 96)
+    with torch.no_grad():
+        pooled = backbone(images)
+        last.pool = torch.nn.Identity()
+        whole = backbone(images)
+    rows = 1 if pool == "mean" else 4
+    assert seen == [(2, 384, rows, 12), (2, 384, 4, 24)]
+    means = whole.unflatten(3, (12, 2)).mean(4)
+    assert torch.allclose(pooled, means if pool == "max" else means.mean(2, keepdim=True), atol=1e-5)
 
 
 def test_changed_strides_leave_pretrained_weights_loadable() -> None:

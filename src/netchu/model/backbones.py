@@ -213,5 +213,6 @@ BACKBONES: dict[str, Callable[[Config], nn.Module]] = {
     "vgg_crnn": lambda cfg: ConvStack(VGG_CRNN, cfg.width_stride),
     "cnn3": lambda cfg: ConvStack(CNN3, cfg.width_stride),
     "cnn3_low": lambda cfg: ConvStack(CNN3_LOW, cfg.width_stride),
-    "pplcnet_v4": lambda cfg: PPLCNetV4(cfg.width_stride),  # of PP-OCRv6, for `netchu import-weights`
+    # Of PP-OCRv6, for `netchu import-weights`.
+    "pplcnet_v4": lambda cfg: PPLCNetV4(cfg.width_stride, mean_rows=cfg.pool == "mean"),
 }

@@ -1,7 +1,8 @@
 """PP-LCNetV4, the backbone of PP-OCRv6's recognition network (arXiv:2606.13108), with batch norms fused away.
 
-Those weights want paper at +1 and ink at -1, which is a constant of the model. After the last block a time step is the
-mean of its columns: two in PP-OCRv6, which reads at width_stride 8.
+Those weights want paper at +1 and ink at -1, which is a constant of the model. A time step is the mean of its columns:
+two in PP-OCRv6, which reads at width_stride 8. The mean is taken before the last 1 x 1 convolution, which is linear:
+the same result, and a twentieth less to compute.
 """
 
 from typing import Any
@@ -75,12 +76,13 @@ class Block(nn.Module):
         self.expand = Pointwise(inputs, 2 * inputs)
         self.compress = Pointwise(2 * inputs, outputs)
         self.residual = not halves
+        self.pool: nn.Module = nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, C, h, w) -> (N, C', h', w)."""
+        """(N, C, h, w) -> (N, C', h', w), then pooled."""
         spread = self.excitation(self.spread(features))
-        mixed: Tensor = self.compress(functional.gelu(self.expand(spread)))
-        return spread + mixed if self.residual else mixed
+        mixed: Tensor = self.compress(self.pool(functional.gelu(self.expand(spread))))
+        return self.pool(spread) + mixed if self.residual else mixed
 
 
 class Stem(nn.Module):
@@ -110,12 +112,23 @@ def _grown(features: Tensor) -> Tensor:
     return functional.pad(features, (0, 1, 0, 1))
 
 
-class PPLCNetV4(nn.Module):
-    """Line images to feature maps at stride (16, width_stride)."""
+class Mean(nn.Module):
+    """The mean of every `columns` columns and, with `rows`, of all rows."""
 
-    def __init__(self, width_stride: int) -> None:
+    def __init__(self, columns: int, *, rows: bool) -> None:
         super().__init__()
-        self.columns = width_stride // STEM_STRIDE
+        self.columns, self.rows = columns, rows
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, h, w) -> (N, C, h or 1, w / columns)."""
+        return functional.avg_pool2d(features, (features.shape[2] if self.rows else 1, self.columns))
+
+
+class PPLCNetV4(nn.Module):
+    """Line images to feature maps at stride (16, width_stride), or with `mean_rows` to one row, the mean of all."""
+
+    def __init__(self, width_stride: int, *, mean_rows: bool = False) -> None:
+        super().__init__()
         self.stem = Stem()
         self.stages = nn.Sequential(
             *(
@@ -125,9 +138,10 @@ class PPLCNetV4(nn.Module):
                 for inputs, outputs, excited in STAGES
             )
         )
+        self.stages[-1][-1].pool = Mean(width_stride // STEM_STRIDE, rows=mean_rows)  # type: ignore[index,union-attr]
         self.channels = STAGES[-1][1]
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, H, W), ink 1 and paper 0 -> (N, 384, H / 16, W / width_stride)."""
+        """(N, 1, H, W), ink 1 and paper 0 -> (N, 384, H / 16 or 1, W / width_stride)."""
         features: Tensor = self.stages(self.stem(1 - 2 * images))
-        return functional.avg_pool2d(features, (1, self.columns))
+        return features
