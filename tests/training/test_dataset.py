@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -138,24 +137,6 @@ def test_helping_lines_have_a_share_of_their_own(lines: list[Line], tiny: Config
     assert drawn(lines, helping) == {"": 160, "helping": 40}
     assert drawn(made, helping) == {"address": 120, "helping": 80}
     assert drawn(helping) == {"helping": 200}
-
-
-def test_a_share_of_the_lines_ends_behind_its_writing(tmp_path: Path, tiny: Config, charset: Charset) -> None:
-    image = np.full((48, 900), 220, np.uint8)
-    image[10:40, 20:200:9] = 60
-    cv2.imwrite(str(tmp_path / "0.png"), image)
-    lines = [Line(tmp_path / "0.png", f"{a}{b}", source="real") for a in charset.characters for b in "ab"]
-
-    def cut(share: float, train: bool, cache_mb: int = 4096) -> list[int]:
-        cfg = replace(tiny, cut_blank_end=share, augment="none", cache_mb=cache_mb)
-        dataset = LineDataset(lines, cfg, charset, train=train)
-        return [dataset[(0, i)][0].shape[2] for i in range(len(lines))]
-
-    whole, all_cut = max(cut(0, True)), min(cut(1, True))
-    assert set(cut(0, True)) == {whole} and set(cut(1, True)) == {all_cut} and all_cut < whole / 2
-    half = cut(0.5, True)
-    assert set(half) == {whole, all_cut} and half == cut(0.5, True, cache_mb=0)
-    assert set(cut(0.5, False)) == {all_cut}  # held-out lines are seen as they will be read
 
 
 def test_blank_line_goes_through(lines: list[Line], tiny: Config, charset: Charset) -> None:

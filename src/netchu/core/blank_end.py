@@ -17,13 +17,15 @@ NARROW, TALL = 8, 0.9  # columns and share of the height: such a group is an upr
 EDGE = 10  # columns: a group that wide at the image's end is the sheet's edge
 NEIGHBOUR = 5  # rows at the top or bottom: what stands in them alone belongs to another line
 MARGIN = 32  # columns of paper that stay behind the writing
+END = 48  # columns that stay at the image's end: what a network sees there tells it what kind of form it reads
 
 
-def without_blank_end(image: Image) -> Image:
-    """The line (h, w), dark on paper, up to one height behind its last writing: (h, w') with w' <= w.
+def shorten_blank_end(image: Image) -> Image:
+    """The line (h, w), dark on paper, with little paper behind its writing: (h, w') with w' <= w.
 
-    Printed rules, the sheet's edge and bits of the lines above and below are no writing where they stand alone, farther
-    than that from the last letter. What cannot be told from writing stays.
+    One height of it stays, and the last one and a half of the image. Printed rules, the sheet's edge and bits of the
+    lines above and below are no writing where they stand alone, farther than a height from the last letter. What cannot
+    be told from writing stays.
     """
     height, width = image.shape
     size = max(1, round(width * HEIGHT / height)), HEIGHT
@@ -41,7 +43,8 @@ def without_blank_end(image: Image) -> Image:
     for group in reversed(groups):
         first, end = int(group[0]), int(group[-1]) + 1
         if not _is_foreign(ink[:, first:end], strokes[:, first:end], at_end=end > size[0] - GAP):
-            return image[:, : round((end + MARGIN) * height / HEIGHT)]
+            start, rest = (round(columns * height / HEIGHT) for columns in (end + MARGIN, END))
+            return np.hstack([image[:, :start], image[:, width - rest :]]) if start + rest < width else image
     return image
 
 

@@ -62,7 +62,6 @@ class DataFields:
     manifest: str = field(default="data/train_folds.csv", metadata=PATH | OF_RUN)  # may be empty with synthetic_source
     fold: int = field(default=ALL_DATA_FOLD, metadata=OF_RUN)
     seed: int = 0
-    cut_blank_end: float = 0.0  # share of the lines that are cut behind their writing; above 0 they are read so, too
     augment: str = "ink"  # a key of augment.AUGMENTS
     synthetic_share: float = 0.5  # share of synthetic lines in an epoch, when the manifest has both kinds
     helping_share: float = 0.0  # share of helping lines in an epoch: real handwriting of another kind
@@ -128,7 +127,6 @@ class Config(MachineFields, TrainingFields, DataFields, ModelFields, InputFields
             ("pad", 0 <= 2 * self.pad < self.max_width, "0 or more, and twice it under max_width"),
             ("seed", 0 <= self.seed < 1 << 31, f"0 to {(1 << 31) - 1}"),
             ("clip_norm", self.clip_norm > 0, "above 0"),
-            ("cut_blank_end", 0 <= self.cut_blank_end <= 1, "0 to 1"),
             ("layer_decay", 0 < self.layer_decay <= 1, "above 0 and at most 1"),
             ("synthetic_share", 0 <= self.synthetic_share <= 1, "0 to 1"),
             ("helping_share", 0 <= self.helping_share <= 1, "0 to 1"),

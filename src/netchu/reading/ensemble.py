@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netchu.core.blank_end import without_blank_end
+from netchu.core.blank_end import shorten_blank_end
 from netchu.core.errors import NetchuError
 from netchu.core.images import BLANK_CONFIDENCE, Image, is_blank
 from netchu.core.preprocess import Geometry, resize, stretched, to_input
@@ -82,7 +82,6 @@ class Ensemble:
         self.members = list(members)
         shapes = zip(members, stretches or [1.0] * len(members), strict=True)
         self.geometries = [stretched(Geometry.of(member.cfg), stretch) for member, stretch in shapes]
-        self._cut = all(member.cfg.cut_blank_end > 0 for member in members)
         self.charset = first.charset
         self.reader = LineReader(
             first.charset,
@@ -137,8 +136,8 @@ class Ensemble:
         began = time.perf_counter()
         blank, problem = is_blank(image), why_no_line(image)
         scale = resize if problem else resize_whole
-        if self._cut and not problem:
-            image = without_blank_end(image)
+        if not problem:
+            image = shorten_blank_end(image)
         lines = {geometry: scale(image, geometry) for geometry in self.geometries}
         return Prepared(lines, blank, time.perf_counter() - began, "" if blank else problem)
 

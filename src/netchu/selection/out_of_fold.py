@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from netchu.core.blank_end import without_blank_end
+from netchu.core.blank_end import shorten_blank_end
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
@@ -165,9 +165,7 @@ def measure_oof(bundle_path: Path, manifest: Path, out: Path, source: str = "", 
     widths: list[int] = []
     outputs: list[LogProbs] = []
     for start in tqdm(range(0, len(lines), CHUNK), unit="chunk", desc="reading"):
-        images = [read_image(line.path) for line in lines[start : start + CHUNK]]
-        if cfg.cut_blank_end > 0:
-            images = [without_blank_end(image) for image in images]
+        images = [shorten_blank_end(read_image(line.path)) for line in lines[start : start + CHUNK]]
         resized = [resize(image, geometry) for image in images]
         widths += [image.shape[1] for image in resized]
         outputs += [p.log_probs for p in predict(bundle.model, [to_input(image, geometry) for image in resized])]

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from tqdm import tqdm
 
-from netchu.core.blank_end import without_blank_end
 from netchu.core.charset import Charset, required_steps
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
@@ -65,7 +63,6 @@ class LineDataset(Dataset[tuple[Input, Line]]):
         self.width_stride = cfg.width_stride
         self.seed = cfg.seed
         self.augmenter = Augmenter(cfg.augment) if train and cfg.augment != "none" else None
-        self.cut_share = cfg.cut_blank_end if train else float(cfg.cut_blank_end > 0)
         self.streams = bool(cfg.synthetic_source) and train
         limit = cfg.cache_mb * 1_000_000
         self.cached_bytes = 0
@@ -97,22 +94,16 @@ class LineDataset(Dataset[tuple[Input, Line]]):
         epoch's; a line too narrow for its text is left out."""
         del self.lines[self._lasting :], self.widths[self._lasting :], self._cache[self._lasting :]
         for number, (image, text) in enumerate(lines):
-            line = self._resized(image, text)
+            line = resize(image, self.geometry)
             if self._steps(line.shape[1]) >= required_steps(text):
                 self.lines.append(Line(Path(f"synthetic/{number}"), text, source="synthetic", aug="synthetic"))
                 self.widths.append(line.shape[1])
                 self._cache.append(line)
 
-    def _resized(self, image: Image, text: str) -> Image:
-        """The line at its height, cut behind its writing when its text falls into the share that is."""
-        if crc32(text.encode()) < self.cut_share * 2**32:
-            image = without_blank_end(image)
-        return resize(image, self.geometry)
-
     def _open(self, line: Line, *, keep: bool) -> tuple[int, Image | None]:
         """(resized width, decoded line or None). Without keeping it, only the file's header is read."""
         if keep:
-            image = self._resized(read_image(line.path), line.text)
+            image = resize(read_image(line.path), self.geometry)
             return image.shape[1], image
         try:
             with PillowImage.open(line.path) as header:
@@ -143,7 +134,7 @@ class LineDataset(Dataset[tuple[Input, Line]]):
         epoch, position = key
         line, image = self.lines[position], self._cache[position]
         if image is None:
-            image = self._resized(read_image(line.path), line.text)
+            image = resize(read_image(line.path), self.geometry)
         if self.augmenter is not None:
             seed = int(np.random.SeedSequence((self.seed, epoch, position)).generate_state(1)[0])
             changed = self.augmenter(image, seed)
