@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from netchu.language.conventions import CONVENTIONS
 from netchu.reading.candidates import Candidates
 from netchu.reading.confidence import CLUES
 from netchu.reading.line_reader import Settings, decide
@@ -138,9 +137,3 @@ def test_a_convention_is_chosen_by_exact_lines() -> None:
     plain, one = Settings(decoder="beam"), np.ones(1)
     assert gain(lines, one, replace(plain, convention="title")) < gain(lines, one, plain)
     assert tune(lines, one, plain).convention == "title"
-
-
-def test_title_case_leaves_lines_with_a_comma_alone() -> None:
-    assert CONVENTIONS["title"]("12B tổ dân phố 3 - TP. M'ĐRẮK") == "12b Tổ Dân Phố 3 Tp M'đrắk"
-    assert CONVENTIONS["title"]("12B tổ 3, TP. Huế") == "12B tổ 3, TP. Huế"
-    assert CONVENTIONS["title"]("") == ""

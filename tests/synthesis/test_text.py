@@ -21,7 +21,7 @@ from netchu.synthesis.admin_units import (
     read_gazetteer,
 )
 from netchu.synthesis.fonts import REQUIRED
-from netchu.synthesis.text_style import CINNAMON, KALAPA, TextStyle, measure_style, place_tones, read_texts
+from netchu.synthesis.text_style import CINNAMON, KALAPA, TextStyle, measure_style, read_texts
 from netchu.synthesis.verses import PseudoVerse, read_poems
 from tests.support.tiny import ROOT
 
@@ -83,22 +83,6 @@ def test_measured_style_is_imitated(gazetteer: AdminUnits) -> None:
         again = measure_style(sample(gazetteer, found))
         assert abs(again.ward_kind - found.ward_kind) < 0.15
         assert again.title == found.title and again.zero == found.zero
-
-
-@pytest.mark.parametrize(
-    ("early", "late"),
-    [
-        ("Hòa Bình", "Hoà Bình"),
-        ("THỦY", "THUỶ"),
-        ("khỏe", "khoẻ"),
-        ("Quý", "Quý"),
-        ("Hoàng", "Hoàng"),
-        ("Tòa, a", "Toà, a"),
-    ],
-)
-def test_tones_move_only_where_both_places_are_used(early: str, late: str) -> None:
-    assert place_tones(early, late=True) == late
-    assert place_tones(late, late=False) == early
 
 
 def test_label_files_of_each_kind(tmp_path: Path) -> None:

@@ -95,10 +95,15 @@ reading handwriting; a start for fine-tuning on one's own lines (`load_weight`).
 """
 
 
-WRITTEN = {  # by the settings' convention
-    "title": """- A line without a comma is answered in title case, without punctuation other than ' and /, as the
+TITLE = """- A line without a comma is answered in title case, without punctuation other than ' and /, as the
   labels of the Kalapa challenge are, whatever the hand wrote (`convention` in `ensemble.json`; `none` ends it).
 """
+WRITTEN = {  # by the settings' convention
+    "title": TITLE,
+    "title_tones": TITLE
+    + """- In a line with a comma the tone of oa, oe, uy stands where Cinnamon's labels have it (Xã Hòa An,
+  Huyện Hoà An).
+""",
 }
 
 

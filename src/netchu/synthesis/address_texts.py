@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
+from netchu.language.conventions import place_tones
 from netchu.synthesis.address_lines import add_addresses, choose_styles
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import AdminUnits, open_gazetteers
-from netchu.synthesis.text_style import place_tones
 
 
 def write_texts(path: Path, grammar: AddressGrammar, count: int, seed: int) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from netchu.language.conventions import place_tones
 from netchu.synthesis.admin_units import AdminUnits, District, Unit
 from netchu.synthesis.street_names import HAMLET_WORDS, ROAD_KINDS, STREETS
-from netchu.synthesis.text_style import BIG_CITIES, CINNAMON, KALAPA, TextStyle, place_tones
+from netchu.synthesis.text_style import BIG_CITIES, CINNAMON, KALAPA, TextStyle
 
 Rng = np.random.Generator
 TRIES = 60

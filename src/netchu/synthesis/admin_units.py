@@ -19,8 +19,8 @@ from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
 from netchu.core.tables import read_text
 from netchu.data.label_files import read_json
+from netchu.language.conventions import place_tones
 from netchu.synthesis.fonts import REQUIRED
-from netchu.synthesis.text_style import place_tones
 
 CITIES = ("Hà Nội", "Hồ Chí Minh", "Đà Nẵng", "Hải Phòng", "Cần Thơ", "Huế")
 _KNOWN = frozenset(REQUIRED)

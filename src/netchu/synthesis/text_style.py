@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from netchu.core.charset import TONES, normalise
+from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
 from netchu.core.tables import read_csv_rows, read_text
 from netchu.data.label_files import read_json
+from netchu.language.conventions import FIND_EARLY, FIND_LATE
 
 BIG_CITIES = ("Hồ Chí Minh", "Hcm", "Hà Nội", "Đà Nẵng", "Hải Phòng", "Cần Thơ")
 WARD_KINDS = ("Phường", "Xã", "Thị trấn")
@@ -30,31 +31,6 @@ SHORT_FORMS: dict[str, tuple[str, ...]] = {
     "Đường": ("Đ",),
     "Hồ Chí Minh": ("HCM", "Hcm"),
 }
-
-
-def _swapped_tones() -> dict[str, str]:
-    """Syllable ends with the tone on the first vowel (hòa) -> the same with it on the second (hoà)."""
-    pairs = {}
-    for tone in TONES:
-        for first, second in ("oa", "oe", "uy"):
-            for a, b in ((first, second), (first.upper(), second), (first.upper(), second.upper())):
-                early = normalise(a + tone) + b
-                pairs[early] = a + normalise(b + tone)
-    return pairs
-
-
-_LATE = _swapped_tones()
-_EARLY = {late: early for early, late in _LATE.items()}
-_END = r"(?<![qQ])({})(?!\w)"
-_FIND_EARLY = re.compile(_END.format("|".join(_LATE)))
-_FIND_LATE = re.compile(_END.format("|".join(_EARLY)))
-
-
-def place_tones(text: str, late: bool) -> str:
-    """Write the tone of a final oa, oe, uy on its second vowel (Hoà, Thuỷ) if `late`, else on its first (Hòa, Thủy)."""
-    if late:
-        return _FIND_EARLY.sub(lambda found: _LATE[found[1]], text)
-    return _FIND_LATE.sub(lambda found: _EARLY[found[1]], text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +110,7 @@ def measure_style(texts: list[str]) -> TextStyle:
     lines = [f" {' '.join(re.split('[, ]+', text))} " for text in texts]
     words = [word for line in lines for word in line.split() if word[0].isalpha()]
     upper = sum(word[0].isupper() for word in words) / max(len(words), 1)
-    late, early = (sum(len(find.findall(text)) for text in texts) for find in (_FIND_LATE, _FIND_EARLY))
+    late, early = (sum(len(find.findall(text)) for text in texts) for find in (FIND_LATE, FIND_EARLY))
     forms: dict[str, tuple[tuple[str, float], ...]] = {}
     seen: dict[str, int] = {}
     lower = spelt = 0
