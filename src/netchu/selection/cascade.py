@@ -20,7 +20,7 @@ from netchu.reading.line_reader import Settings, shared_likelihood
 from netchu.selection.decoder_tuning import ScoredLine, confidence, sums
 from netchu.selection.search import Judged, judge, part_writers
 
-LOSS = 0.0005  # kalapa_score that may be lost
+LOSS = 0.0002  # kalapa_score that may be lost
 TRIED = 40  # thresholds of each kind
 
 Ends = NDArray[np.intp]  # (N,): the stage that each line is done at
