@@ -69,8 +69,9 @@ class RenderAhead:
         return lines
 
     def close(self) -> None:
-        """End the processes; lines in the making are dropped."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """End the processes; lines in the making are dropped. It waits for them: where the training is itself a process
+        of a pool, its end could overtake the word that ends them, and all would wait for ever."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _order(self, epoch: int) -> None:
         if epoch in self._pending:
