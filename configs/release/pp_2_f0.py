@@ -7,29 +7,20 @@ scripts/release.sh draws the synthetic lines.
 python train.py -C release/pp_2_f0
 """
 
-from netchu.core.config import Config
+from dataclasses import replace
+from pathlib import Path
 
-cfg = Config(
+from netchu.core.config import load_config
+
+cfg = replace(
+    load_config("pp_1_f0", folder=Path(__file__).parent),
     manifest="data/mix_48.csv",
-    fold=0,
-    augment="ink",
     synthetic_share=0.32,
     helping_share=0.13,
     epoch_lines=11_000,
-    height=48,
-    backbone="pplcnet_v4",
-    pool="mean",
-    neck="lightsvtr",
-    hidden=120,
-    neck_layers=2,
-    dropout=0.1,
     load_weight="outputs/release/pp_1_f0/last.safetensors",
     epochs=1,
-    batch_size=16,
     lr=6e-4,
-    warmup=0.05,
-    ema_decay=0.99,
-    shortcut_weight=0.0,
     workers=1,
     threads=1,
 )

@@ -6,27 +6,20 @@ Fold 0, greedy: Kalapa CER 3.23 %, exact 50.7 %, kalapa_score 0.9500; Cinnamon 3
 python train.py -C release/pp_3_f0
 """
 
-from netchu.core.config import Config
+from dataclasses import replace
+from pathlib import Path
 
-cfg = Config(
-    manifest="data/train_folds.csv",
-    fold=0,
+from netchu.core.config import load_config
+
+cfg = replace(
+    load_config("pp_1_f0", folder=Path(__file__).parent),
     augment="cells",
     epoch_lines=4_000,
-    height=48,
-    backbone="pplcnet_v4",
-    pool="mean",
-    neck="lightsvtr",
-    hidden=120,
-    neck_layers=2,
-    dropout=0.1,
     load_weight="outputs/release/pp_2_f0/last.safetensors",
     epochs=1,
     batch_size=8,
     lr=3e-4,
-    warmup=0.05,
     ema_decay=0.995,
-    shortcut_weight=0.0,
     workers=1,
     threads=1,
 )

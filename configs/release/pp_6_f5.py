@@ -5,27 +5,21 @@ The release reads with the mean of this and stage 4. 10,000 lines, 22 minutes of
 python train.py -C release/pp_6_f5
 """
 
-from netchu.core.config import Config
+from dataclasses import replace
+from pathlib import Path
 
-cfg = Config(
-    manifest="data/train_folds.csv",
+from netchu.core.config import load_config
+
+cfg = replace(
+    load_config("pp_1_f0", folder=Path(__file__).parent),
     fold=5,
     augment="cells",
     epoch_lines=10_000,
     height=64,
-    backbone="pplcnet_v4",
-    pool="mean",
-    neck="lightsvtr",
-    hidden=120,
-    neck_layers=2,
-    dropout=0.1,
     load_weight="outputs/release/pp_5_f0/last.safetensors",
     epochs=1,
-    batch_size=16,
     lr=3e-4,
-    warmup=0.05,
     ema_decay=0.995,
-    shortcut_weight=0.0,
     workers=1,
     threads=1,
 )
