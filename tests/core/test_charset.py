@@ -15,6 +15,7 @@ def test_from_texts_composes_and_round_trips() -> None:
     assert charset.decode(charset.encode(unicodedata.normalize("NFD", text))) == text
     assert len(charset) == len(set(text)) + 1
     assert BLANK not in charset.encode(text)
+    assert [charset.space] == charset.encode(" ") and Charset("ab").space == BLANK
 
 
 def test_tone_placement_is_not_touched() -> None:

@@ -50,6 +50,11 @@ class Charset:
     def __hash__(self) -> int:
         return hash(self.characters)
 
+    @property
+    def space(self) -> int:
+        """Class number of the space; 0, the blank's, where the charset has none."""
+        return self._index.get(" ", BLANK)
+
     def encode(self, text: str) -> list[int]:
         """Class numbers of a text; raises NetchuError that names the first unknown character."""
         try:

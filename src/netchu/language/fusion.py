@@ -20,7 +20,7 @@ class LanguageScorer:
     def __init__(self, model: NGram, charset: Charset, *, weight: float, bonus: float) -> None:
         self.model, self.weight, self.bonus = model, weight, bonus
         self._digits = {i for i, c in enumerate(charset.characters, 1) if c.isdigit()}
-        self._space = charset.characters.find(" ") + 1 or None  # None where the charset has none
+        self._space = charset.space or None  # None where the charset has none
         self._symbols = [-1, *(model.symbol(c) for c in charset.characters)]
 
     def start(self) -> State:

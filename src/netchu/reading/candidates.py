@@ -62,7 +62,7 @@ def gather(
     floor: float = FLOOR,
 ) -> Candidates:
     """The candidates of a line from its members' log_probs (T, C). `decoder`: beam, or greedy for one text a member."""
-    space = charset.characters.find(" ") + 1
+    space = charset.space
     origins: dict[tuple[int, ...], set[int]] = {}
     silent = np.zeros(len(outputs), bool)
     mended: dict[str, None] = {}

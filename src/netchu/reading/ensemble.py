@@ -197,7 +197,7 @@ class Ensemble:
         for i, prediction in zip(owners, predictions, strict=True):
             found[i].append(prediction.log_probs)
             seconds[i] += prediction.seconds
-        stride, space = member.cfg.width_stride, self.charset.characters.find(" ") + 1
+        stride, space = member.cfg.width_stride, self.charset.space
         joined = [join(parts, begins, stride) for parts, begins in zip(found, starts, strict=True)]
         for i, begins in enumerate(starts):
             if len(begins) > 1 and space:

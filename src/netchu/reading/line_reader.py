@@ -143,7 +143,7 @@ class LineReader:
         language nor places would change it."""
         if self.settings.clear == 1:
             return None
-        weights, space = self.weights[: len(outputs)], self.charset.characters.find(" ") + 1
+        weights, space = self.weights[: len(outputs)], self.charset.space
         asked = [output for output, weight in zip(outputs, weights, strict=True) if weight > 0]
         paths = [best_path(output).stripped(space) for output in asked]
         codes = paths[0].classes.tolist()

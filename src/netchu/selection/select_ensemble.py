@@ -65,7 +65,7 @@ def gather_lines(
 
 def _with_paths(candidates: Candidates, outputs: Sequence[LogProbs], charset: Charset) -> Candidates:
     """The candidates with what each member's best path says."""
-    space = charset.characters.find(" ") + 1
+    space = charset.space
     paths = [best_path(output).stripped(space) for output in outputs]
     return replace(
         candidates,
