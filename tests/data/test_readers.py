@@ -81,6 +81,12 @@ def test_layout_is_detected(name: str, tmp_path: Path, three: list[tuple[Path, s
     assert read_sources([("", path)], tmp_path / "images", {}) == READERS[name](path, images=tmp_path / "images")
 
 
+def test_a_labels_json_beside_an_image_of_its_name_is_no_sidecar(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "labels.png"), np.full((40, 300), 255, np.uint8))
+    (tmp_path / "labels.json").write_text('{"labels.png": "Huế"}', encoding="utf-8")
+    assert detect_layout(tmp_path) == "labels-json"
+
+
 def test_unknown_and_ambiguous_layouts_say_what_to_do(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
     with pytest.raises(NetchuError, match="is in no known layout; say which: --kalapa, "):
         find_sets(tmp_path)

@@ -117,8 +117,8 @@ def has_any(*names: str) -> Callable[[Path], bool]:
 
 
 def has_image_beside(path: Path, suffix: str) -> bool:
-    """Whether some file below a folder with this suffix has an image of the same name beside it."""
-    files = (file for file in walk(path) if file.suffix.lower() == suffix)
+    """Whether some file below a folder with this suffix, no `labels.json`, has an image of the same name beside it."""
+    files = (file for file in walk(path) if file.suffix.lower() == suffix and file.name != "labels.json")
     stems = ((file, file.stem.removesuffix(".gt")) for file in files)
     return any(file.with_name(stem + end).is_file() for file, stem in stems for end in IMAGE_SUFFIXES)
 
