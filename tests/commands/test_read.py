@@ -19,6 +19,7 @@ from PIL import Image as PillowImage
 
 import netchu
 from netchu.core.errors import NetchuError
+from netchu.core.images import read_image
 from netchu.model.graph import add_graph
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.long_lines import join, window_starts, with_spaces
@@ -187,6 +188,15 @@ def test_a_long_line_is_read_in_windows() -> None:
     for times in (4, 8, 12):
         found = ensemble.read([np.asarray(np.hstack([image] * times), np.uint8)])[0].reading.text
         assert found == " ".join([one] * times)
+
+
+@pytest.mark.parametrize("name", ["1.jpg", "2.jpg", "4.jpg"])
+def test_two_rows_of_one_field_are_read_one_after_the_other(name: str) -> None:
+    ensemble = Ensemble.from_recipe(read_recipe(RELEASE), engine="onnx", threads=1)
+    image = read_image(ROOT / "docs/lines" / name)
+    row = image[10:52, :740]  # without the field's rules
+    one, two = (found.reading.text for found in ensemble.read([image, np.asarray(np.vstack([row, row]), np.uint8)]))
+    assert len(one) > 20 and two == f"{one} {one}"
 
 
 def test_wide_paper_in_a_long_line_is_a_space() -> None:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from netchu.core.blank_end import shorten_blank_end
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.images import Image
+from netchu.core.tidy import tidy_line
 from netchu.model.bundle import Bundle
 from netchu.model.recogniser import build_model
 from netchu.reading.ensemble import Ensemble, TimedReading
@@ -63,7 +63,7 @@ def test_of_long_paper_behind_the_writing_little_is_read(tiny: Config) -> None:
     def steps(image: Image) -> int:
         return len(Ensemble([bundle(tiny)]).read([image], keep_outputs=True)[0].outputs[0])
 
-    assert steps(image) == steps(shorten_blank_end(image)) < 0.5 * steps(np.roll(image, 600, axis=1))
+    assert steps(image) == steps(tidy_line(image)) < 0.5 * steps(np.roll(image, 600, axis=1))
 
 
 def test_order_and_neighbours_do_not_matter(tiny: Config) -> None:

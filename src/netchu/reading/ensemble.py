@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from netchu.core.blank_end import shorten_blank_end
 from netchu.core.errors import NetchuError
 from netchu.core.images import BLANK_CONFIDENCE, Image, is_blank
 from netchu.core.preprocess import Geometry, resize, stretched, to_input
+from netchu.core.tidy import tidy_line
 from netchu.ctc.decoders import LogProbs, Reading
 from netchu.language.gazetteer import Gazetteer, read_places
 from netchu.language.ngram import NGram, load_ngram
@@ -137,7 +137,7 @@ class Ensemble:
         blank, problem = is_blank(image), why_no_line(image)
         scale = resize if problem else resize_whole
         if not problem:
-            image = shorten_blank_end(image)
+            image = tidy_line(image)
         lines = {geometry: scale(image, geometry) for geometry in self.geometries}
         return Prepared(lines, blank, time.perf_counter() - began, "" if blank else problem)
 

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from netchu.core.blank_end import shorten_blank_end
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
@@ -26,6 +25,7 @@ from netchu.core.files import atomic_path
 from netchu.core.images import read_image
 from netchu.core.metrics import Scores, score
 from netchu.core.preprocess import Geometry, resize, stretched, to_input
+from netchu.core.tidy import tidy_line
 from netchu.ctc.decoders import LogProbs, greedy
 from netchu.data.manifest import Line, read_lines, split
 from netchu.model.bundle import load_bundle
@@ -165,7 +165,7 @@ def measure_oof(bundle_path: Path, manifest: Path, out: Path, source: str = "", 
     widths: list[int] = []
     outputs: list[LogProbs] = []
     for start in tqdm(range(0, len(lines), CHUNK), unit="chunk", desc="reading"):
-        images = [shorten_blank_end(read_image(line.path)) for line in lines[start : start + CHUNK]]
+        images = [tidy_line(read_image(line.path)) for line in lines[start : start + CHUNK]]
         resized = [resize(image, geometry) for image in images]
         widths += [image.shape[1] for image in resized]
         outputs += [p.log_probs for p in predict(bundle.model, [to_input(image, geometry) for image in resized])]
