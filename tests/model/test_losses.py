@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from netchu.model.losses import ctc
+from netchu.model.losses import ctc, distillation
 
 
 def brute_force(log_probs: torch.Tensor, label: list[int]) -> float:
@@ -39,3 +39,18 @@ def test_runs_in_float32_under_autocast() -> None:
     logits = torch.randn(2, 6, 4).bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
         assert ctc(logits, torch.tensor([[1, 2], [3, 0]]), torch.tensor([2, 1])).dtype == torch.float32
+
+
+def test_distillation_is_the_divergence_from_the_teacher_by_label_length() -> None:
+    draw = torch.Generator().manual_seed(0)
+    teacher = torch.randn(2, 5, 3, generator=draw)
+    lengths = torch.tensor([4, 0])
+    student = torch.randn(2, 5, 3, generator=draw, requires_grad=True)
+    p, q = teacher.softmax(-1), student.softmax(-1)
+    by_line = (p * (p / q).log()).sum(dim=(1, 2))
+    loss = distillation(student, teacher.bfloat16(), lengths)
+    assert float(loss) == pytest.approx(float(by_line[0] / 4 + by_line[1]) / 2, rel=0.02)
+    assert float(distillation(teacher + 7, teacher, lengths)) == pytest.approx(0, abs=1e-6)
+    loss.backward()
+    assert student.grad is not None
+    assert torch.allclose(student.grad[0], (q - p)[0] / 8, atol=0.01)

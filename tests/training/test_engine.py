@@ -15,17 +15,19 @@ from typing import Any
 import pytest
 import torch
 
+from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.files import read_log
 from netchu.data.manifest import read_lines, write_manifest
-from netchu.model.bundle import load_bundle, read_bundle
-from netchu.model.losses import CtcObjective
+from netchu.model.bundle import load_bundle, load_teacher, read_bundle, save_bundle
+from netchu.model.losses import CtcObjective, distillation
+from netchu.model.recogniser import build_model
 from netchu.training.engine import Trainer, fit
 from netchu.training.resume import load_state, refuse_other_run, run_hashes, save_state
 from netchu.training.train_step import TrainStep
 from tests.support.stopping import stopping_after
-from tests.support.tiny import ROOT
+from tests.support.tiny import CHARSET, ROOT
 
 TIMES = ("lines_per_s", "data_wait", "seconds")
 
@@ -163,6 +165,53 @@ def test_fine_tuning_starts_from_the_pretrained_bundle(tiny: Config) -> None:
     assert torch.equal(tuned.train_step.objective.model.head.weight.detach().float(), head)
     with pytest.raises(NetchuError, match=r"none\.safetensors: no such bundle"):
         fit(replace(tiny, load_weight="none.safetensors"))
+
+
+def test_a_teacher_is_learnt_from_and_not_trained(tiny: Config, tmp_path: Path) -> None:
+    """Its outputs are approached though its letters stand in another order and lack one; its file does not change."""
+    charset = Charset("".join(c for c in reversed(CHARSET.characters) if c != "H"))
+    teacher = build_model(tiny, len(charset))
+    with torch.no_grad():
+        teacher.head.bias.copy_(4 * torch.randn(len(charset), generator=torch.Generator().manual_seed(0)))
+    path = tmp_path / "teacher.safetensors"
+    save_bundle(path, teacher, tiny, charset, metrics={}, hashes={})
+    before = path.read_bytes()
+    taught = replace(tiny, name="taught_f0", epochs=6, teacher=str(path), teacher_weight=0.9)
+    image = torch.rand(1, 1, tiny.height, 160, generator=torch.Generator().manual_seed(1))
+
+    def divergence(cfg: Config) -> float:
+        fit(cfg)
+        bundle = load_bundle(cfg.run_dir / "last.safetensors")
+        with torch.no_grad():
+            answers = bundle.model(image), load_teacher(taught, bundle.charset)(image)
+        return float(distillation(*answers, torch.tensor([1])))
+
+    assert divergence(taught) < 0.5 * divergence(replace(taught, name="alone_f0", teacher=""))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"height": 40}, r"cannot teach \(height is 32 in it, 40 here\); make the configs agree"),
+        ({"width_stride": 8}, r"cannot teach \(width_stride is 4 in it, 8 here\)"),
+        ({"fold": 1}, "cannot teach, it did not hold out fold 1; give one that did"),
+        ({"teacher": "none.safetensors"}, r"none\.safetensors: no such bundle"),
+        ({"teacher_weight": 1.0}, "teacher_weight"),
+    ],
+)
+def test_who_cannot_teach_is_refused(tiny: Config, change: dict[str, Any], complaint: str) -> None:
+    path = tiny.run_dir / "last.safetensors"
+    fit(replace(tiny, epochs=1))
+    with pytest.raises(NetchuError, match=complaint):
+        fit(replace(tiny, **{"name": "taught", "teacher": str(path), **change}))
+
+
+def test_a_teacher_of_other_letters_is_refused(tiny: Config, tmp_path: Path) -> None:
+    charset = Charset("あい")
+    save_bundle(tmp_path / "kana.safetensors", build_model(tiny, len(charset)), tiny, charset, metrics={}, hashes={})
+    with pytest.raises(NetchuError, match="cannot teach, its charset shares no letter with these lines"):
+        fit(replace(tiny, teacher=str(tmp_path / "kana.safetensors")))
 
 
 def test_image_lost_during_training_is_one_line(tiny: Config, manifest: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from netchu.core.errors import NetchuError, closest
 ROOT = Path(__file__).resolve().parents[3]  # the repository, where the package is installed in place
 RETIRED = frozenset({"schedule", "augment_ramp"})  # in bundles of earlier versions
 ALL_DATA_FOLD = 5  # this fold trains on every line, so it has no held-out figure
-UNDER_ONE = ("dropout", "ema_decay", "warmup")
+UNDER_ONE = ("dropout", "ema_decay", "warmup", "teacher_weight")
 NOT_NEGATIVE = (
     "epoch_lines", "batch_pixels", "average_epochs", "validate_steps", "patience", "weight_decay", "threads", "workers",
 )  # fmt: skip
@@ -75,6 +75,8 @@ class TrainingFields:
 
     pretrained: bool = True  # ImageNet weights from the hub
     load_weight: str = field(default="", metadata=PATH | OF_RUN)  # a bundle to start from
+    teacher: str = field(default="", metadata=PATH | OF_RUN)  # a bundle whose outputs are learnt beside the labels
+    teacher_weight: float = 0.5  # of its outputs in the loss; the labels have the rest
     dropout: float = 0.2
     epochs: int = 30
     batch_size: int = 16  # lines

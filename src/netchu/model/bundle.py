@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from netchu.core.batches import Prediction
 from netchu.core.charset import Charset, describe_counts, nearest_letter
-from netchu.core.config import Config, ModelFields, differing, from_dict, names
+from netchu.core.config import Config, InputFields, ModelFields, differing, from_dict, names
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.core.files import hash_file as hash_file
@@ -27,6 +27,7 @@ from netchu.model.bundle_file import FORMAT, KEY, Arrays, dequantise, hash_array
 from netchu.model.predict import predict
 from netchu.model.recogniser import Recogniser, build_model
 
+IMPOSSIBLE = -1e4  # bias of a class that a teacher does not know
 NEW_LETTER_PENALTY = 1.0  # taken off the bias of a letter that starts from another one
 
 
@@ -152,6 +153,38 @@ def warm_start(model: nn.Module, cfg: Config, charset: Charset, texts: Iterable[
     if cfg.holds_out and fold != cfg.fold:
         message += f"\nwarning: it did not hold out fold {cfg.fold}; if it learnt from lines there, the figures flatter"
     return message
+
+
+def load_teacher(cfg: Config, charset: Charset) -> Recogniser:
+    """The model of `cfg.teacher` with its head's rows in the order of `charset`; what it does not know is impossible.
+
+    Raises NetchuError where it sees other inputs or gives other time steps than the model of `cfg`, where it did not
+    hold out the same fold, and where it shares no letter.
+    """
+    bundle = load_bundle(Path(cfg.teacher))
+    fields = (*names(InputFields), "width_stride")
+    wrong = [
+        f"{key} is {getattr(bundle.cfg, key)} in it, {getattr(cfg, key)} here"
+        for key in fields
+        if getattr(bundle.cfg, key) != getattr(cfg, key)
+    ]
+    if wrong:
+        raise NetchuError(f"{bundle.path}: cannot teach ({'; '.join(wrong)}); make the configs agree")
+    if cfg.holds_out and bundle.cfg.fold != cfg.fold:
+        raise NetchuError(f"{bundle.path}: cannot teach, it did not hold out fold {cfg.fold}; give one that did")
+    known = bundle.charset.characters
+    rows = [0, *(known.find(character) + 1 or -1 for character in charset.characters)]
+    if not any(row > 0 and charset.characters[i - 1].isalnum() for i, row in enumerate(rows)):
+        raise NetchuError(f"{bundle.path}: cannot teach, its charset shares no letter with these lines")
+    head = bundle.model.head
+    taught = nn.Linear(head.in_features, len(charset))
+    with torch.no_grad():
+        taught.weight.copy_(head.weight[rows])
+        taught.bias.copy_(head.bias[rows])
+        taught.bias[[i for i, row in enumerate(rows) if row < 0]] = IMPOSSIBLE
+        taught.weight[[i for i, row in enumerate(rows) if row < 0]] = 0
+    bundle.model.head = taught
+    return bundle.model
 
 
 def _difference(cfg: Config, theirs: dict[str, Any]) -> str:

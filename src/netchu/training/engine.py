@@ -20,7 +20,7 @@ from netchu.core.config import Config
 from netchu.core.errors import NetchuError, StoppedError
 from netchu.core.files import write_json
 from netchu.core.interruption import Interruption, outlive_signals
-from netchu.model.bundle import warm_start
+from netchu.model.bundle import load_teacher, warm_start
 from netchu.model.losses import CtcObjective
 from netchu.model.precision import choose_precision
 from netchu.model.recogniser import build_model
@@ -70,7 +70,9 @@ class Trainer:
         if cfg.load_weight and not self.resumed:
             self.say(warm_start(model, cfg, self.charset, (line.text for line in self.train_set.lines)))
         self.sampler = BucketSampler(self.train_set, cfg, self.rank, self.ranks)
-        self.train_step = TrainStep(cfg, CtcObjective(model, cfg.shortcut_weight), self.accelerator, self._note_bad)
+        teacher = load_teacher(cfg, self.charset) if cfg.teacher else None
+        objective = CtcObjective(model, cfg.shortcut_weight, teacher, cfg.teacher_weight)
+        self.train_step = TrainStep(cfg, objective, self.accelerator, self._note_bad)
         self.average = EpochAverage()
         self.epoch, self.done, self.step = 0, 0, 0  # done: batches of this epoch; step: batches of all
         self.seconds, self.saved = 0.0, time.perf_counter()
