@@ -1,5 +1,5 @@
 #!/bin/sh
-# The whole way of the released ensemble, from data to folder; some five hours of one core. Beside the scripts: kalapa/ and
+# The whole way of the released ensemble, from data to folder; some nine hours of one core. Beside the scripts: kalapa/ and
 # cinnamon/ as docs/data.md says, open/ with handwriting of other languages, corpora/vietnam_dataset and corpora/fpt
 # (synthetic_data/README.md), PP-OCRv6_rec_small.onnx of the package rapidocr, pip install 'netchu[train]'.
 # A step that has been made is passed over, a training that was stopped goes on: start it again after any interruption.
@@ -43,6 +43,11 @@ train pp_6_f5
 run=outputs/release
 mean $run/pp_64_f0/best.safetensors $run/pp_5_f0/last.safetensors $run/pp_4_f0/last.safetensors
 mean $run/pp_64_f5/best.safetensors $run/pp_6_f5/last.safetensors $run/pp_4_f0/last.safetensors
+lines synthetic/address_b0 12000 31 64 4000 --gazetteer packaged corpora/vietnam_dataset corpora/fpt
+manifest mix_b0 synthetic/address_b0
+for stage in b0_1_f0 b0_2_f0 b0_3_f0 b0_4_f0 b0_4_f5; do
+    train $stage
+done
 
 address=synthetic_data/gentext_address.py
 python $address --count 300000 --gazetteer packaged corpora/vietnam_dataset --out synthetic/addresses.txt
@@ -51,13 +56,16 @@ python $address --count 1 --gazetteer packaged corpora/vietnam_dataset corpora/f
 texts="--texts synthetic/addresses.txt synthetic/wards.txt --manifest data/train_folds.csv"
 netchu language train $texts --fold 0 --out data/lm_f0.nlm
 netchu language train $texts --out data/lm.nlm
-bundle=$run/pp_64_f0/best.safetensors
+large=$run/pp_64_f0/best.safetensors
+small=$run/b0_4_f0/best.safetensors
 members=
-for stretch in 1 1.15; do
-    netchu oof $bundle --manifest data/train_folds.csv --stretch $stretch --out $run/pp_64_f0/oof_$stretch.npz
-    members="$members $bundle=$run/pp_64_f0/oof_$stretch.npz"
+for member in $small=1 $large=1 $large=1.15; do
+    bundle=${member%=*} stretch=${member##*=}
+    oof=$(dirname $bundle)/oof_$stretch.npz
+    netchu oof $bundle --manifest data/train_folds.csv --stretch $stretch --out $oof
+    members="$members $bundle=$oof"
 done
 netchu select --oof $members --language data/lm.nlm --held-out-language data/lm_f0.nlm --places data/places.tsv
 lines synthetic/release 12 5 64 1000 --style kalapa
-netchu release --ensemble ensemble.json --lines synthetic/release --manifest data/train_folds.csv data/mix_64.csv \
-    --replace $bundle=$run/pp_64_f5/best.safetensors
+netchu release --ensemble ensemble.json --lines synthetic/release --manifest data/train_folds.csv data/mix_64.csv data/mix_b0.csv \
+    --replace $large=$run/pp_64_f5/best.safetensors --replace $small=$run/b0_4_f5/best.safetensors

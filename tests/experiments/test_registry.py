@@ -42,6 +42,8 @@ def test_an_entry_says_what_the_bundle_is(tmp_path: Path) -> None:
     bundle.unlink()
     assert load_bundle(models.bundle(entry)).cfg.name == "tiny_f0", "the registry has its own copy"
     assert models.entries() == [entry]
+    other = models.add(save(tmp_path / "b.safetensors", 2, replace(TINY, name="sub/tiny_f0")))
+    assert other.name == "sub/tiny_f0" and models.bundle(other).parent == tmp_path / "models"
 
 
 def test_the_same_weights_are_registered_once_and_children_know_their_parent(tmp_path: Path) -> None:

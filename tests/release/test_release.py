@@ -153,7 +153,7 @@ def test_refits_are_released_under_the_figures_of_what_was_measured(
     chosen: Path, tiny_bundle: Path, lines_folder: Path, manifest: Path, tmp_path: Path
 ) -> None:
     measured = load_bundle(tiny_bundle)
-    cfg = replace(measured.cfg, name="tiny_f5", fold=5, epochs=9)
+    cfg = replace(measured.cfg, name="sub/tiny_f5", fold=5, epochs=9)  # as configs/sub/tiny.py gives it
     whole = save_refit(tmp_path / "whole.safetensors", measured.charset, cfg, averaged_1="a", averaged_2="b")
     out = tmp_path / "release"
     recipe = release(chosen, out, lines=lines_folder, manifests=[manifest], replaced={tiny_bundle: whole})

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from netchu.core.errors import NetchuError
@@ -110,7 +110,7 @@ class Registry:
             entry = Entry(
                 id=weights[:ID_LENGTH],
                 name=config["name"],
-                file=f"{config['name']}-{weights[:ID_LENGTH]}.safetensors",
+                file=f"{PurePosixPath(config['name']).name}-{weights[:ID_LENGTH]}.safetensors",
                 sha256=hash_file(bundle),
                 weights=weights,
                 manifest=about["hashes"].get("manifest", ""),

@@ -147,7 +147,7 @@ def _copy(chosen: Recipe, measured: Recipe, folder: Path) -> Recipe:
         if path.resolve() not in names:
             tensors, about = read_stored(path)
             config: dict[str, Any] = about["config"]
-            stem = config.get("name") or "member"
+            stem = PurePosixPath(config.get("name") or "member").name  # a config of a subfolder has that in its name
             number = sum(copy.stem.rsplit("~", 1)[0] == stem for copy in names.values())
             names[path.resolve()] = folder / (f"{stem}~{number + 1}.safetensors" if number else f"{stem}.safetensors")
             config |= {key: portable(config.get(key, "")) for key in marked(PATH)}
