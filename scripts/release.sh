@@ -45,9 +45,11 @@ mean $run/pp_64_f0/best.safetensors $run/pp_5_f0/last.safetensors $run/pp_4_f0/l
 mean $run/pp_64_f5/best.safetensors $run/pp_6_f5/last.safetensors $run/pp_4_f0/last.safetensors
 lines synthetic/address_b0 12000 31 64 4000 --gazetteer packaged corpora/vietnam_dataset corpora/fpt
 manifest mix_b0 synthetic/address_b0
-for stage in b0_1_f0 b0_2_f0 b0_3_f0 b0_4_f0 b0_4_f5; do
-    train $stage
-done
+train b0_1_f0
+train b0_2_f0
+train b0_3_f0
+train b0_4_f0
+train b0_4_f5
 
 address=synthetic_data/gentext_address.py
 python $address --count 300000 --gazetteer packaged corpora/vietnam_dataset --out synthetic/addresses.txt
