@@ -33,7 +33,10 @@ def test_the_script_trains_every_config_of_its_bundle() -> None:
     assert named == {path.stem for path in (ROOT / "configs" / "release").glob("*.py")}
     for name in named:
         cfg = load_config(f"release/{name}", folder=ROOT / "configs")
-        start = Path(cfg.load_weight)
-        assert start.parent.name in named or f"--out {start}" in text, f"{name} starts from {start}"
+        for start in map(Path, filter(None, (cfg.load_weight, cfg.teacher))):
+            made_by = (
+                start.parent.name in named or f"--out {start}" in text or f"mean $run/{start.parent.name}/" in text
+            )
+            assert made_by, f"{name} starts from {start}"
         made = Path(cfg.manifest).stem
         assert made == "train_folds" or f"manifest {made} " in text, f"{name} trains on {cfg.manifest}"
