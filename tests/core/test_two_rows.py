@@ -94,6 +94,23 @@ def test_letters_in_turn_above_and_below_are_one_row() -> None:
     assert join_rows(image) is image
 
 
+def test_whatever_the_strokes_are_a_line_comes_out() -> None:
+    """Of a thousand images with ovals anywhere, hundreds pass for two rows."""
+    draw, joined = np.random.default_rng(1), 0
+    for _ in range(1000):
+        height, width = int(draw.integers(24, 160)), int(draw.integers(200, 1500))
+        image: Image = np.full((height, width), 220, np.uint8)
+        for half in draw.integers(0, 2, 24):
+            tall = draw.uniform(0.18, 0.42) * height
+            wide, y = draw.uniform(0.1, 2.5) * tall, draw.uniform(half * height / 2, (half + 1) * height / 2 - tall)
+            centre = int(draw.uniform(0, width)), int(max(0, y) + tall / 2)
+            cv2.ellipse(image, centre, (int(wide / 2), int(tall / 2)), 0, 0, 340, 40, max(1, height // 40))
+        line = join_rows(image)
+        joined += line is not image
+        assert line.dtype == np.uint8 and min(line.shape) > 0
+    assert joined > 200
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 900), (900, 1), (40, 3), (64, 1200)])
 def test_an_image_without_writing_stays_as_it_is(shape: tuple[int, int]) -> None:
     for image in (np.full(shape, 200, np.uint8), np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)):

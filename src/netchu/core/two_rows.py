@@ -43,24 +43,24 @@ def join_rows(image: Image) -> Image:
     rows = []
     for mine, shown in ((strokes & upper, above), (strokes & ~upper, ~above)):
         left, top, wide, tall = _letters(mine)
-        centre, letter = float(np.median(top + tall / 2)), float(np.median(tall))
+        centre, letter = (float(np.percentile(x, 50, method="nearest")) for x in (top + tall / 2, tall))
         mid = (top <= centre) & (centre <= top + tall)
         far = ~mid & (left > (left + wide)[mid].max() + HEIGHT)  # what hangs into the field from the line above
         first = left.min() - SPACE / 2
-        end = (left + wide)[~far].max() + SPACE / 2 if shown is above else width  # the end tells the form
+        end = (left + wide)[~far].max() + SPACE / 2 if shown is above else width / scale  # it tells the form
         rows.append((np.where(shown, image, paper).astype(np.uint8), centre, letter, first, end))
-    half = max(SIZE * letter for _, _, letter, *_ in rows) / 2
-    parts = [_cut(row, (centre - half, centre + half), (first, end), scale) for row, centre, _, first, end in rows]
-    return np.hstack(parts)
+    size = round(max(SIZE * letter for _, _, letter, *_ in rows) * scale)
+    return np.hstack(
+        [_cut(row, centre * scale, size, first * scale, end * scale) for row, centre, _, first, end in rows]
+    )
 
 
-def _cut(image: Image, rows: tuple[float, float], columns: tuple[float, float], scale: float) -> Image:
-    """The part between rows and columns, given in pixels of HEIGHT; there is paper beyond the image."""
+def _cut(image: Image, centre: float, size: int, first: float, end: float) -> Image:
+    """`size` rows around `centre`, the columns from `first` to `end`; there is paper above and below the image."""
     height, width = image.shape
-    top, left = round(rows[0] * scale), max(0, round(columns[0] * scale))
-    bottom, right = top + round((rows[1] - rows[0]) * scale), min(width, round(columns[1] * scale))
-    piece = image[max(0, top) : min(height, bottom), left:right]
-    sides = max(0, -top), max(0, bottom - height), 0, 0
+    top, left, right = round(centre - size / 2), max(0, round(first)), min(width, round(end))
+    piece = image[max(0, top) : min(height, top + size), left:right]
+    sides = max(0, -top), max(0, top + size - height), 0, 0
     return cv2.copyMakeBorder(piece, *sides, cv2.BORDER_CONSTANT, value=float(np.median(piece)))  # type: ignore[return-value]
 
 
