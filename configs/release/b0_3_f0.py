@@ -12,15 +12,11 @@ from pathlib import Path
 from netchu.core.config import load_config
 
 cfg = replace(
-    load_config("b0_1_f0", folder=Path(__file__).parent),
-    height=64,
+    load_config("b0_2_f0", folder=Path(__file__).parent),
     load_weight="outputs/release/b0_2_f0/last.safetensors",
     teacher="outputs/release/pp_64_f0/best.safetensors",
     teacher_weight=0.7,
-    synthetic_share=0.3,
-    helping_share=0.08,
     epoch_lines=46_000,
-    epochs=1,
     warmup=0.02,
     shortcut_weight=0.0,
 )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from netchu.core.images import Image
-from netchu.core.strokes import HEIGHT, Mask, find_strokes
+from netchu.core.strokes import HEIGHT, Mask, Strokes, find_strokes
 
 GAP = 4  # columns between two groups of strokes
 NARROW, TALL = 8, 0.9  # columns and share of the height: such a group is an upright rule
@@ -13,15 +13,15 @@ MARGIN = 32  # columns of paper that stay behind the writing
 END = 48  # columns that stay at the image's end: what a network sees there tells it what kind of form it reads
 
 
-def shorten_blank_end(image: Image) -> Image:
+def shorten_blank_end(image: Image, found: Strokes | None = None) -> Image:
     """The line (h, w), dark on paper, with little paper behind its writing: (h, w') with w' <= w.
 
     One height of it stays, and the last one and a half of the image. Printed rules, the sheet's edge and bits of the
     lines above and below are no writing where they stand alone, farther than a height from the last letter. What cannot
-    be told from writing stays.
+    be told from writing stays. `found`: the line's strokes, where they are known already.
     """
     height, width = image.shape
-    ink, strokes = find_strokes(image)
+    ink, strokes = found or find_strokes(image)
     columns = np.flatnonzero(strokes.any(axis=0))
     groups = np.split(columns, np.flatnonzero(np.diff(columns) > GAP) + 1) if columns.size else []
     for group in reversed(groups):

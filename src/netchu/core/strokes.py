@@ -14,9 +14,10 @@ RULE = 33  # pixels: a longer level stroke is a printed rule
 SPECK = 3  # pixels of the smallest stroke that counts
 
 Mask = NDArray[np.bool_]  # (HEIGHT, w')
+Strokes = tuple[Image, Mask]
 
 
-def find_strokes(image: Image) -> tuple[Image, Mask]:
+def find_strokes(image: Image) -> Strokes:
     """All that is dark in a line (h, w) as 1, and which of it is writing: (HEIGHT, w') each, the line's aspect kept."""
     height, width = image.shape
     size = max(1, round(width * HEIGHT / height)), HEIGHT

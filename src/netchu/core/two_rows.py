@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netchu.core.images import Image
-from netchu.core.strokes import HEIGHT, Mask, find_strokes
+from netchu.core.strokes import HEIGHT, Mask, Strokes, find_strokes
 
 LETTER = 7, 20  # pixels of HEIGHT: lower strokes are marks, where higher ones are, a line fills the image
 PARTED = 0.75  # width of the letters that are wholly in one half or the other, of that of all letters
@@ -22,15 +22,15 @@ SPACE = 24  # columns of paper between the two rows once they stand side by side
 SIZE = 2.1  # height of the joined line, in letters
 
 
-def join_rows(image: Image) -> Image:
+def join_rows(image: Image, found: Strokes | None = None) -> Image:
     """The line (h, w), dark on paper; where two rows are written in it, the second one stands behind the first one.
 
     Two rows are told by their letters, which are small, as many above as below, and parted by a border that hardly any
-    stroke crosses. All other images stay as they are.
+    stroke crosses. All other images stay as they are. `found`: its strokes, where they are known already.
     """
-    ink, strokes = find_strokes(image)
+    ink, strokes = found or find_strokes(image)
     upright = cv2.dilate((ink.mean(axis=0) >= UPRIGHT).astype(np.uint8)[None], np.ones((1, 5), np.uint8))[0]
-    strokes &= upright == 0
+    strokes = strokes & (upright == 0)
     border = _border(strokes)
     if border is None:
         return image

@@ -132,7 +132,7 @@ def warm_start(model: nn.Module, cfg: Config, charset: Charset, texts: Iterable[
         raise NetchuError(f"{path}: its charset shares no letter with these lines; start from another bundle")
     for name in ("head.weight", "head.bias"):
         if name not in tensors or tensors[name].shape[1:] != target[name].shape[1:]:
-            raise NetchuError(f"{path}: {_difference(cfg, about['config'])}")
+            raise NetchuError(f"{path}: {_other_geometry(cfg, about['config'])}")
         rows = target[name].clone()
         rows[0] = tensors[name][0]
         for i, character in enumerate(new.characters, 1):
@@ -143,7 +143,7 @@ def warm_start(model: nn.Module, cfg: Config, charset: Charset, texts: Iterable[
         tensors[name] = rows
     wrong = [name for name in target if name not in tensors or tensors[name].shape != target[name].shape]
     if wrong or len(tensors) != len(target):
-        raise NetchuError(f"{path}: {_difference(cfg, about['config'])}")
+        raise NetchuError(f"{path}: {_other_geometry(cfg, about['config'])}")
     model.load_state_dict({name: tensor.to(target[name].dtype) for name, tensor in tensors.items()})
     unknown, fold = old.count_unknown(texts), about["config"].get("fold")
     message = f"started from {path}" + (f"; characters new to it: {describe_counts(unknown)}" if unknown else "")
@@ -162,38 +162,32 @@ def load_teacher(cfg: Config, charset: Charset) -> Recogniser:
     hold out the same fold, and where it shares no letter.
     """
     bundle = load_bundle(Path(cfg.teacher))
-    fields = (*names(InputFields), "width_stride")
-    wrong = [
-        f"{key} is {getattr(bundle.cfg, key)} in it, {getattr(cfg, key)} here"
-        for key in fields
-        if getattr(bundle.cfg, key) != getattr(cfg, key)
-    ]
-    if wrong:
-        raise NetchuError(f"{bundle.path}: cannot teach ({'; '.join(wrong)}); make the configs agree")
+    if wrong := _difference(cfg, bundle.cfg.to_dict(), {*names(InputFields), "width_stride"}):
+        raise NetchuError(f"{bundle.path}: cannot teach ({wrong}); make the configs agree")
     if cfg.holds_out and bundle.cfg.fold != cfg.fold:
         raise NetchuError(f"{bundle.path}: cannot teach, it did not hold out fold {cfg.fold}; give one that did")
-    known = bundle.charset.characters
-    rows = [0, *(known.find(character) + 1 or -1 for character in charset.characters)]
-    if not any(row > 0 and charset.characters[i - 1].isalnum() for i, row in enumerate(rows)):
+    known, head = bundle.charset.characters, bundle.model.head
+    if not any(character.isalnum() and character in known for character in charset.characters):
         raise NetchuError(f"{bundle.path}: cannot teach, its charset shares no letter with these lines")
-    head = bundle.model.head
-    taught = nn.Linear(head.in_features, len(charset))
+    rows = torch.tensor([0, *(known.find(character) + 1 for character in charset.characters)])
+    unknown = (rows == 0) & (torch.arange(len(rows)) > 0)
+    bundle.model.head = nn.Linear(head.in_features, len(charset))
     with torch.no_grad():
-        taught.weight.copy_(head.weight[rows])
-        taught.bias.copy_(head.bias[rows])
-        taught.bias[[i for i, row in enumerate(rows) if row < 0]] = IMPOSSIBLE
-        taught.weight[[i for i, row in enumerate(rows) if row < 0]] = 0
-    bundle.model.head = taught
+        bundle.model.head.weight.copy_(head.weight[rows])
+        bundle.model.head.bias.copy_(head.bias[rows].masked_fill(unknown, IMPOSSIBLE))
     return bundle.model
 
 
-def _difference(cfg: Config, theirs: dict[str, Any]) -> str:
-    """Which model fields of a config differ from a bundle's."""
-    wrong = [
-        f"{key} is {theirs.get(key)!r} in it, {getattr(cfg, key)!r} here"
-        for key in differing(theirs, cfg.to_dict(), names(ModelFields))
-    ]
-    return f"load_weight has another geometry ({'; '.join(wrong) or 'its tensors differ'}); make the configs agree"
+def _other_geometry(cfg: Config, theirs: dict[str, Any]) -> str:
+    """That a bundle is of another network than a config, and why."""
+    why = _difference(cfg, theirs, names(ModelFields)) or "its tensors differ"
+    return f"load_weight has another geometry ({why}); make the configs agree"
+
+
+def _difference(cfg: Config, theirs: dict[str, Any], keys: Iterable[str]) -> str:
+    """Which of the fields of a config differ from a bundle's."""
+    wrong = differing(theirs, cfg.to_dict(), keys)
+    return "; ".join(f"{key} is {theirs.get(key)!r} in it, {getattr(cfg, key)!r} here" for key in wrong)
 
 
 def half(tensor: Tensor) -> Tensor:

@@ -40,7 +40,8 @@ class CtcObjective(nn.Module):
 
     The shortcut head reads the columns before the neck, which teaches the backbone directly; it is dropped at
     inference. Source: Retsinas et al., Best Practices for a Handwritten Text Recognition System (DAS 2022).
-    A teacher is another model of the same classes and time steps; it is no part of the module, and is not trained.
+    A teacher is another model of the same classes and time steps; it is no part of the module, which
+    neither trains nor moves it.
     """
 
     def __init__(
@@ -64,6 +65,6 @@ class CtcObjective(nn.Module):
             loss = loss + self.shortcut_weight * ctc(self.shortcut(columns), targets, target_lengths)
         for teacher in self._teacher:
             with torch.no_grad():
-                taught = teacher.to(images.device)(images)
+                taught = teacher(images)
             loss = loss + self.teacher_weight * (distillation(logits, taught, target_lengths) - loss)
         return loss

@@ -70,7 +70,7 @@ class Trainer:
         if cfg.load_weight and not self.resumed:
             self.say(warm_start(model, cfg, self.charset, (line.text for line in self.train_set.lines)))
         self.sampler = BucketSampler(self.train_set, cfg, self.rank, self.ranks)
-        teacher = load_teacher(cfg, self.charset) if cfg.teacher else None
+        teacher = load_teacher(cfg, self.charset).to(self.accelerator.device) if cfg.teacher else None
         objective = CtcObjective(model, cfg.shortcut_weight, teacher, cfg.teacher_weight)
         self.train_step = TrainStep(cfg, objective, self.accelerator, self._note_bad)
         self.average = EpochAverage()
