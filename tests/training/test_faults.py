@@ -55,11 +55,19 @@ def final(cfg: Config) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
 def wait(process: Any, state: Path, *, seconds: float, states: int) -> None:
     """Until the process ends, the time is over, or it has saved so many states, however fast the machine is now."""
     deadline = time.monotonic() + seconds
-    seen, saved = state.stat().st_mtime_ns if state.is_file() else 0, 0
+    seen, saved = written(state, 0), 0
     while process.is_alive() and time.monotonic() < deadline and saved < states:
         time.sleep(0.001)
-        now = state.stat().st_mtime_ns if state.is_file() else seen
+        now = written(state, seen)
         saved, seen = saved + (now != seen), now
+
+
+def written(state: Path, otherwise: int) -> int:
+    """When a state was written, in ns; another number where there is none, as in the moment in which it is renamed."""
+    try:
+        return state.stat().st_mtime_ns
+    except FileNotFoundError:
+        return otherwise
 
 
 def test_kill_9_twenty_times(tiny: Config, context: Any) -> None:
