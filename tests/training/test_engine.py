@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from netchu.model.bundle import load_bundle, load_teacher, read_bundle, save_bun
 from netchu.model.losses import CtcObjective, distillation
 from netchu.model.recogniser import build_model
 from netchu.training.engine import Trainer, fit
+from netchu.training.folds import is_complete
 from netchu.training.resume import load_state, refuse_other_run, run_hashes, save_state
 from netchu.training.train_step import TrainStep
 from tests.support.stopping import stopping_after
@@ -114,8 +116,24 @@ def test_resume_with_another_config_or_other_data_is_refused(tiny: Config, manif
     write_manifest(copy, read_lines(manifest)[:-1])
     changed = replace(tiny, manifest=str(copy))
     save_state(tiny.run_dir, {**load_state(tiny.run_dir)[0], "config": changed.to_dict()})
-    with pytest.raises(NetchuError, match="has changed since"):
+    with pytest.raises(NetchuError, match=r"other\.csv: has changed since"):
         fit(changed, resume=True)
+
+
+def test_resume_with_a_changed_teacher_is_refused_and_a_fold_taught_by_it_is_trained_again(
+    tiny: Config, tmp_path: Path
+) -> None:
+    fit(replace(tiny, epochs=1))
+    teacher = tmp_path / "teacher.safetensors"
+    shutil.copy(tiny.run_dir / "last.safetensors", teacher)
+    taught = replace(tiny, name="taught_f0", teacher=str(teacher))
+    fit(taught)
+    assert is_complete(taught)
+    fit(replace(tiny, epochs=2), resume=False)
+    shutil.copy(tiny.run_dir / "last.safetensors", teacher)
+    assert not is_complete(taught)
+    with pytest.raises(NetchuError, match=r"teacher\.safetensors: has changed since"):
+        fit(taught, resume=True)
 
 
 def test_a_new_run_forgets_the_states_of_the_one_before(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,8 +91,9 @@ def can_resume(cfg: Config) -> bool:
 
 
 def run_hashes(cfg: Config) -> dict[str, str]:
-    """SHA-256 of what a run reads besides its config."""
-    return {"manifest": hash_file(Path(cfg.manifest)) if cfg.manifest else ""}
+    """SHA-256 of the files that a run reads to its end, by the config's field that names them."""
+    files = {"manifest": cfg.manifest} | ({"teacher": cfg.teacher} if cfg.teacher else {})
+    return {field: hash_file(Path(file)) if file else "" for field, file in files.items()}
 
 
 def refuse_other_run(state: dict[str, Any], cfg: Config, hashes: dict[str, str], *, ranks: int) -> None:
@@ -105,10 +106,11 @@ def refuse_other_run(state: dict[str, Any], cfg: Config, hashes: dict[str, str],
             f"{cfg.run_dir / STATE}: was made with {changed[0]}; go on with the same config, name the new run "
             "(--set name=...), or begin anew with --restart, which deletes what this one has saved"
         )
-    if state["hashes"] != hashes:
-        raise NetchuError(
-            f"{cfg.manifest}: has changed since {cfg.run_dir / STATE} was made; begin anew with --restart"
-        )
+    for field, digest in hashes.items():
+        if state["hashes"].get(field) != digest:
+            raise NetchuError(
+                f"{now[field]}: has changed since {cfg.run_dir / STATE} was made; begin anew with --restart"
+            )
     then_ranks, (_, done, _) = state.get("ranks", ranks), state["place"]
     if ranks and done and then_ranks != ranks:
         raise NetchuError(
