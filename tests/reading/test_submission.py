@@ -22,6 +22,7 @@ from netchu.ctc.decoders import Reading
 from netchu.model.bundle import load_bundle
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.kept_answers import Answer, KeptAnswers, fingerprint
+from netchu.reading.recipe import plain_recipe
 from netchu.reading.submission import read_folder, write_details
 from tests.support.tiny import ROOT
 
@@ -184,6 +185,20 @@ def test_full_images_are_not_held(bundle: Path, tmp_path: Path, monkeypatch: pyt
         (tmp_path / f"{i}.jpg").write_bytes(b"x")
     answers = read_folder(tmp_path, Ensemble([load_bundle(bundle)]), workers=2)
     assert len(answers) == 24 and most <= 3
+
+
+def test_answers_without_details_take_little_memory(bundle: Path, lines_folder: Path, tmp_path: Path) -> None:
+    """What is read, how surely, and what is kept for going on are the same."""
+    recipe = plain_recipe([bundle], "beam")
+    kept = KeptAnswers(tmp_path / "out.kept", {}, resume=False, restart=False)
+    whole = read_folder(lines_folder / "images", Ensemble.from_recipe(recipe))
+    brief = read_folder(lines_folder / "images", Ensemble.from_recipe(recipe), kept=kept, details=False)
+    kept.close(whole=False)
+    assert any(answer.reading.characters for answer in whole) and any(a.reading.alternatives for a in whole)
+    assert [(a.id, a.text, a.confidence) for a in brief] == [(a.id, a.text, a.confidence) for a in whole]
+    assert not any(answer.reading.characters or answer.reading.alternatives for answer in brief)
+    again = {a.id: a for a in KeptAnswers(tmp_path / "out.kept", {}, resume=True, restart=False).answers}
+    assert [again[answer.id].reading for answer in whole] == [answer.reading for answer in whole]
 
 
 def test_images_of_any_shape_keep_the_other_answers(bundle: Path, lines_folder: Path, tmp_path: Path) -> None:

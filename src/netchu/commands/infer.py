@@ -83,7 +83,7 @@ def main() -> None:
     try:
         answers = read_folder(
             args.images, ensemble, strict=args.strict, rank=rank, ranks=ranks, kept=kept,
-            workers=args.threads or max(1, cores() // ranks),
+            workers=args.threads or max(1, cores() // ranks), details=bool(args.details),
         )  # fmt: skip
         seconds = time.perf_counter() - began
         if not rank:

@@ -53,8 +53,10 @@ def read_images(
     workers: int = 0,
     kept: KeptAnswers | None = None,
     quiet: bool = False,
+    details: bool = True,
 ) -> list[Answer]:
-    """Answers for (file, id) of each image, in order; `quiet`: without a bar.
+    """Answers for (file, id) of each image, in order; `quiet`: without a bar. Without `details` they lack the
+    characters' confidences and the alternatives, which take 4 kB a line.
 
     Each of `workers` threads (0: as many as there are cores) opens, reduces and reads CHUNK images at a time, so that
     opening, network and decoding overlap and no more than one image a thread is held at its full size. Each of `ranks`
@@ -85,7 +87,7 @@ def read_images(
                 running |= {submit(chunk) for chunk in islice(queue, 1)}
                 if kept:
                     kept.add(answers)
-                found.update((answer.id, answer) for answer in answers)
+                found.update((answer.id, answer if details else _brief(answer)) for answer in answers)
                 bar.update(len(answers))
     finally:
         pool.shutdown(cancel_futures=True)
@@ -95,6 +97,11 @@ def read_images(
 
         found = {answer.id: answer for answer in gather_rows(list(found.values()))}
     return [found[name] for name in names]
+
+
+def _brief(answer: Answer) -> Answer:
+    """An answer without its details."""
+    return replace(answer, reading=replace(answer.reading, characters=(), alternatives=()))
 
 
 def images_of(folder: Path) -> tuple[list[Path], Path]:
