@@ -197,8 +197,11 @@ def test_answers_without_details_take_little_memory(bundle: Path, lines_folder: 
     assert any(answer.reading.characters for answer in whole) and any(a.reading.alternatives for a in whole)
     assert [(a.id, a.text, a.confidence) for a in brief] == [(a.id, a.text, a.confidence) for a in whole]
     assert not any(answer.reading.characters or answer.reading.alternatives for answer in brief)
-    again = {a.id: a for a in KeptAnswers(tmp_path / "out.kept", {}, resume=True, restart=False).answers}
+    resumed = KeptAnswers(tmp_path / "out.kept", {}, resume=True, restart=False)
+    again = {a.id: a for a in resumed.answers}
     assert [again[answer.id].reading for answer in whole] == [answer.reading for answer in whole]
+    read = read_folder(lines_folder / "images", Ensemble.from_recipe(recipe), kept=resumed, details=False)
+    assert [a.reading for a in read] == [a.reading for a in brief]
 
 
 def test_images_of_any_shape_keep_the_other_answers(bundle: Path, lines_folder: Path, tmp_path: Path) -> None:

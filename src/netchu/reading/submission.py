@@ -56,14 +56,14 @@ def read_images(
     details: bool = True,
 ) -> list[Answer]:
     """Answers for (file, id) of each image, in order; `quiet`: without a bar. Without `details` they lack the
-    characters' confidences and the alternatives, which take 4 kB a line.
+    characters' confidences and the alternatives, which take some 3 kB a line.
 
     Each of `workers` threads (0: as many as there are cores) opens, reduces and reads CHUNK images at a time, so that
     opening, network and decoding overlap and no more than one image a thread is held at its full size. Each of `ranks`
     processes reads every ranks-th chunk and gets all answers. What `kept` holds is not read again; what is read is
     kept there. An unreadable image gets an empty text, or with `strict` raises NetchuError.
     """
-    done = {answer.id: answer for answer in kept.answers} if kept else {}
+    done = {answer.id: _held(answer, details) for answer in kept.answers} if kept else {}
     paths, names = [path for path, _ in images], [name for _, name in images]
     size = max(1, min(CHUNK, -(-len(paths) // (ranks * (workers or cores())))))
     chunks = [range(start, min(start + size, len(paths))) for start in range(0, len(paths), size)][rank::ranks]
@@ -87,7 +87,7 @@ def read_images(
                 running |= {submit(chunk) for chunk in islice(queue, 1)}
                 if kept:
                     kept.add(answers)
-                found.update((answer.id, answer if details else _brief(answer)) for answer in answers)
+                found.update((answer.id, _held(answer, details)) for answer in answers)
                 bar.update(len(answers))
     finally:
         pool.shutdown(cancel_futures=True)
@@ -99,9 +99,9 @@ def read_images(
     return [found[name] for name in names]
 
 
-def _brief(answer: Answer) -> Answer:
-    """An answer without its details."""
-    return replace(answer, reading=replace(answer.reading, characters=(), alternatives=()))
+def _held(answer: Answer, details: bool) -> Answer:
+    """An answer, without its details where nobody wants them."""
+    return answer if details else replace(answer, reading=replace(answer.reading, characters=(), alternatives=()))
 
 
 def images_of(folder: Path) -> tuple[list[Path], Path]:
