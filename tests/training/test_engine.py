@@ -25,7 +25,7 @@ from netchu.model.bundle import load_bundle, load_teacher, read_bundle, save_bun
 from netchu.model.losses import CtcObjective, distillation
 from netchu.model.recogniser import build_model
 from netchu.training.engine import Trainer, fit
-from netchu.training.folds import is_complete
+from netchu.training.folds import is_complete, train_folds
 from netchu.training.resume import load_state, refuse_other_run, run_hashes, save_state
 from netchu.training.train_step import TrainStep
 from tests.support.stopping import stopping_after
@@ -134,6 +134,22 @@ def test_resume_with_a_changed_teacher_is_refused_and_a_fold_taught_by_it_is_tra
     assert not is_complete(taught)
     with pytest.raises(NetchuError, match=r"teacher\.safetensors: has changed since"):
         fit(taught, resume=True)
+
+
+@pytest.mark.parametrize("lost", ["manifest", "teacher"])
+def test_a_complete_fold_whose_files_are_gone_is_said_in_one_line(
+    tiny: Config, manifest: Path, tmp_path: Path, lost: str
+) -> None:
+    fit(replace(tiny, epochs=1))
+    copies = {"manifest": tmp_path / "lines.csv", "teacher": tmp_path / "teacher.safetensors"}
+    write_manifest(copies["manifest"], read_lines(manifest))
+    shutil.copy(tiny.run_dir / "last.safetensors", copies["teacher"])
+    cfg = replace(tiny, name="taught_f0", epochs=1, manifest=str(copies["manifest"]), teacher=str(copies["teacher"]))
+    fit(cfg)
+    assert is_complete(cfg)
+    copies[lost].unlink()
+    with pytest.raises(NetchuError, match=rf"{copies[lost]}: no such (manifest|bundle)"):
+        train_folds([cfg], fit, lambda _: [])
 
 
 def test_a_new_run_forgets_the_states_of_the_one_before(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:

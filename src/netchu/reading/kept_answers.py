@@ -64,6 +64,11 @@ class KeptAnswers:
             if not written:
                 self._write([about])
 
+    def take(self) -> list[Answer]:
+        """The answers that an earlier run left, which are no longer held here then."""
+        taken, self.answers = self.answers, []
+        return taken
+
     def add(self, answers: Iterable[Answer]) -> None:
         """Keep answers; they are on the disk when this returns. Raises NetchuError when they cannot be written."""
         rows = [asdict(answer) for answer in answers]

@@ -63,7 +63,7 @@ def read_images(
     processes reads every ranks-th chunk and gets all answers. What `kept` holds is not read again; what is read is
     kept there. An unreadable image gets an empty text, or with `strict` raises NetchuError.
     """
-    done = {answer.id: _held(answer, details) for answer in kept.answers} if kept else {}
+    done = {answer.id: _held(answer, details) for answer in kept.take()} if kept else {}
     paths, names = [path for path, _ in images], [name for _, name in images]
     size = max(1, min(CHUNK, -(-len(paths) // (ranks * (workers or cores())))))
     chunks = [range(start, min(start + size, len(paths))) for start in range(0, len(paths), size)][rank::ranks]

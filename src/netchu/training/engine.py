@@ -65,6 +65,7 @@ class Trainer:
         self.data = load_run_data(cfg, self.source)
         self.say(f"{self.data}\n{self.precision} on {self.accelerator.device}, {self.ranks} process(es)")
         self.charset, self.train_set = self.data.charset, self.data.train_set
+        self.hashes = run_hashes(cfg)
         random.seed(cfg.seed)
         torch.manual_seed(cfg.seed)
         model = build_model(cfg, len(self.charset))
@@ -72,7 +73,6 @@ class Trainer:
             self.say(warm_start(model, cfg, self.charset, (line.text for line in self.train_set.lines)))
         self.sampler = BucketSampler(self.train_set, cfg, self.rank, self.ranks)
         teacher = load_teacher(cfg, self.charset).to(self.accelerator.device) if cfg.teacher else None
-        self.hashes = run_hashes(cfg)
         objective = CtcObjective(model, cfg.shortcut_weight, teacher, cfg.teacher_weight)
         self.train_step = TrainStep(cfg, objective, self.accelerator, self._note_bad)
         self.average = EpochAverage()

@@ -91,9 +91,9 @@ def can_resume(cfg: Config) -> bool:
 
 
 def run_hashes(cfg: Config) -> dict[str, str]:
-    """SHA-256 of the files that a run reads to its end, by the config's field that names them."""
-    files = {"manifest": cfg.manifest} | ({"teacher": cfg.teacher} if cfg.teacher else {})
-    return {field: hash_file(Path(file)) if file else "" for field, file in files.items()}
+    """SHA-256 of the files that a run reads to its end, by the config's field that names them, '' for a missing one."""
+    files = {"manifest": Path(cfg.manifest)} | ({"teacher": Path(cfg.teacher)} if cfg.teacher else {})
+    return {field: hash_file(file) if file.is_file() else "" for field, file in files.items()}
 
 
 def refuse_other_run(state: dict[str, Any], cfg: Config, hashes: dict[str, str], *, ranks: int) -> None:
