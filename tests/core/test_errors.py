@@ -1,5 +1,6 @@
 """How a command ends: its own status, one line for a mistake, silence when nobody reads its output any more."""
 
+import os
 import re
 import subprocess
 import sys
@@ -46,3 +47,30 @@ def test_a_missing_library_is_one_line_with_its_extra(words: str) -> None:
     )  # fmt: skip
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert re.fullmatch(r"error: \w+ is not installed; pip install 'netchu\[\w+\]'\n", done.stderr)
+
+
+SEVERAL = """
+import atexit, sys
+from netchu.core.errors import NetchuError, run_main
+def main():
+    atexit.register(print, "tidied")
+    print("done")
+    if len(sys.argv) > 1:
+        raise NetchuError("wrong")
+class Teardown:
+    def __del__(self): print("Python takes itself down")
+kept = Teardown()
+run_main(main)
+"""
+
+
+@pytest.mark.parametrize(("processes", "torn"), [("2", False), ("1", True), ("", True)])
+def test_one_of_several_processes_ends_before_python_takes_itself_down(processes: str, torn: bool) -> None:
+    for words, status in (([], 0), (["x"], 2)):
+        environment = {**os.environ, "WORLD_SIZE": processes}
+        run = subprocess.run(
+            [sys.executable, "-c", SEVERAL, *words], env=environment, capture_output=True, text=True, check=False
+        )
+        said = ["done", "tidied"] + ["Python takes itself down"] * torn
+        assert (run.returncode, run.stdout.split("\n")[:-1]) == (status, said)
+        assert run.stderr == ("error: wrong\n" if status else "")

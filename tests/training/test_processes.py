@@ -28,18 +28,21 @@ EVALUATE = """
 import csv, sys
 from pathlib import Path
 from accelerate import PartialState
+from netchu.core.errors import run_main
 from netchu.model.bundle import load_bundle
 from netchu.training.dataset import LineDataset
 from netchu.data.manifest import read_lines
 from netchu.data.frames import write_frame
 from netchu.training.validation import evaluate
-state, bundle = PartialState(cpu=True), load_bundle(Path(sys.argv[1]))
-lines = LineDataset(read_lines(Path(bundle.cfg.manifest)), bundle.cfg, bundle.charset, train=False)
-rank, ranks = state.process_index, state.num_processes
-result = evaluate(bundle.model, lines, bundle.charset, precision="fp32", rank=rank, ranks=ranks)
-if state.is_main_process:
-    write_frame(Path(sys.argv[2]), result.answers, float_format="%.4f")
-    print(result)
+def main():
+    state, bundle = PartialState(cpu=True), load_bundle(Path(sys.argv[1]))
+    lines = LineDataset(read_lines(Path(bundle.cfg.manifest)), bundle.cfg, bundle.charset, train=False)
+    rank, ranks = state.process_index, state.num_processes
+    result = evaluate(bundle.model, lines, bundle.charset, precision="fp32", rank=rank, ranks=ranks)
+    if state.is_main_process:
+        write_frame(Path(sys.argv[2]), result.answers, float_format="%.4f")
+        print(result)
+run_main(main)
 """
 
 

@@ -5,6 +5,7 @@ Everything that a person can put right (a missing folder, a misspelt key, a trun
 `run_main`, which prints that line without a traceback and exits with status 2. A bug still shows its traceback.
 """
 
+import atexit
 import difflib
 import os
 import select
@@ -12,7 +13,9 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 
 class NetchuError(Exception):
@@ -82,7 +85,19 @@ def run_main(main: Callable[[], int | None]) -> None:
         if not _output_has_no_reader():
             raise
         status = 141
+    if os.environ.get("WORLD_SIZE", "1") not in ("", "1"):
+        _end_without_teardown(status or 0)
     sys.exit(status or 0)
+
+
+def _end_without_teardown(status: int) -> NoReturn:
+    """End one of several processes after its exit functions, before Python takes itself down: a thread of gloo that
+    drops its last tensor meanwhile would abort the process, and torch 2.15 has no way to end these threads first."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _output_has_no_reader() -> bool:

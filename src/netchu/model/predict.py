@@ -1,8 +1,6 @@
 """A trained model on PyTorch: `predict` computes log-probabilities, `gather_rows` joins those of several processes."""
 
-import atexit
 from collections.abc import Sequence
-from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -41,15 +39,7 @@ def predict(
 def processes() -> tuple[int, int]:
     """(this process's rank, how many there are) under `accelerate launch`."""
     state = PartialState(cpu=not torch.cuda.is_available())
-    leave_group_at_exit()
     return state.process_index, state.num_processes
-
-
-@cache
-def leave_group_at_exit() -> None:
-    """See to it that this process leaves the group of processes, once it is in one, before Python ends: threads of the
-    group that still run then can abort a process whose work is done."""
-    atexit.register(lambda: PartialState().destroy_process_group())
 
 
 def gather_rows(rows: list[Row]) -> list[Row]:

@@ -23,7 +23,6 @@ from netchu.core.interruption import Interruption, outlive_signals
 from netchu.model.bundle import load_teacher, warm_start
 from netchu.model.losses import CtcObjective
 from netchu.model.precision import choose_precision
-from netchu.model.predict import leave_group_at_exit
 from netchu.model.recogniser import build_model
 from netchu.training.dataset import Batch, BucketSampler, collate_or_error
 from netchu.training.optimizer import EpochAverage
@@ -60,7 +59,6 @@ class Trainer:
         self.accelerator = Accelerator(
             mixed_precision={"fp32": "no"}.get(self.precision, self.precision), cpu=probe.type == "cpu"
         )
-        leave_group_at_exit()
         self.rank, self.ranks = self.accelerator.process_index, self.accelerator.num_processes
         self.data = load_run_data(cfg, self.source)
         self.say(f"{self.data}\n{self.precision} on {self.accelerator.device}, {self.ranks} process(es)")
