@@ -4,7 +4,8 @@ Starts `netchu serve` on this machine and asks it, one after another (`--only` p
 
 - overload: finds the capacity with a few patient clients, then sends twice that rate for a minute whether answers come
   or not, with a hot swap to another version in the middle. Prints how many were answered, turned away, or lost.
-- widths: thousands of lines of 120 to 2,400 pixels' width; the memory must be flat after the first 200.
+- widths: thousands of lines of 120 to 2,400 pixels' width, cut from the images laid end to end; the memory must be flat
+  after the first 200. Without images they are striped, and every member is asked about each.
 - attack: 20 clients for a minute, while 500 connections send a header drop by drop and come again when they are closed.
 """
 
@@ -24,6 +25,7 @@ from pathlib import Path
 import cv2
 import httpx2
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.rates import memory_mb
 from netchu.core.errors import NetchuError, run_main
@@ -117,17 +119,26 @@ def register_two(data: Path, recipe: Recipe) -> None:
     store.close()
 
 
+def as_wide(picture: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """A line image 64 pixels high, repeated and cut to the width: (h, w) -> (64, width)."""
+    line = cv2.resize(picture, (max(1, round(picture.shape[1] * 64 / len(picture))), 64), interpolation=cv2.INTER_AREA)
+    return np.tile(line, -(-width // line.shape[1]))[:, :width]
+
+
 async def measure_widths(url: str, process: int, args: argparse.Namespace) -> None:
     """Lines of many widths one after another, from a few clients, and the memory beside them."""
     rng = np.random.default_rng(0)
     widths = [int(width) for width in rng.integers(*WIDTHS, args.requests, endpoint=True)]
     memory: list[float] = []
     waiting = iter(widths)
+    striped = np.full((64, WIDTHS[1]), 230, np.uint8)
+    striped[20:44, 10:-10:7] = 40
+    pictures = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) for data in read_files(args.images)]
+    pictures = [np.asarray(picture, np.uint8) for picture in pictures] if args.images else [striped]
 
     async def ask(client: httpx2.AsyncClient) -> None:
         for width in waiting:
-            image = np.full((64, width), 230, np.uint8)
-            image[20:44, 10 : width - 10 : 7] = 40
+            image = as_wide(pictures[width % len(pictures)], width)
             data = bytes(cv2.imencode(".png", image)[1])
             while (answer := await client.post("/api/recognise", files=[("images", ("l", data))])).status_code == 503:
                 await asyncio.sleep(1)
