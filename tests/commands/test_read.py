@@ -99,6 +99,16 @@ def test_pages_are_read_without_pytorch(tmp_path: Path) -> None:
     assert found == [row["text"] for row in rows]
 
 
+def test_images_of_one_name_in_two_folders_are_told_apart(folder: Path, tmp_path: Path) -> None:
+    for i in range(2):
+        (tmp_path / f"{i}").mkdir()
+        shutil.copy(folder / f"{i}.jpg", tmp_path / f"{i}" / "1.jpg")
+    texts = [vector.text for vector in load_vectors(RELEASE.with_name("vectors.json"))[:2]]
+    done = lean(tmp_path, "read", "0", "1", "--threads", 1)
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [(row["id"], row["text"]) for row in rows] == [("0/1.jpg", texts[0]), ("1/1.jpg", texts[1])], done.stderr
+
+
 def test_bad_input_is_one_line(folder: Path, tmp_path: Path) -> None:
     bundle = read_recipe(RELEASE).bundles[0]
     (tmp_path / "cut.safetensors").write_bytes(bundle.read_bytes()[:100_000])

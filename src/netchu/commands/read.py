@@ -33,8 +33,9 @@ def main() -> None:
     args = parser.parse_args()
     check_model_options(args)
 
-    images = [(path, name) for given in args.images for path, name in _named(given)]
-    form = args.format or ("text" if len(args.images) == 1 and args.images[0].is_file() else "csv")
+    alone = len(args.images) == 1
+    images = [(path, name) for given in args.images for path, name in _named(given, alone=alone)]
+    form = args.format or ("text" if alone and args.images[0].is_file() else "csv")
     if form == "alto" and (not args.page or len(images) != 1):
         raise NetchuError("--format alto: is of one page; give --page and a single photograph")
     single = args.page or len(images) == 1
@@ -58,13 +59,13 @@ def main() -> None:
         print(f"warning: {len(problems)} images could not be read; the first: {problems[0]}", file=sys.stderr)
 
 
-def _named(given: Path) -> list[tuple[Path, str]]:
-    """(file, id) of an image or of each image of a folder; ids are relative to the folder."""
-    if given.is_dir():
-        return [(path, path.relative_to(given).as_posix()) for path in find_images(given)]
-    if not given.is_file():
+def _named(given: Path, *, alone: bool) -> list[tuple[Path, str]]:
+    """(file, id) of an image or of each image of a folder. Ids are relative to a folder that is given alone; those of
+    several keep its name, since each may hold a 1.jpg."""
+    if not given.is_dir() and not given.is_file():
         raise NetchuError(f"{given}: no such image or folder")
-    return [(given, str(given))]
+    root = given if alone and given.is_dir() else None
+    return [(path, (path.relative_to(root) if root else path).as_posix()) for path in find_images(given)]
 
 
 def format_lines(answers: Sequence[Answer], form: str) -> str:
