@@ -201,6 +201,16 @@ def test_images_of_every_suffix_are_found_and_the_rest_counted(tmp_path: Path) -
         assert [path.name for path in find_images(tmp_path)] == names
 
 
+def test_a_link_back_into_its_own_folder_doubles_no_image(tmp_path: Path) -> None:
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(b"")
+        (tmp_path / name / "linked").symlink_to(tmp_path / other)
+    (tmp_path / "a" / "up").symlink_to("..")
+    found = [path.relative_to(tmp_path / "a").as_posix() for path in find_images(tmp_path / "a")]
+    assert found == ["1.png", "linked/1.png", "up/b/1.png"]
+
+
 def test_a_ppocrlabel_folder(tmp_path: Path) -> None:
     put(tmp_path, "page.png", "crop_img/page_crop_0.png")
     boxes = '[{"transcription": "Huế", "points": [[0, 0], [9, 0], [9, 9], [0, 9]]}]'

@@ -25,12 +25,15 @@ def is_foreign(path: Path) -> bool:
     return path.name.startswith((".", "~$")) or path.name.lower() in FOREIGN
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """Every file below a folder but the foreign ones (see `is_foreign`), also through links to folders."""
+def walk(folder: Path, inside: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Every file below a folder but the foreign ones (see `is_foreign`), also through links to folders, unless these
+    lead back into one that they stand in (`inside`)."""
+    inside |= {folder.resolve()}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if not is_foreign(path):
             if path.is_dir():
-                yield from walk(path)
+                if path.resolve() not in inside:
+                    yield from walk(path, inside)
             elif path.is_file():
                 yield path
 
