@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -199,6 +200,15 @@ def test_images_of_every_suffix_are_found_and_the_rest_counted(tmp_path: Path) -
     (tmp_path / "7.docx").write_bytes(b"PK\3\4")
     with pytest.warns(UserWarning, match=r"1 files are no images and left out, the first .*7\.docx"):
         assert [path.name for path in find_images(tmp_path)] == names
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    """As archives of old systems leave them; no manifest and no submission could hold it."""
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe1nh.png"))
+    path.write_bytes(b"")
+    for named in (tmp_path, path):
+        with pytest.raises(NetchuError, match=r"\\udce1nh.png': its name is not UTF-8; rename it"):
+            find_images(named)
 
 
 def test_a_link_back_into_its_own_folder_doubles_no_image(tmp_path: Path) -> None:

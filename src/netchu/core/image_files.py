@@ -27,15 +27,24 @@ def is_foreign(path: Path) -> bool:
 
 def walk(folder: Path, inside: frozenset[Path] = frozenset()) -> Iterator[Path]:
     """Every file below a folder but the foreign ones (see `is_foreign`), also through links to folders, unless these
-    lead back into one that they stand in (`inside`)."""
+    lead back into one that they stand in (`inside`); raises NetchuError for a name that is not UTF-8."""
     inside |= {folder.resolve()}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if not is_foreign(path):
+            check_name(path)
             if path.is_dir():
                 if path.resolve() not in inside:
                     yield from walk(path, inside)
             elif path.is_file():
                 yield path
+
+
+def check_name(path: Path) -> None:
+    """Raise NetchuError for a path that is not UTF-8, as old archives leave them: no answer could name it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise NetchuError(f"{str(path)!r}: its name is not UTF-8; rename it (convmv does so for many files)") from None
 
 
 def list_files(path: Path, *suffixes: str) -> list[Path]:
@@ -54,6 +63,7 @@ def find_images(folder: Path) -> list[Path]:
     folder; raises NetchuError when there is none. Images of other names are known by how they begin; a warning counts
     what is neither an image nor a label file."""
     if folder.is_file():
+        check_name(folder)
         return [folder]
     if not folder.is_dir():
         raise NetchuError(f"{folder}: no such folder; give the folder that holds the images")

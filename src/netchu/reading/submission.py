@@ -106,9 +106,7 @@ def _held(answer: Answer, details: bool) -> Answer:
 
 def images_of(folder: Path) -> tuple[list[Path], Path]:
     """(images in natural order, the folder that their ids are relative to) of a folder or of one image file."""
-    if folder.is_file():
-        return [folder], folder.parent
-    return find_images(folder), folder
+    return find_images(folder), folder.parent if folder.is_file() else folder
 
 
 def _read_chunk(images: Sequence[tuple[str, Path]], ensemble: Ensemble, strict: bool) -> list[Answer]:
