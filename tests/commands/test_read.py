@@ -1,6 +1,7 @@
 """`netchu read` and the public reader: without PyTorch, from any folder, in every format, and clear about bad input."""
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -151,11 +152,14 @@ def test_the_reader_takes_images_of_every_kind(folder: Path) -> None:
     assert expected.text and expected.characters and expected.accept is not None
     colour = cv2.imread(str(path))
     pillow = PillowImage.open(path)
-    kinds = [path, path.read_bytes(), pillow, cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), colour]
+    deep = np.asarray(pillow.convert("L")).astype(np.uint16) * 257
+    kinds = [path, path.read_bytes(), pillow, cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), colour, deep]
+    kinds += [PillowImage.fromarray(deep), PillowImage.fromarray(deep / np.float32(65535))]
     assert [reading.text for reading in reader.read(kinds)] == [expected.text] * len(kinds)
     assert isinstance(netchu.read(path), netchu.Reading)
     for wrong, message in (
         (b"no image", "the bytes: is not an image"),
+        (PillowImage.open(io.BytesIO(path.read_bytes()[:3000])), "the JpegImageFile: cannot be decoded"),
         (7, "the int: is no image; give a path"),
         (np.zeros((2, 3, 9), np.uint8), r"array \(2, 3, 9\): expected"),
         (np.array(["a"]), "expected"),

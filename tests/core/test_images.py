@@ -240,5 +240,8 @@ def test_arrays_of_every_shape_are_made_grey() -> None:
         np.dstack([LINE, LINE * 0 + 255]),
     ):
         assert (to_grey(array) == LINE).all()
+    burnt = LINE.astype(np.float32)
+    burnt[0, 0], burnt[1, 1] = np.inf, -np.inf
+    assert (to_grey(burnt)[2:] == LINE[2:]).all()
     assert (to_grey(LINE > 99) == 255 * (LINE > 99)).all()
     assert (to_grey(np.dstack([colour, LINE * 0])) == LINE).all(), "an opacity of nothing at all says nothing"

@@ -125,11 +125,17 @@ def _decode_by_pillow(data: bytes, turned: bool) -> list[Image]:
             frames = [
                 ImageOps.exif_transpose(frame) if turned else frame.copy() for frame in ImageSequence.Iterator(file)
             ]
-        grey = [frame.mode in ("F", "I") or frame.mode.startswith("I;") for frame in frames]
-        arrays = [np.asarray(f if g else f.convert("RGBA")) for f, g in zip(frames, grey, strict=True)]
-        return [to_grey(array if array.ndim == 2 else array[..., [2, 1, 0, 3]]) for array in arrays]
+        return [to_grey(pillow_array(frame)) for frame in frames]
     except Exception:  # decoders raise nearly any type on a damaged file
         return []
+
+
+def pillow_array(image: Any) -> NDArray[Any]:
+    """A Pillow image of any mode as `to_grey` takes it: BGRA (h, w, 4), or grey (h, w) of more than 8 bits, which
+    Pillow would cut off at 255. Raises what its decoder raises for a damaged file."""
+    if image.mode in ("F", "I") or image.mode.startswith("I;"):
+        return np.asarray(image)
+    return np.asarray(image.convert("RGBA"))[..., [2, 1, 0, 3]]
 
 
 def to_grey(image: NDArray[Any]) -> Image:
@@ -156,7 +162,9 @@ def _to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Numbers of any format as 0 to 255: by as many bits as are used, or stretched where only few levels are."""
     if values.dtype == np.uint8:
         return values
-    numbers = np.nan_to_num(values.astype(np.float64))
+    numbers = values.astype(np.float64)
+    finite = numbers[np.isfinite(numbers)]
+    numbers = np.nan_to_num(numbers, posinf=finite.max(initial=0), neginf=finite.min(initial=0))
     low, high = float(numbers.min()), float(numbers.max())
     full = 1.0 if high <= 1 else 2.0 ** max(8, int(np.ceil(np.log2(high + 1))))
     scaled = np.floor(numbers * (255 if full == 1 else 256 / full))

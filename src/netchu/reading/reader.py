@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from netchu.core.errors import NetchuError
-from netchu.core.images import Image, decode, on_paper, read_image, to_grey
+from netchu.core.images import Image, decode, on_paper, pillow_array, read_image, to_grey
 from netchu.ctc.decoders import Reading
 from netchu.reading.ensemble import Ensemble, TimedReading
 from netchu.reading.recipe import default_recipe, plain_recipe, read_recipe
@@ -119,7 +119,10 @@ def open_image(image: Any, *, page: bool = False) -> Image:
     if isinstance(image, bytes | bytearray | memoryview):
         return decode(bytes(image), name_of(image), page=page)[0]
     if hasattr(image, "convert") and hasattr(image, "getbands"):  # a Pillow image, without importing Pillow
-        image = np.asarray(image.convert("RGBA"))[..., [2, 1, 0, 3]]
+        try:
+            image = pillow_array(image)
+        except (OSError, ValueError) as error:  # it is decoded only now
+            raise NetchuError(f"{name_of(image)}: cannot be decoded ({error}); replace the file") from error
     if not isinstance(image, np.ndarray):
         raise NetchuError(f"{name_of(image)}: is no image; give a path, bytes, a Pillow image or an array")
     if image.ndim not in (2, 3) or not image.size or image.dtype.kind not in "buif":
