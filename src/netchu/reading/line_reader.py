@@ -8,6 +8,7 @@ read nothing stays empty, whatever language would say.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -72,8 +73,13 @@ class Settings:
             ),
             ("sure", 0 <= self.sure <= 1 and (self.sure == 1 or self.combination == "rescore"), "0 to 1, with rescore"),
             ("shortest", self.shortest >= 0, "0 or more"),
-            ("trust", len(self.trust) in (0, CLUES + 1), f"{CLUES + 1} numbers, or none"),
+            (
+                "trust",
+                len(self.trust) in (0, CLUES + 1) and all(map(isfinite, self.trust)),
+                f"{CLUES + 1} numbers, or none",
+            ),
             ("doubtful", 0 <= self.doubtful <= 1, "0 to 1"),
+            *((f.name, isfinite(getattr(self, f.name)), "a number") for f in fields(self) if f.type is float),
         ]
         for key, good, allowed in checks:
             if not good:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,11 @@ def read_recipe(path: Path) -> Recipe:
         raise NetchuError(f"{path}: is no recipe (no usable {error}); write it again") from error
     if not all(0.5 <= stretch <= 2 for stretch in recipe.stretches):
         raise NetchuError(f"{path}: a member's stretch is not from 0.5 to 2; correct or write it again")
-    if not weights or min(weights) <= 0:
+    if not weights or not all(0 < weight < inf for weight in weights):
         raise NetchuError(f"{path}: members need weights above 0; correct or write it again")
+    accept = recipe.accept
+    if accept is not None and (type(accept) not in (int, float) or not 0 <= accept <= 1):
+        raise NetchuError(f"{path}: accept is {accept!r}, expected a number from 0 to 1, or null; correct it")
     return recipe
 
 
