@@ -84,6 +84,11 @@ def test_strict_stops_at_a_bad_image_of_a_later_chunk(
     assert [bool(a.problem) for a in read_folder(tmp_path, ensemble)] == [False, True]
     with pytest.raises(NetchuError, match=r"b\.jpg"):
         read_folder(tmp_path, ensemble, strict=True)
+    kept = KeptAnswers(tmp_path / "s.kept", {}, resume=False, restart=False)
+    kept.answers = [Answer("b.jpg", Reading("", 0.0), 0.0, "b.jpg: is not an image")]
+    with pytest.raises(NetchuError, match=r"b\.jpg"):
+        read_folder(tmp_path, ensemble, strict=True, kept=kept)
+    kept.close(whole=True)
 
 
 def test_details(tmp_path: Path) -> None:
@@ -158,6 +163,16 @@ def test_a_run_that_keeps_nothing_leaves_nothing(bundle: Path, lines_folder: Pat
     kept = KeptAnswers(tmp_path / "s.kept", {}, resume=False, restart=False)
     kept.close(whole=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_details_that_cannot_be_written_lose_no_answer(bundle: Path, lines_folder: Path, tmp_path: Path) -> None:
+    words = command(lines_folder / "images" / "0", bundle, tmp_path / "s.csv")
+    (tmp_path / "taken").mkdir()
+    done = subprocess.run([*words, "--details", str(tmp_path / "taken")], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "taken: " in done.stderr and "go on with --resume" in done.stdout
+    details = ["--details", str(tmp_path / "d.jsonl"), "--resume"]
+    assert subprocess.run([*words, *details], capture_output=True, check=False).returncode == 0
+    assert (tmp_path / "d.jsonl").is_file() and not (tmp_path / "s.csv.kept").exists()
 
 
 def test_one_image_file_is_read(bundle: Path, lines_folder: Path, tmp_path: Path) -> None:

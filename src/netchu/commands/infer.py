@@ -88,6 +88,8 @@ def main() -> None:
         seconds = time.perf_counter() - began
         if not rank:
             write_submission(args.out, answers)
+            if args.details:
+                write_details(args.details, answers)
         whole = True
     finally:
         kept.close(whole=whole)
@@ -95,8 +97,6 @@ def main() -> None:
             print(f"{kept.path}: keeps {kept.count} answers; go on with --resume")
     if rank:
         return
-    if args.details:
-        write_details(args.details, answers)
     slowest = max(answers, key=lambda a: a.seconds)
     print(
         f"{args.out}: {len(answers)} lines in {seconds:.1f} s, {fresh / seconds:.1f} lines/s, "
