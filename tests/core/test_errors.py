@@ -74,3 +74,30 @@ def test_one_of_several_processes_ends_before_python_takes_itself_down(processes
         said = ["done", "tidied"] + ["Python takes itself down"] * torn
         assert (run.returncode, run.stdout.split("\n")[:-1]) == (status, said)
         assert run.stderr == ("error: wrong\n" if status else "")
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-"])
+def test_a_closed_output_is_no_error(closed: str) -> None:
+    """As a daemon may start a command."""
+    words = "import tqdm\nrun_main(lambda: (print('done'), sys.stdout.write('done'), list(tqdm.tqdm([1])), 7)[3])"
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" "$@" {closed}', sys.executable, "-c", START + words], capture_output=True, check=False
+    )
+    assert done.returncode == 7 and b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")  # noqa: PTH110
+@pytest.mark.parametrize("rows", [1, 100_000], ids=["at the end", "on the way"])
+def test_a_full_disk_under_the_output_is_one_line(rows: int) -> None:
+    words = f"run_main(lambda: print(*['a line of output'] * {rows}, sep='\\n'))"
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-c", START + words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, "error: the output: No space left on device; free some space\n")
+
+
+def test_what_may_not_be_opened_is_one_line() -> None:
+    words = "def main():\n    raise PermissionError(13, 'Permission denied', 'images/3')\nrun_main(main)"
+    done = subprocess.run([sys.executable, "-c", START + words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: images/3: Permission denied; change its permissions\n")

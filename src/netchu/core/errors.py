@@ -7,6 +7,7 @@ Everything that a person can put right (a missing folder, a misspelt key, a trun
 
 import atexit
 import difflib
+import errno
 import os
 import select
 import signal
@@ -60,7 +61,11 @@ def last_line(output: Path) -> str:
 def run_main(main: Callable[[], int | None]) -> None:
     """Run `main` and exit: 0 or its own status, 2 for a `NetchuError`; and as shells have it 143 after SIGTERM, 130
     after Ctrl-C, 141 when whoever read the output has gone (`| head`). A warning of netchu is one line, without its
-    place in the code, and is said under any filter: it may name a file that was left out."""
+    place in the code, and is said under any filter: it may name a file that was left out. What a started process may
+    not open, and a full disk under the output, are lines as well; an output that is closed is not written to."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  # until the end
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     warnings.filterwarnings("default", category=UserWarning, module=r"netchu\.")  # whatever PYTHONWARNINGS says
     try:
@@ -85,6 +90,13 @@ def run_main(main: Callable[[], int | None]) -> None:
         if not _output_has_no_reader():
             raise
         status = 141
+    except OSError as error:
+        full = error.filename is None and error.errno == errno.ENOSPC and _output_is_full()
+        if not full and not (isinstance(error, PermissionError) and error.filename is not None):
+            raise
+        where, remedy = ("the output", "free some space") if full else (error.filename, "change its permissions")
+        print(f"{MARK}{where}: {error.strerror}; {remedy}", file=sys.stderr)
+        status = 2
     if os.environ.get("WORLD_SIZE", "1") not in ("", "1"):
         _end_without_teardown(status or 0)
     sys.exit(status or 0)
@@ -108,5 +120,21 @@ def _output_has_no_reader() -> bool:
     poller.register(sys.stdout.fileno(), 0)
     broken = any(event & (select.POLLERR | select.POLLHUP) for _, event in poller.poll(0))
     if broken:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
     return broken
+
+
+def _output_is_full() -> bool:
+    """Whether standard output cannot be written for want of space; what it still holds is then dropped."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+        return True
+    return False
+
+
+def _drop_output() -> None:
+    """Let what is still written to standard output go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
