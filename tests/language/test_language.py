@@ -1,11 +1,13 @@
 """The character n-gram: its probabilities sum to one, it learns, it travels as a small file and as ARPA text."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from netchu.commands.language import main
+from netchu.commands.language import read_lines as text_lines
 from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
 from netchu.ctc.beam import propose
@@ -168,3 +170,10 @@ def test_commands(
     run("import", tmp_path / "a.arpa", "--out", tmp_path / "b.nlm")
     one, two = (run("measure", tmp_path / f"{name}.nlm", "--texts", tmp_path / "texts.txt") for name in "ab")
     assert one == two and "bits a character" in one
+
+
+def test_damaged_gzip_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "texts.gz"
+    path.write_bytes(gzip.compress(b"x")[:10] + b"\xff" * 20)
+    with pytest.raises(NetchuError, match=r"texts\.gz: cannot be read as UTF-8 text \(Error -3"):
+        text_lines(path)

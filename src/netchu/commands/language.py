@@ -5,6 +5,7 @@ netchu language train --texts synthetic/addresses.txt --manifest data/train_fold
 
 import argparse
 import gzip
+import zlib
 from pathlib import Path
 
 from netchu.core.config import ALL_DATA_FOLD
@@ -28,7 +29,7 @@ def read_lines(path: Path) -> list[str]:
         raise NetchuError(
             f"{path}: no such file; make texts: python synthetic_data/gentext_address.py --out {path}"
         ) from None
-    except (OSError, UnicodeDecodeError, EOFError) as error:
+    except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
         raise NetchuError(f"{path}: cannot be read as UTF-8 text ({error})") from error
     if not lines:
         raise NetchuError(f"{path}: holds no text")
