@@ -15,6 +15,10 @@ def test_the_command_writes_the_lines_or_says_why_not(tmp_path: Path) -> None:
     form = make_form("blank", 3, rows=3)
     cv2.imwrite(str(tmp_path / "page.jpg"), form.photo)
     program = [sys.executable, "-m", "netchu", "cut-page"]
+    for words, says in ((["."], ".: image cannot be read"), (["page.jpg", "--draw", "."], "cannot be written")):
+        done = subprocess.run([*program, *words], capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1 and says in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["page.jpg"], "no line is left to be refused next time"
     command = [*program, str(tmp_path / "page.jpg"), "--draw", str(tmp_path / "drawn.png")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -20,17 +20,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: a folder beside the page, PAGE_lines")
     parser.add_argument("--draw", type=Path, metavar="FILE.png", help="the page with the lines found")
     args = parser.parse_args()
+    photo = read_image(args.page, page=True)
     folder = args.out or args.page.with_name(f"{args.page.stem}_lines")
     if folder.is_dir() and (older := sorted(folder.glob("[0-9][0-9][0-9].png"))):
         raise NetchuError(f"{older[0]}: is a line of an earlier page; remove it and its like, or choose another --out")
-    photo = read_image(args.page, page=True)
     lines = find_lines(photo)
     if not lines:
         raise NetchuError(f"{args.page}: no writing was found; photograph the page closer, or in better light")
+    if args.draw:  # first, since a second try refuses the lines of this one
+        save_picture(args.draw, draw_lines(photo, lines))
     for number, line in enumerate(lines):
         save_picture(folder / f"{number:03d}.png", line.image)
-    if args.draw:
-        save_picture(args.draw, draw_lines(photo, lines))
     print(f"{folder}: {len(lines)} lines")
 
 
