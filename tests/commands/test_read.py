@@ -130,6 +130,18 @@ def test_bad_input_is_one_line(folder: Path, tmp_path: Path) -> None:
         assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
 
 
+def test_infer_says_what_it_cannot_write_or_score_before_it_reads(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.tsv").write_text("1.jpg\tHuế\n", encoding="utf-8")
+    for words, message in (
+        (("--out", "."), "error: .: is a folder; name a file in it\n"),
+        (("--samples", "s.xyz"), "error: --samples s.xyz: no kind of picture ends in .xyz; name it .png\n"),
+        (("--labels", "labels.tsv"), "error: labels.tsv: names none of the images in "),
+    ):
+        done = lean(tmp_path, "infer", "--images", folder / "0.jpg", *words)
+        assert done.returncode == 2 and done.stderr.startswith(message), done.stderr
+        assert [path.name for path in tmp_path.iterdir()] == ["labels.tsv"]
+
+
 def test_a_bundle_needs_a_graph_for_onnxruntime(bundle: Path, lines_folder: Path, tmp_path: Path) -> None:
     path, image = tmp_path / "a.safetensors", str(lines_folder / "images" / "0" / "1.jpg")
     shutil.copy(bundle, path)

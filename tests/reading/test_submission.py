@@ -167,9 +167,10 @@ def test_a_run_that_keeps_nothing_leaves_nothing(bundle: Path, lines_folder: Pat
 
 def test_details_that_cannot_be_written_lose_no_answer(bundle: Path, lines_folder: Path, tmp_path: Path) -> None:
     words = command(lines_folder / "images" / "0", bundle, tmp_path / "s.csv")
-    (tmp_path / "taken").mkdir()
-    done = subprocess.run([*words, "--details", str(tmp_path / "taken")], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "taken: " in done.stderr and "go on with --resume" in done.stdout
+    (tmp_path / "file").write_bytes(b"")
+    details = ["--details", str(tmp_path / "file" / "d.jsonl")]
+    done = subprocess.run([*words, *details], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "d.jsonl: cannot be written" in done.stderr and "go on with --resume" in done.stdout
     details = ["--details", str(tmp_path / "d.jsonl"), "--resume"]
     assert subprocess.run([*words, *details], capture_output=True, check=False).returncode == 0
     assert (tmp_path / "d.jsonl").is_file() and not (tmp_path / "s.csv.kept").exists()

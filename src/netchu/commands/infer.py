@@ -9,9 +9,12 @@ import os
 import time
 from pathlib import Path
 
+import cv2
+
 from netchu.core import budget
 from netchu.core.charset import describe_counts
 from netchu.core.errors import NetchuError
+from netchu.core.files import refuse_folder
 from netchu.core.metrics import score
 from netchu.core.options import add_options
 from netchu.reading.ensemble import Ensemble
@@ -52,6 +55,10 @@ def main() -> None:
     check_model_options(args)
     if args.batch_size < 1:
         raise NetchuError(f"--batch-size {args.batch_size}: expected 1 or more")
+    for path in filter(None, (args.out, args.details, args.samples)):
+        refuse_folder(path)
+    if args.samples and not cv2.haveImageWriter(f"a{args.samples.suffix or '.png'}"):
+        raise NetchuError(f"--samples {args.samples}: no kind of picture ends in {args.samples.suffix}; name it .png")
     rank, ranks = processes()
     if args.bundles:
         recipe = plain_recipe(args.bundles, args.decoder)
@@ -67,6 +74,8 @@ def main() -> None:
         recipe, precision=args.precision, batch_size=args.batch_size, engine=args.engine, threads=threads
     )
     labels = read_labels(args.labels, root) if args.labels else {}
+    if labels and not any(path.relative_to(root).as_posix() in labels for path in paths):
+        raise NetchuError(f"{args.labels}: names none of the images in {args.images}; give their labels")
     unknown = ensemble.charset.count_unknown(labels.values())
     if unknown:
         print(f"warning: {args.labels} holds characters that the bundles never learnt: {describe_counts(unknown)}")

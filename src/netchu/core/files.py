@@ -38,6 +38,12 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def refuse_folder(path: Path) -> None:
+    """Raise NetchuError when the file that is to be written is a folder."""
+    if path.is_dir():
+        raise NetchuError(f"{path}: is a folder; name a file in it")
+
+
 @contextmanager
 def writing(path: Path, remedy: str) -> Iterator[None]:
     """An OSError inside as the line that a file cannot be written, with its cause and a remedy."""
