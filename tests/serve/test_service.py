@@ -96,6 +96,7 @@ def test_corrections_become_a_better_version(service: Running, lines_folder: Pat
     assert new["charset"] == old["charset"]
     assert not list((service.data / "jobs").glob("*/*/state.pt"))
     assert service.client.post("/api/models/1/promote").json() == {"version": 1}
+    wait_for(lambda: not (service.data / "jobs" / "1" / "pictures").exists())
     manifest = read_lines(service.data / "jobs" / "1" / "manifest.csv")
     trained_on, held_out = split(manifest, 0)
     assert not {line.path for line in trained_on} & {line.path for line in held_out}
@@ -376,6 +377,8 @@ def test_a_job_fails_goes_on_ends_with_the_service_and_is_cancelled(service: Run
     service.start()
     assert service.job()["state"] == "interrupted"
     done = service.job()["done"]
+    for sample in service.client.get("/api/samples?most=5").json()["samples"]:  # one of five is held out
+        assert service.client.delete(f"/api/samples/{sample['id']}").status_code == 200
     assert service.client.post("/api/retrain/1/continue").status_code == 202
     wait_for(lambda: service.job()["done"] > done)
     assert service.client.post("/api/retrain/1/cancel").json()["state"] == "cancelled"

@@ -20,7 +20,7 @@ from netchu.core.errors import NetchuError, last_line
 from netchu.core.files import write_json
 from netchu.data.label_files import read_json
 from netchu.reading.recipe import read_recipe
-from netchu.serve.retraining import STOPPED, RetrainingPlan, read_progress
+from netchu.serve.retraining import PICTURES, STOPPED, RetrainingPlan, read_progress
 from netchu.serve.store import CANCELLED, DONE, FAILED, INTERRUPTED, RUNNING, Job, Store
 from netchu.serve.uploads import RefusalError
 from netchu.serve.versions import Versions
@@ -210,6 +210,7 @@ class Jobs:
             folder / "ensemble.json",
         ):
             path.unlink()  # the versions folder has its own copy
+        shutil.rmtree(folder / PICTURES, ignore_errors=True)
 
     def _close(self, job: Job, state: str, message: str) -> None:
         job.state, job.message, job.finished = state, message, time.time()

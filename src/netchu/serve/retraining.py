@@ -2,9 +2,10 @@
 
 A retraining fine-tunes one member of the serving recipe, or all of them; the others, the weights and the settings stay,
 unless the corrections show that the labels are now written otherwise than by the recipe's convention.
-The corrections are frozen into the job's own manifest at its first start, so a job that goes on later trains on the
-same lines. Held out are the corrections marked so and, with a base manifest, the fold that the member never saw; of a
-member that was trained on every fold only the corrections. These lines are read with the whole recipe before and after.
+The corrections are frozen into the job's own manifest at its first start, with their pictures, so a job that goes on
+later trains on the same lines, whatever was deleted meanwhile. Held out are the corrections marked so and, with a base
+manifest, the fold that the member never saw; of a member that was trained on every fold only the corrections. These
+lines are read with the whole recipe before and after.
 
 It runs in a process of its own: python -m netchu.serve.retraining FOLDER. FOLDER/job.json says what to do (see
 `RetrainingPlan`); FOLDER/ensemble.json, the new recipe, and FOLDER/report.json are what it makes. Started again after
@@ -15,6 +16,7 @@ the service that started it. Exit status 3: stopped on request.
 import argparse
 import math
 import os
+import shutil
 import signal
 import threading
 import time
@@ -26,7 +28,7 @@ from typing import Any
 from netchu.core.charset import Charset
 from netchu.core.config import ALL_DATA_FOLD, Config, from_dict
 from netchu.core.errors import NetchuError, StoppedError, run_main
-from netchu.core.files import file_lock, read_log, write_json
+from netchu.core.files import file_lock, read_log, write_json, writing
 from netchu.core.images import read_image
 from netchu.core.metrics import score
 from netchu.ctc.decoders import Reading
@@ -41,6 +43,7 @@ from netchu.serve.samples import read_sidecar
 from netchu.serve.uploads import content_id
 
 SOURCE = "corrections"
+PICTURES = "pictures"  # folder of a job: of the corrections that it learns from
 MOST_COPIES = 10  # of a correction in the manifest
 CORRECTED_SHARE = 0.25  # of the training lines, as far as MOST_COPIES allows
 MOST_LINES = 4000  # an epoch
@@ -115,6 +118,25 @@ def read_samples(folder: Path, fold: int) -> list[Line]:
     ]
 
 
+def hold_pictures(folder: Path, lines: Sequence[Line]) -> list[Line]:
+    """The lines with pictures of their own in a folder, which stay when their samples are deleted; a line whose
+    picture is gone already is left out. Raises NetchuError when nothing can be written."""
+    shutil.rmtree(folder, ignore_errors=True)  # of a start that was broken off
+    held = []
+    with writing(folder, "free some space"):
+        folder.mkdir(parents=True)
+        for line in lines:
+            own = folder / line.path.name
+            try:
+                own.hardlink_to(line.path)
+            except OSError:  # no such sample any more, or no such links on this disk
+                if not line.path.is_file():
+                    continue
+                shutil.copyfile(line.path, own)
+            held.append(replace(line, path=own))
+    return held
+
+
 def put_corrections(base: Sequence[Line], corrected: Sequence[Line]) -> tuple[list[Line], list[Line]]:
     """(base lines, corrections) with each picture in one of them only: a correction of a base line, in whatever image
     format it came, takes that line's place and its fold."""
@@ -143,7 +165,8 @@ def freeze_manifest(
     base = read_lines(Path(plan.base)) if plan.base else []
     if knows_all:
         base = [replace(line, fold=TRAIN_ONLY) for line in base]
-    base, corrected = put_corrections(base, read_samples(Path(plan.samples), fold))
+    samples = hold_pictures(folder / PICTURES, read_samples(Path(plan.samples), fold))
+    base, corrected = put_corrections(base, samples)
     strange = [] if grows else [line for line in corrected if charset.count_unknown([line.text])]
     characters = "".join(sorted(charset.count_unknown(line.text for line in strange)))
     write_json(folder / "left_out.json", {"lines": len(strange), "characters": characters})
