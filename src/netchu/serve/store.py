@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import (
     JSON,
     Engine,
@@ -34,6 +34,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.schema import CreateColumn
 
+from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
 from netchu.core.metrics import accuracy_by_character, distance
 
@@ -131,13 +132,14 @@ class Job(Table):
 
 
 Row = TypeVar("Row", bound=Table)
+Composed = Annotated[str, Field(max_length=MAX_CHARACTERS), AfterValidator(normalise)]  # as texts and names are kept
 
 
 class Wanted(BaseModel):
     """Which samples are asked for; also as parameters of a request."""
 
-    search: Annotated[str, Field(max_length=MAX_CHARACTERS)] = ""
-    batch: Annotated[str, Field(max_length=MAX_CHARACTERS)] | None = None
+    search: Composed = ""
+    batch: Composed | None = None
     state: Literal["", "checked", "unchecked"] = ""
     order: Literal["newest", "oldest", "doubtful"] = "newest"
 
@@ -236,7 +238,9 @@ class Store:
         self._session = sessionmaker(self.engine, expire_on_commit=False)
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
         with self.exclusive("samples"), self._session.begin() as session:
-            if not session.scalar(select(func.count()).select_from(Sum)):  # of an older version of the service
+            for sample in session.scalars(select(Sample).where(Sample.folded == "", Sample.text != "")):
+                sample.folded = sample.text.casefold()  # of an older version of the service, as are absent sums
+            if not session.scalar(select(func.count()).select_from(Sum)):
                 self._change_sums(session, *((sample, 1) for sample in self.samples()))
 
     def close(self) -> None:
