@@ -657,6 +657,21 @@ class TestBatch:
         assert client.post(f"/api/samples/{key}/restore").json()["text"] == "Huế"
         assert client.post(f"/api/samples/{'0' * 64}/restore").status_code == 404
 
+    def test_it_is_gone_after_a_day(self, client: TestClient, service: Service, kept: list[dict[str, Any]]) -> None:
+        def delete_yesterday(key: str) -> None:
+            client.delete(f"/api/samples/{key}")
+            for path in service.samples.deleted.iterdir():
+                os.utime(path, (0, 0))
+
+        delete_yesterday(kept[0]["id"])
+        assert client.post(f"/api/samples/{kept[0]['id']}/restore").status_code == 404
+        delete_yesterday(kept[1]["id"])
+        client.put(f"/api/samples/{kept[2]['id']}", json={"text": "Huế"})
+        assert not list(service.samples.deleted.iterdir()), "whatever is changed next"
+        delete_yesterday(kept[2]["id"])
+        service.samples.recover()
+        assert not list(service.samples.deleted.iterdir()), "or at the next start"
+
     def test_a_lost_database_knows_the_batch(self, settings: ServiceSettings, service: Service, kept: Any) -> None:
         before = [sample.to_dict() for sample in service.store.samples()]
         service.close()

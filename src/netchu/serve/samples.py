@@ -128,6 +128,7 @@ class Samples:
     def restore(self, key: str) -> Sample:
         """Undo a deletion; raises RefusalError (404) when it is too long ago."""
         with self.store.exclusive(LOCK):
+            self._purge()
             sidecar = self.deleted / f"{key}.json"
             if (again := self.store.get(Sample, key)) is not None:  # the same picture came anew
                 return again
@@ -146,6 +147,7 @@ class Samples:
         Returns how many rows were made.
         """
         with self.store.exclusive(LOCK):
+            self._purge()
             samples = self.store.samples()
             known, taken = {sample.id for sample in samples}, {sample.number for sample in samples}
             made = 0
@@ -175,6 +177,7 @@ class Samples:
 
     def _write(self, sample: Sample, image: Image | None) -> None:
         """Write the files and the row; `image` None: the file is there."""
+        self._purge()
         picture = self.picture(sample.id)
         if image is not None and not picture.is_file():
             with atomic_path(picture) as temporary:
