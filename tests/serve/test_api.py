@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 import sys
+import tempfile
 import unicodedata
 import zipfile
 from collections.abc import Iterator
@@ -622,6 +623,28 @@ class TestBatch:
         assert [line.text for line in lines] == ['=HYPERLINK("x")', 'Ấp 5, "Mỹ"'], "what nobody checked teaches nothing"
         assert read_image(lines[0].path).shape == (40, 500)
         assert client.get("/api/samples/export?format=doc").status_code == 422
+
+    def test_nothing_stays_behind_of_what_is_taken_away(
+        self, client: TestClient, kept: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever part of it is asked for, as by a download that goes on."""
+        (tmp_path / "passing").mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "passing"))
+        for part, status in (("bytes=0-9", 206), ("bytes=99999-", 416), ("bytes=x", 400)):
+            assert client.get("/api/samples/export", headers={"range": part}).status_code == status
+        assert not list((tmp_path / "passing").iterdir())
+
+    def test_what_is_deleted_while_it_is_taken_away_is_left_out(
+        self, client: TestClient, service: Service, kept: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for line in kept:
+            client.put(f"/api/samples/{line['id']}", json={"text": "Huế"})
+        samples = service.store.samples()
+        monkeypatch.setattr(service.store, "each_sample", lambda wanted: iter(samples))
+        client.delete(f"/api/samples/{kept[1]['id']}")
+        with zipfile.ZipFile(io.BytesIO(client.get("/api/samples/export?format=training").content)) as archive:
+            assert len(archive.namelist()) == 4, "three pictures and their labels"
+            assert len(archive.read("labels.tsv").splitlines()) == 3
 
     def test_pages_are_taken_away_with_their_layout(self, halving: TestClient) -> None:
         page = np.random.default_rng(0).integers(0, 255, (300, 400), dtype=np.uint8)

@@ -21,7 +21,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
-from starlette.background import BackgroundTask
+from starlette.types import Receive, Scope, Send
 
 from netchu.core.images import Image, on_paper
 from netchu.serve.batching import OverloadError, VersionedReading
@@ -71,6 +71,18 @@ class Exported(Wanted):
     """Parameters of GET /api/samples/export."""
 
     format: str = "csv"
+
+
+class PassingFile(FileResponse):
+    """A file that is deleted once it was sent, or could not be: a background task is left out where a range of it is
+    asked for that it does not have."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            Path(self.path).unlink()
 
 
 def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastAPI:
@@ -187,7 +199,7 @@ def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastA
             raise
         name = quote(f"{wanted.batch or 'netchu'}.{suffix}")
         headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}"}
-        return FileResponse(path, media_type=media_type, headers=headers, background=BackgroundTask(path.unlink))
+        return PassingFile(path, media_type=media_type, headers=headers)
 
     @app.get("/api/samples/{key}/image")
     def image(key: SampleKey) -> FileResponse:

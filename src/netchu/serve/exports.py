@@ -77,7 +77,10 @@ def write_training(path: Path, samples: Iterable[Sample], kept: Samples) -> None
         rows = []
         for sample in samples:
             if sample.checked and sample.text:
-                archive.write(kept.picture(sample.id), f"images/{sample.id}.png")
+                try:
+                    archive.write(kept.picture(sample.id), f"images/{sample.id}.png")
+                except FileNotFoundError:  # deleted meanwhile
+                    continue
                 rows.append(f"images/{sample.id}.png\t{sample.text}\t\n")
         archive.writestr("labels.tsv", "".join(rows))
 
