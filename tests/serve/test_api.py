@@ -476,6 +476,7 @@ def test_a_page_is_cut_into_its_lines(service: Service, halving: TestClient) -> 
     assert [line["text"] for line in lines] == [
         recognise(halving, png(part)).json()["lines"][0]["text"] for part in (page[:40], page[40:])
     ]
+    assert re.fullmatch("[0-9a-f]{16}", answer["pages"][0].pop("id"))
     assert answer["pages"] == [{"name": "0.png", "number": 1, "size": [200, 80]}]
     assert [line["page"] for line in lines] == [0, 0]
     assert lines[1]["corners"] == [[0, 40], [200, 40], [200, 80], [0, 80]]
@@ -660,6 +661,40 @@ class TestBatch:
         assert strings == [(lines[0]["text"], "0"), ("Huế & Đà Nẵng", "150")]
         sheet = next(root.iter(f"{space}Page"))
         assert (sheet.get("WIDTH"), sheet.get("HEIGHT")) == ("400", "300")
+
+    def test_pages_of_one_name_stay_apart_and_a_box_belongs_to_its_page(self, halving: TestClient) -> None:
+        """Telephones call every photograph image.jpg; pages of a PDF come back as pictures with boxes."""
+
+        def take() -> list[tuple[str, int]]:
+            answer = halving.get("/api/samples/export", params={"format": "alto"})
+            with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+                return [(name, archive.read(name).count(b"<String")) for name in archive.namelist()]
+
+        rng = np.random.default_rng(0)
+        for _ in range(2):
+            photo = rng.integers(0, 255, (300, 400), dtype=np.uint8)
+            halving.post("/api/samples", files={"images": ("image.jpg", png(photo))}, data={"batch": "Hộp 3"})
+        assert take() == [("0001-image_jpg-1.xml", 2), ("0002-image_jpg-1.xml", 2)]
+        stream, sheets = io.BytesIO(), [Pillow.fromarray(rng.integers(0, 255, (300, 400), np.uint8)) for _ in range(2)]
+        sheets[0].save(stream, "PDF", save_all=True, append_images=sheets[1:])
+        sent = {"images": ("tờ.pdf", stream.getvalue())}
+        second = halving.post("/api/samples", files=sent, data={"batch": "Hộp 3"}).json()["pages"][1]
+        shown = base64.b64decode(second["image"].partition("base64,")[2])
+
+        def box(sheet: Any) -> Any:
+            fields = {"batch": "Hộp 3", "boxes": "[[[0,0],[99,0],[99,50],[0,50]]]", "sheet": json.dumps(sheet)}
+            return halving.post("/api/samples", files={"images": ("tờ.pdf", shown)}, data=fields)
+
+        assert box({key: second[key] for key in ("number", "id")}).status_code == 201
+        assert take()[2:] == [("0003-tờ_pdf-1.xml", 2), ("0004-tờ_pdf-2.xml", 3)]
+        for bad in (
+            [],
+            {"number": 1},
+            {"number": 0, "id": second["id"]},
+            {"number": 1, "id": "../x"},
+            {"number": 1, "id": 2},
+        ):
+            assert (box(bad).status_code, box(bad).json()["error"][:6]) == (422, "sheet:"), bad
 
     def test_it_is_deleted_and_comes_back(
         self, client: TestClient, service: Service, kept: list[dict[str, Any]]

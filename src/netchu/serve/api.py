@@ -27,7 +27,7 @@ from netchu.core.images import Image, on_paper
 from netchu.serve.batching import OverloadError, VersionedReading
 from netchu.serve.exports import FORMATS
 from netchu.serve.forms import Form, read_form
-from netchu.serve.layout import SPLITS, FindLines, Piece, Sheet, parse_boxes, take_apart
+from netchu.serve.layout import SPLITS, FindLines, Piece, Sheet, parse_boxes, parse_sheet, take_apart
 from netchu.serve.replies import add_errors, add_page
 from netchu.serve.samples import Origin, check_name
 from netchu.serve.service import Service
@@ -116,7 +116,10 @@ def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastA
                 said = f"{name}: with it the images have over {limits.pixels:,} pixels; send fewer"
                 raise RefusalError(413, said, "pixels_many")
             boxes = parse_boxes(form.words["boxes"], upload) if "boxes" in form.words else None
-            made = await run_in_threadpool(take_apart, upload, name, split, boxes, find_lines or (lambda image: []))
+            known = parse_sheet(form.words["sheet"]) if boxes is not None and "sheet" in form.words else None
+            made = await run_in_threadpool(
+                take_apart, upload, name, split, boxes, find_lines or (lambda image: []), known
+            )
             sheets += made[0]
             pieces += made[1]
         if split == "true" and not pieces:
@@ -360,7 +363,8 @@ def _line(answer: VersionedReading | None, piece: Piece, sheets: list[Sheet], *,
 
 def _sheet(sheet: Sheet) -> dict[str, Any]:
     """A page as JSON, with its picture where browsers cannot show the file."""
-    about = {"name": sheet.name, "number": sheet.number, "size": [sheet.image.shape[1], sheet.image.shape[0]]}
+    size = [sheet.image.shape[1], sheet.image.shape[0]]
+    about = {"name": sheet.name, "number": sheet.number, "id": sheet.id, "size": size}
     if sheet.shown:
         return about
     return about | {"image": f"data:image/jpeg;base64,{_jpeg(sheet.image)}"}

@@ -89,7 +89,7 @@ def write_pages(path: Path, samples: Iterable[Sample], kept: Samples) -> None:
     """Samples that stand on pages as ALTO XML, one document a page, in an archive."""
     placed = sorted((sample for sample in samples if sample.page), key=_place)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number, ((_, name, page), own) in enumerate(groupby(placed, key=_place), 1):
+        for number, ((_, name, page, _), own) in enumerate(groupby(placed, key=_place), 1):
             lines = list(own)
             width, height = (lines[0].page or {})["size"]
             document = write_alto(name, (width, height), [_read_line(sample) for sample in lines])
@@ -97,9 +97,10 @@ def write_pages(path: Path, samples: Iterable[Sample], kept: Samples) -> None:
             archive.writestr(f"{number:04d}-{safe}-{page}.xml", document)
 
 
-def _place(sample: Sample) -> tuple[str, str, int]:
-    """Batch, file and page of a sample."""
-    return sample.batch, sample.name, int((sample.page or {})["number"])
+def _place(sample: Sample) -> tuple[str, str, int, str]:
+    """Batch, file and page of a sample; cameras give many photographs one name, so the page's id too."""
+    page = sample.page or {}
+    return sample.batch, sample.name, int(page["number"]), page.get("sheet", "")
 
 
 def _read_line(sample: Sample) -> ReadLine:

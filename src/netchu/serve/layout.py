@@ -1,6 +1,7 @@
 """What of an uploaded picture is a line by itself, and what a page of lines; and lines cut by hand."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from netchu.core.images import Image
 from netchu.data.cutting import cut_polygon
 from netchu.reading.pages import PageLine
-from netchu.serve.uploads import RefusalError, Upload
+from netchu.serve.uploads import RefusalError, Upload, content_id
 
 STRIP = 4.0  # a picture that is so many times as wide as high is a line by itself
 LOWEST_PAGE = 100  # pixels; what is lower is a line
@@ -19,6 +20,7 @@ LONE_LINE = 0.4  # share of the picture's height that its only line covers when 
 MOST_BOXES = 256  # of a request
 MOST_AREA = 64  # times the picture's
 LEAST_SIDE = 4  # pixels of a box
+SHEET_ID = 16  # characters
 SPLITS = ("false", "true", "auto")  # whether pictures are cut into lines
 
 
@@ -27,10 +29,12 @@ FindLines = Callable[[Image], Sequence[PageLine]]
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A page: its name, its number in its file (from 1 on), its picture, and whether browsers can show its file."""
+    """A page: its file's name, its number there (from 1 on), what tells it from pages of files of the same name, its
+    picture, and whether browsers can show its file."""
 
     name: str
     number: int
+    id: str
     image: Image
     shown: bool
 
@@ -49,18 +53,25 @@ class Piece:
         if self.sheet is None:
             return None
         height, width = self.sheet.image.shape
-        return {"number": self.sheet.number, "size": [width, height], "corners": self.corners}
+        about = {"number": self.sheet.number, "sheet": self.sheet.id}
+        return about | {"size": [width, height], "corners": self.corners}
 
 
 def take_apart(
-    upload: Upload, name: str, split: str, boxes: list[NDArray[np.float64]] | None, find_lines: FindLines
+    upload: Upload,
+    name: str,
+    split: str,
+    boxes: list[NDArray[np.float64]] | None,
+    find_lines: FindLines,
+    known: tuple[int, str] | None = None,
 ) -> tuple[list[Sheet], list[Piece]]:
     """The sheets and the lines of an upload. `split`: of SPLITS; `boxes`: corners of the lines that are wanted of a
-    picture of one page, instead of those that are found."""
+    picture of one page, instead of those that are found; `known`: number and id of that page, where the picture was
+    made of it."""
     sheets: list[Sheet] = []
     pieces: list[Piece] = []
     for number, image in enumerate(upload.pages, 1):
-        sheet = Sheet(name, number, image, upload.shown)
+        sheet = Sheet(name, *(known or (number, content_id(image)[:SHEET_ID])), image, upload.shown)
         if boxes is not None:
             sheets.append(sheet)
             pieces += [Piece(cut_polygon(image, box.astype(np.float32)), name, sheet, _rounded(box)) for box in boxes]
@@ -110,6 +121,19 @@ def parse_boxes(text: str, upload: Upload) -> list[NDArray[np.float64]]:
     if (sides.max(axis=1) ** 2).sum() > MOST_AREA * max(width, height) ** 2:
         raise RefusalError(422, "boxes: together they are many times as large as the picture")
     return list(boxes)
+
+
+def parse_sheet(text: str) -> tuple[int, str]:
+    """Number and id of a page, from the JSON of a request, as an answer told of it. Raises RefusalError (422) for
+    anything else."""
+    try:
+        about = json.loads(text)
+        number, key = about["number"], about["id"]
+        if type(number) is int and 1 <= number < 10_000 and re.fullmatch(f"[0-9a-f]{{{SHEET_ID}}}", key):
+            return number, key
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise RefusalError(422, "sheet: expected a page of an answer, with its number and id")
 
 
 def _rounded(corners: NDArray[np.float64]) -> list[list[float]]:
