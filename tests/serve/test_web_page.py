@@ -270,6 +270,41 @@ def test_a_page_stays_with_its_boxes_which_can_be_changed(service: Running, phot
 
 
 @needs_browser
+def test_a_box_that_is_moved_again_before_its_answer_keeps_one_line(service: Running, photo: Path) -> None:
+    """In a batch each place of a box is kept at first; and the line of a box may be deleted by somebody else."""
+
+    def kept() -> list[str]:
+        return [sample["id"] for sample in service.client.get("/api/samples").json()["samples"]]
+
+    with Browser(language="en") as browser:
+        browser.open(service.url)
+        browser.click("#batch")
+        browser.press(*"Box 8")
+        browser.choose_files("#files", photo)
+        wait_until(lambda: count(browser, ".box") >= 4 and all_read(browser))
+        boxes = count(browser, ".box")
+        assert len(kept()) == boxes
+        browser.run(
+            "const send = window.fetch; window.asked = window.answered = 0; window.fetch = async (...a) => {"
+            "if (!a[1]?.body?.get?.('boxes')) return send(...a); asked += 1; const answer = await send(...a);"
+            "await new Promise(done => setTimeout(done, 1500)); answered += 1; return answer }"
+        )
+        browser.run("document.querySelector('.box').focus()")
+        browser.press("ArrowRight")
+        wait_until(lambda: browser.run("return asked") == 1)
+        browser.press("ArrowDown")
+        wait_until(lambda: browser.run("return answered") == 2)
+        wait_until(lambda: len(kept()) == boxes)
+        wait_until(lambda: all_read(browser))
+        for key in kept():
+            service.client.delete(f"/api/samples/{key}")
+        browser.press("ArrowDown")
+        wait_until(lambda: browser.run("return answered") == 3)
+        wait_until(lambda: len(kept()) == 1 and all_read(browser))
+        assert count(browser, ".state.failed") == 0
+
+
+@needs_browser
 def test_the_page_forgives(service: Running, pictures: list[Path]) -> None:
     """What was saved opens again, what failed is tried again or taken away, what Esc took comes back."""
     words = read_words()["en"]

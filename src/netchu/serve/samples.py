@@ -103,7 +103,7 @@ class Samples:
         """The sample of that id; raises RefusalError (404)."""
         sample = self.store.get(Sample, key)
         if sample is None:
-            raise RefusalError(404, "there is no such sample")
+            raise RefusalError(404, "there is no such sample", "no_sample")
         return sample
 
     def picture(self, key: str) -> Path:

@@ -110,7 +110,11 @@ export class Card {
     const form = new FormData();
     form.append("images", file, this.fileName || "image");
     if (this.batch) form.append("batch", this.batch);
-    if (boxes) form.append("boxes", JSON.stringify(boxes));
+    if (boxes) {
+      const { number, id } = this.sheet.page;
+      form.append("boxes", JSON.stringify(boxes));
+      form.append("sheet", JSON.stringify({ number, id }));
+    }
     const path = this.batch ? "api/samples" : "api/recognise";
     return await ask(`${path}?page=${single ? "false" : "auto"}`, {
       method: "POST",
@@ -177,21 +181,29 @@ export class Card {
     return card;
   }
 
-  // The box was drawn or moved: what stands in it now?
+  // The box was drawn or moved: what stands in it now? One request at a time, since each may keep a line, which the
+  // next one deletes.
   async reread() {
     const turn = (this.turn = (this.turn ?? 0) + 1);
-    const old = this.sample;
     this.saved = "";
     this.state(say("waiting"));
-    await this.attempt(async () => {
-      const { lines } = await this.request(this.sheet.picture, { boxes: [this.box.corners] });
-      if (turn !== this.turn) return; // it was moved again meanwhile
-      const [line] = lines;
-      this.file = blobOf(line.image);
-      this.picture(this.file);
-      if (old && old !== line.id) await ask(`api/samples/${old}`, { method: "DELETE" });
-      this.show(line);
-    });
+    const before = this.answered;
+    this.answered = (async () => {
+      await before;
+      if (turn === this.turn) await this.attempt(() => this.readBox()); // else it was moved again meanwhile
+    })();
+    await this.answered;
+  }
+
+  async readBox() {
+    const [line] = (await this.request(this.sheet.picture, { boxes: [this.box.corners] })).lines;
+    this.file = blobOf(line.image);
+    this.picture(this.file);
+    if (this.sample && this.sample !== line.id)
+      await ask(`api/samples/${this.sample}`, { method: "DELETE" }).catch((error) => {
+        if (error.code !== "no_sample") throw error; // else somebody has deleted it already
+      });
+    this.show(line);
   }
 
   show(reading) {

@@ -138,6 +138,7 @@ const WORDS = {
     error_too_few: "Có quá ít dòng đã sửa, hãy lưu ít nhất 5 dòng.",
     error_job_busy: "Đang có một lần huấn luyện khác chạy.",
     error_no_version: "Không có phiên bản này.",
+    error_no_sample: "Dòng này đã bị xoá.",
   },
   en: {
     skip: "Skip to reading",
@@ -276,6 +277,7 @@ const WORDS = {
     error_too_few: "There are too few corrected lines; save at least 5.",
     error_job_busy: "Another retraining is at work.",
     error_no_version: "There is no such version.",
+    error_no_sample: "This line was deleted.",
   },
 };
 
