@@ -167,6 +167,8 @@ def test_a_database_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         Store("mysql://x")
     with pytest.raises(NetchuError, match="--database"):
         Store("nonsense")
+    with pytest.raises(NetchuError, match="--database"):
+        Store("postgresql://netchu@database:port/netchu")
 
 
 def test_the_lock_of_a_job_ends_with_its_connection(database: str, tmp_path: Path) -> None:

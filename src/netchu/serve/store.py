@@ -176,7 +176,7 @@ def open_engine(url: str) -> Engine:
             {"pool_pre_ping": True, "max_overflow": 20} if shared else {"connect_args": {"timeout": 30}}
         )
         engine = create_engine(address, **options)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # ValueError: of a port
         raise NetchuError(f"--database: is no database URL ({error}); expected postgresql://...") from error
     except ModuleNotFoundError as error:
         raise NetchuError(f"{error.name} is not installed; run pip install 'netchu[postgres]'") from error
