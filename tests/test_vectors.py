@@ -100,3 +100,9 @@ def test_the_page_uses_every_number_that_the_export_writes() -> None:
     used = set(re.findall(r"_(?:whole|number)\('(\w+)'\)", page))
     assert used == set(GEOMETRIES[0].to_dict())
     assert all(f"'{key}'" in page for key in ("classes", "grey", "input", "log_probs", "input_shape", "tolerance"))
+
+
+def test_the_page_calls_only_what_it_defines() -> None:
+    page = (ROOT / "docs" / "mobile.md").read_text(encoding="utf-8")
+    members = set(re.findall(r"^  (?:final )?[\w<>, ]+ (\w+)[(;]", page, re.MULTILINE))
+    assert set(re.findall(r"\bnetchu((?:\.\w+)+)[\[(]", page)) <= {f".{name}" for name in members}
