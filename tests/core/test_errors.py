@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.support.commands import run_unread
+from tests.support.tiny import ROOT
 
 START = "from netchu.core.errors import run_main\nimport sys\n"
 
@@ -46,6 +47,17 @@ def test_a_missing_library_is_one_line_with_its_extra(words: str) -> None:
         check=False,
     )  # fmt: skip
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert re.fullmatch(r"error: \w+ is not installed; pip install 'netchu\[\w+\]'\n", done.stderr)
+
+
+@pytest.mark.parametrize("name", ["gendata_address", "gendata_poems", "gendata_aug", "gentext_address"])
+def test_a_library_that_a_generator_misses_is_one_line_too(name: str) -> None:
+    code = (
+        "import runpy, sys\nsys.modules.update(dict.fromkeys(('torch', 'joblib', 'fontTools')))\n"
+        f"runpy.run_path({str(ROOT / 'synthetic_data' / name)!r} + '.py', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
     assert re.fullmatch(r"error: \w+ is not installed; pip install 'netchu\[\w+\]'\n", done.stderr)
 
 

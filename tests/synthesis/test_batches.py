@@ -117,6 +117,12 @@ def test_one_file_holds_the_same_lines(tmp_path: Path) -> None:
     assert lines[7].image == (tmp_path / "b/images/00000007.jpg").read_bytes()
 
 
+def test_one_file_wants_the_lmdb_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lmdb", None)
+    with pytest.raises(NetchuError, match=r"lines.lmdb: LMDB needs the lmdb package: pip install 'netchu\[lmdb\]'"):
+        produce(Stripes(), Order(tmp_path, 6, lmdb=True))
+
+
 def test_a_full_disk_leaves_no_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, data: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -171,10 +171,10 @@ def _fill_store(generator: LineGenerator, order: Order, chunks: list[range]) -> 
     Keys: `image-00000042` (JPEG bytes), `label-00000042` (UTF-8 NFC text), `writer-00000042` (name), `num-lines`.
     A chunk is written in one transaction together with its mark `done-00000000`, so an interrupted run goes on.
     """
-    import lmdb
-
     room = max(64 * 1024 * 1024, order.count * ROOM_PER_LINE)
     store = open_lmdb(order.out / STORE, map_size=room, readonly=False)
+    import lmdb  # which open_lmdb has found
+
     with store.begin() as reading:
         todo = [numbers for numbers in chunks if reading.get(f"done-{numbers.start:08d}".encode()) is None]
     try:
