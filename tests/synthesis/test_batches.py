@@ -153,10 +153,11 @@ def test_scripts_give_the_same_bytes_with_more_jobs(script: str, tmp_path: Path)
     fonts.mkdir()
     for name in ("Mali.ttf", "Whisper.ttf"):
         (fonts / name).symlink_to(PACKAGED / name)
-    for jobs in ("1", "2"):
+    for jobs in ("1", "2", "2"):
         done = run(script, "--count", "203", "--out", tmp_path / jobs, "--jobs", jobs, "--height", "32",
                    "--fonts", fonts, "--writers", "5", "--seed", "7")  # fmt: skip
         assert done.returncode == 0, done.stderr
+    assert "already complete" in done.stdout, "the same command again"
     assert content(tmp_path / "1") == content(tmp_path / "2")
     rows = [line.split("\t") for line in (tmp_path / "1" / "labels.tsv").read_text(encoding="utf-8").splitlines()]
     assert len(rows) == 203 and len({row[2] for row in rows}) == 5

@@ -4,6 +4,7 @@ Line `i` is made from the random numbers of `(seed, i)` alone. Work is cut into 
 leaves a part in `OUT/parts/`, and the parts become `labels.tsv` in one step at the end.
 """
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -39,7 +40,7 @@ class LineGenerator(Protocol):
         """The function from a line's number to (image uint8 (H, W), text, writer)."""
 
     def record(self) -> dict[str, Any]:
-        """Everything that the bytes depend on, as JSON values."""
+        """Everything that the bytes depend on, as JSON can hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,8 @@ def _each_chunk(order: Order, todo: list[range], call: Callable[[range], Any]) -
 
 def _check_run(order: Order, generator: LineGenerator) -> bool:
     """Claim the folder for this run; True if it is complete already. Raises NetchuError for another run's folder."""
-    settings = {**generator.record(), "count": order.count, "shard": list(order.shard), "lmdb": order.lmdb}
+    settings = {**generator.record(), "count": order.count, "shard": order.shard, "lmdb": order.lmdb}
+    settings = json.loads(json.dumps(settings))  # as the file gives them back: tuples are lists there
     path = order.out / RUN
     if path.exists():
         began = read_json(path)

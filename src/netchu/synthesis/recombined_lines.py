@@ -33,7 +33,7 @@ class RecombinedLines:
     def record(self) -> dict[str, Any]:
         """The settings."""
         own = {key: value for key, value in asdict(self).items() if key != "words"}
-        return {**own, "folds": list(self.folds), "generator": "aug"}
+        return {**own, "generator": "aug"}
 
     def build(self) -> LineMaker:
         """Read the manifest; returns the line maker."""
