@@ -3,10 +3,12 @@
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from netchu.core.errors import EXTRAS
 from tests.support.checkout import SHRUNK
 from tests.support.commands import python
 from tests.support.tiny import ROOT
@@ -42,6 +44,20 @@ def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_extras_that_are_named_exist() -> None:
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    files = [ROOT / "synthetic_data" / "README.md", *(ROOT / page for page in PAGES)]
+    files += [*(ROOT / "deploy").iterdir(), *(ROOT / "src").rglob("*.py")]
+    named = {
+        (extra, file.name)
+        for file in files
+        for extras in re.findall(r"'(?:netchu|\.)\[([a-z,]+)\]'", file.read_text(encoding="utf-8"))
+        for extra in extras.split(",")
+    }
+    assert {name for extra, name in named if extra not in known} == set()
+    assert set(EXTRAS.values()) <= set(known) and ("serve", "Dockerfile") in named
 
 
 def test_commands_run_in_the_order_shown(checkout: Path) -> None:

@@ -1,6 +1,7 @@
 """Uploads: sound images come out as OpenCV reads them; 200 hostile files are refused in one sentence each."""
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image as PillowImage
 
 from netchu.core.images import read_image
 from netchu.serve.uploads import RefusalError, UploadLimits, content_id, decode_upload, encode_png
+from tests.support.tiny import ROOT
 from tests.support.uploads import FILES, LINE, PILLOW_FORMATS, archive, carriers, encode
 
 LIMITS = UploadLimits(file_bytes=2_000_000)
@@ -43,6 +45,15 @@ def test_a_photograph_of_48_megapixels_is_taken() -> None:
     assert decode_upload(photograph, UploadLimits()).shape == (6048, 8064)
     with pytest.raises(RefusalError, match="at most 12,000 a side and 40,000,000 in all"):
         decode_upload(photograph, UploadLimits(pixels=40_000_000))
+
+
+def test_page_and_proxy_have_the_limits_of_the_service() -> None:
+    limits = UploadLimits()
+    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    assert f"| {limits.file_bytes // 10**6} MB, {limits.request_bytes // 10**6} MB |" in page
+    assert f"| {limits.pixels // 10**6} million, {limits.side:,} |" in page
+    proxy = re.findall(r"client_max_body_size (\d+)m;", (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8"))
+    assert [int(megabytes) * 2**20 >= limits.request_bytes for megabytes in proxy] == [True]
 
 
 @pytest.mark.parametrize("form", PILLOW_FORMATS)
