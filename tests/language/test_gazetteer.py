@@ -62,5 +62,7 @@ def test_files(tmp_path: Path) -> None:
     path.write_text("Long An\tCần Đước\n", encoding="utf-8")
     with pytest.raises(NetchuError, match=r"places.tsv:1: expected province"):
         read_places(path)
-    with pytest.raises(NetchuError, match="no such gazetteer"):
+    with pytest.raises(
+        NetchuError, match=r"no such gazetteer; make one: python synthetic_data/gentext_address.py --out \S+ --places "
+    ):
         read_places(tmp_path / "none.tsv")

@@ -87,7 +87,7 @@ def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: b
         print(
             f"  {leaks.shared_texts} texts stand in several folds; {leaks.unknown_writers} lines have no writer"
             + (
-                ", so the same hand may be on both sides of a fold: --group-hands BUNDLE"
+                ", so the same hand may be on both sides of a fold: --group-hands BUNDLE --new-folds"
                 if leaks.unknown_writers
                 else ""
             )

@@ -144,7 +144,8 @@ def read_places(path: Path) -> Gazetteer:
     """The gazetteer in a TSV file of province, district, ward; raises NetchuError that names the file and the row."""
     if not path.is_file():
         raise NetchuError(
-            f"{path}: no such gazetteer; make one: python synthetic_data/gentext_address.py --places {path}"
+            f"{path}: no such gazetteer; make one: python synthetic_data/gentext_address.py --out {path}.txt "
+            f"--places {path}"
         )
     rows = []
     for number, line in enumerate(normalise(read_text(path)).splitlines(), 1):
@@ -153,5 +154,5 @@ def read_places(path: Path) -> Gazetteer:
             raise NetchuError(f"{path}:{number}: expected province, district (may be empty) and ward between tabs")
         rows.append((cells[0], cells[1], cells[2]))
     if not rows:
-        raise NetchuError(f"{path}: holds no place; make it again with synthetic_data/gentext_address.py --places")
+        raise NetchuError(f"{path}: holds no place; make it again with synthetic_data/gentext_address.py")
     return Gazetteer(rows)

@@ -176,7 +176,9 @@ def _copy(chosen: Recipe, measured: Recipe, folder: Path) -> Recipe:
 
 def main() -> None:
     """Read the arguments and release."""
-    parser = argparse.ArgumentParser(description="Everything that an ensemble opens")
+    parser = argparse.ArgumentParser(
+        description="Copy everything that an ensemble opens into one folder, with model card and test vectors"
+    )
     parser.add_argument("--ensemble", type=Path, default=Path("ensemble.json"), metavar="FILE.json")
     parser.add_argument("--lines", type=Path, required=True, metavar="DIR", help="synthetic lines for the test vectors")
     parser.add_argument(
