@@ -46,6 +46,15 @@ def test_links_lead_somewhere(page: str) -> None:
         assert ((ROOT / page).parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", [*PAGES, "synthetic_data/README.md", "benchmarks/README.md"])
+def test_modules_that_a_page_names_exist(page: str) -> None:
+    folders = ("src", "tests", "benchmarks", "configs", "synthetic_data", "scripts")
+    known = {path.name for folder in folders for path in (ROOT / folder).rglob("*.py")}
+    known |= {path.name for path in ROOT.glob("*.py")}
+    named = set(re.findall(r"\b([a-z]\w*\.py)\b", (ROOT / page).read_text(encoding="utf-8")))
+    assert named - known == set()
+
+
 def test_extras_that_are_named_exist() -> None:
     known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     files = [ROOT / "synthetic_data" / "README.md", *(ROOT / page for page in PAGES)]

@@ -46,11 +46,11 @@ class InputFields:
 class ModelFields:
     """What the tensors of a bundle depend on: two bundles that agree here have the same network."""
 
-    backbone: str = "tf_efficientnetv2_b0"  # a timm name or a key of backbone.BACKBONES
+    backbone: str = "tf_efficientnetv2_b0"  # a timm name or a key of backbones.BACKBONES
     stages: int = 4  # feature levels kept; 4 ends at stride 16, 5 at stride 32
     width_stride: int = 8  # pixels a time step: 4, 8 or 16
-    pool: str = "max"  # a key of model.POOLS: how the rows of a feature map become one column
-    neck: str = "bilstm"  # a key of neck.NECKS
+    pool: str = "max"  # a key of recogniser.POOLS: how the rows of a feature map become one column
+    neck: str = "bilstm"  # a key of necks.NECKS
     hidden: int = 192
     neck_layers: int = 2
 

@@ -1,6 +1,6 @@
 """Label files and the images that they name: what every reader shares.
 
-Texts come back as they stand in the file; `layouts.Reader` makes them plain labels.
+Texts come back as they stand in the file; `layouts.LayoutReader` makes them plain labels.
 """
 
 import difflib

@@ -204,7 +204,7 @@ def build_backbone(cfg: Config) -> nn.Module:
 
 # The convolutions of CRNN (Shi, Bai, Yao 2015, arXiv:1507.05717), batch norm after each.
 VGG_CRNN = [(64, True), (128, True), (256, False), (256, True), (512, False), (512, True)]
-# Three blocks, for quick trials and as the smallest baseline; `low` pools before its last block, which is a third
+# Four blocks, for quick trials and as the smallest baseline; `low` pools before its last block, which is a third
 # faster, for low lines that a neck reads.
 CNN3 = [(32, True), (64, True), (128, False), (128, True)]
 CNN3_LOW = [(32, True), (64, True), (128, True), (128, False)]
