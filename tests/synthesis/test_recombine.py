@@ -8,12 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
-from netchu.model.bundle import save_bundle
+from netchu.model.bundle import load_bundle, save_bundle
 from netchu.model.predict import Prediction
 from netchu.model.recogniser import build_model
 from netchu.synthesis.effects import CLEAN_EFFECTS, EFFECTS, check_effects
@@ -187,16 +188,20 @@ def test_words_are_found_once_and_kept(
 
 def test_script_takes_a_bundle(manifest: Path, bundle: Path, tmp_path: Path) -> None:
     script = [sys.executable, str(ROOT / "synthetic_data" / "gendata_aug.py"), "--manifest", str(manifest)]
-    options = ["--folds", "0", "--count", "4", "--jobs", "1", "--bundle"]
-    done = subprocess.run(
-        [*script, *options, str(bundle), "--out", str(tmp_path / "made")], capture_output=True, text=True, check=False
-    )
+
+    def make(bundle: Path, out: str) -> subprocess.CompletedProcess[str]:
+        options = ["--folds", "0", "--count", "4", "--jobs", "1", "--bundle", str(bundle), "--out", str(tmp_path / out)]
+        return subprocess.run([*script, *options], capture_output=True, text=True, check=False)
+
+    done = make(bundle, "made")
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "made" / "labels.tsv").read_text(encoding="utf-8").splitlines()) == 4
-    done = subprocess.run(
-        [*script, *options, "none.safetensors", "--out", str(tmp_path / "no")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    namesake = tmp_path / bundle.name
+    about = load_bundle(bundle)
+    with torch.no_grad():
+        about.model.head.bias += 1
+    save_bundle(namesake, about.model, about.cfg, about.charset, metrics={}, hashes={})
+    done = make(namesake, "made")
+    assert done.returncode == 2 and "made: was begun with another bundle; choose another --out" in done.stderr
+    done = make(Path("none.safetensors"), "no")
     assert done.returncode == 2 and "none.safetensors: no such bundle" in done.stderr

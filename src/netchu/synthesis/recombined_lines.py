@@ -72,9 +72,10 @@ def main() -> None:
         raise NetchuError(f"--recombine {arguments.recombine}: expected a share between 0 and 1")
     order = read_order(arguments)
     folds = read_folds(arguments.folds)
-    words = order.out / "words.json"
-    if arguments.bundle:
-        save_words(words, read_lines(Path(arguments.manifest), set(folds)), arguments.bundle)
+    found = {}
+    if arguments.bundle:  # known by its weights, since most are called best.safetensors
+        words = order.out / "words.json"
+        weights = save_words(words, read_lines(Path(arguments.manifest), set(folds)), arguments.bundle)
+        found = {"bundle": weights, "words": str(words)}
     own = {key: getattr(arguments, key) for key in ("manifest", "height", "effects", "seed", "recombine")}
-    found = {"bundle": arguments.bundle.name, "words": str(words)} if arguments.bundle else {}
     produce(RecombinedLines(folds=folds, **own, **found), order)

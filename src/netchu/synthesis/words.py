@@ -74,21 +74,23 @@ def pull_ends(middles: np.ndarray) -> np.ndarray:
     return pulled
 
 
-def save_words(path: Path, lines: Sequence[Line], bundle_path: Path) -> None:
-    """Write the words of `lines` to `path`, unless they stand there already from the same bundle and lines."""
-    weights = read_bundle(bundle_path)[1]["hashes"]["weights"]
+def save_words(path: Path, lines: Sequence[Line], bundle_path: Path) -> str:
+    """Write the words of `lines` to `path`, unless they stand there already from the same bundle and lines; the hash
+    of the bundle's weights."""
+    weights: str = read_bundle(bundle_path)[1]["hashes"]["weights"]
     try:
         began = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         began = {}
     if (began.get("bundle"), began.get("lines")) == (weights, len(lines)):
-        return
+        return weights
     found = find_words(lines, bundle_path)
     with atomic_path(path) as temporary:
         temporary.write_text(
             json.dumps({"bundle": weights, "lines": len(lines), "words": found}, ensure_ascii=False), encoding="utf-8"
         )
     print(f"{bundle_path}: sees the words of {len(found)} of {len(lines)} lines")
+    return weights
 
 
 def load_words(path: Path) -> dict[str, Words]:
