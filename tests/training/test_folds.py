@@ -2,16 +2,19 @@
 
 import csv
 import json
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 import torch
 
 from netchu.core.config import Config
-from netchu.core.errors import NetchuError
+from netchu.core.errors import NetchuError, StoppedError
 from netchu.data.manifest import read_lines, write_manifest
 from netchu.training import folds
 from netchu.training.engine import fit
@@ -104,3 +107,31 @@ def test_folds_are_spread_over_gpus(runs: list[Config], monkeypatch: pytest.Monk
     assert seen.keys() == set(range(5)) and set(seen.values()) == {"0", "1"}
     with pytest.raises(NetchuError, match="fold 0: ended with status 3"):
         train_folds(runs, counting([]), lambda cfg: ["-c", "import sys; sys.exit(3)"])
+
+
+def test_a_stop_is_passed_on_to_every_gpu(runs: list[Config], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Processes that save when they are asked to stop; none is left behind, and no other fold begins."""
+
+    def unheard(number: int, frame: FrameType | None) -> None:
+        raise RuntimeError("nobody waits for the signal")
+
+    def stop(seconds: float) -> None:
+        pause(0.05)
+        if len(list(tmp_path.glob("begun_*"))) == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    pause = time.sleep
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(folds.time, "sleep", stop)
+    code = (
+        "import pathlib, signal, sys, time\nfolder = pathlib.Path({!r})\n"
+        "def save(*_):\n    (folder / 'saved_{}').touch()\n    sys.exit(143)\n"
+        "signal.signal(signal.SIGTERM, save)\n(folder / 'begun_{}').touch()\ntime.sleep(60)\n"
+    )
+    old = signal.signal(signal.SIGTERM, unheard)
+    try:
+        with pytest.raises(StoppedError, match="all saved; go on with the same command"):
+            train_folds(runs, counting([]), lambda cfg: ["-c", code.format(str(tmp_path), cfg.fold, cfg.fold)])
+    finally:
+        signal.signal(signal.SIGTERM, old)
+    assert {path.name for path in tmp_path.glob("*_*")} == {"begun_0", "begun_1", "saved_0", "saved_1"}

@@ -16,16 +16,23 @@ class Interruption:
 
     def __init__(self) -> None:
         self.requested = False
-        self.number: int = signal.SIGTERM  # of the signal that came
+        self.number: int = signal.SIGTERM  # of the signal that came first
+        self._interrupted = False  # by Ctrl-C
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Handle the signals inside the block; a second Ctrl-C stops at once."""
+        """Handle the signals inside the block; a second Ctrl-C stops at once.
+
+        A SIGTERM after the first signal changes nothing: Ctrl-C reaches a terminal's whole process group, and what
+        started this process may pass the stop on once more while it saves.
+        """
 
         def note(number: int, frame: FrameType | None) -> None:
-            if self.requested:
+            if self._interrupted and number == signal.SIGINT:
                 raise KeyboardInterrupt
-            self.requested, self.number = True, number
+            self._interrupted = self._interrupted or number == signal.SIGINT
+            if not self.requested:
+                self.requested, self.number = True, number
 
         old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
         try:

@@ -19,8 +19,9 @@ from typing import Any
 import torch
 
 from netchu.core.config import Config
-from netchu.core.errors import NetchuError
+from netchu.core.errors import NetchuError, StoppedError
 from netchu.core.files import read_report, write_json
+from netchu.core.interruption import Interruption
 from netchu.core.metrics import score_by_source
 from netchu.data.frames import read_answers, write_frame
 from netchu.data.manifest import FOLDS
@@ -56,27 +57,32 @@ def is_complete(cfg: Config) -> bool:
 
 
 def _spread(todo: Sequence[Config], command: Callable[[Config], list[str]], gpus: int) -> None:
-    """Train each run in a process with one GPU; raises NetchuError when one fails, after ending the others."""
+    """Train each run in a process with one GPU; raises NetchuError when one fails, after ending the others, and
+    StoppedError after a signal, which is passed on so that they save their states."""
     waiting, running = list(todo), dict[int, tuple[Config, subprocess.Popen[bytes]]]()
-    try:
-        while waiting or running:
-            for gpu in range(gpus):
-                if gpu not in running and waiting:
-                    cfg = waiting.pop(0)
-                    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu)}
-                    running[gpu] = cfg, subprocess.Popen([sys.executable, *command(cfg)], env=environment)
-                    print(f"fold {cfg.fold} on GPU {gpu}")
-            for gpu, (cfg, process) in list(running.items()):
-                if process.poll() is not None:
-                    del running[gpu]
-                    if process.returncode:
-                        raise NetchuError(f"fold {cfg.fold}: ended with status {process.returncode}; see above")
-            time.sleep(1.0)
-    finally:
-        for _, process in running.values():
-            process.terminate()
-        for _, process in running.values():
-            process.wait()
+    interruption = Interruption()
+    with interruption.watch():
+        try:
+            while (waiting or running) and not interruption.requested:
+                for gpu in range(gpus):
+                    if gpu not in running and waiting:
+                        cfg = waiting.pop(0)
+                        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": str(gpu)}
+                        running[gpu] = cfg, subprocess.Popen([sys.executable, *command(cfg)], env=environment)
+                        print(f"fold {cfg.fold} on GPU {gpu}")
+                time.sleep(1.0)
+                for gpu, (cfg, process) in list(running.items()):
+                    if process.poll() is not None and not interruption.requested:
+                        del running[gpu]
+                        if process.returncode:
+                            raise NetchuError(f"fold {cfg.fold}: ended with status {process.returncode}; see above")
+        finally:
+            for _, process in running.values():
+                process.terminate()
+            for _, process in running.values():
+                process.wait()
+    if interruption.requested:
+        raise StoppedError("stopped, all saved; go on with the same command", interruption.number)
 
 
 def sum_up(runs: Sequence[Config]) -> str:
