@@ -137,6 +137,8 @@ def test_mean_of_epochs() -> None:
     other.load_state_dict(average.state_dict())
     other.add(model)
     assert other.mean["weight"].item() == pytest.approx(3.75)
+    other.add(model.to("meta"))  # as on a GPU, since a resume state is loaded on the processor
+    assert other.mean["weight"].device.type == "meta"
 
 
 def test_the_average_of_the_last_epochs_is_tried(tiny: Config, capsys: pytest.CaptureFixture[str]) -> None:

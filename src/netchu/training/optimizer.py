@@ -117,8 +117,8 @@ class EpochAverage:
         for name, tensor in model.state_dict().items():
             if name not in self.mean or not tensor.is_floating_point():
                 self.mean[name] = tensor.detach().clone()
-            else:
-                self.mean[name].lerp_(tensor.detach(), 1 / self.count)
+            else:  # a mean from a resume state lies on the processor, whatever the model is on
+                self.mean[name] = self.mean[name].to(tensor.device).lerp_(tensor.detach(), 1 / self.count)
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs to go on."""
