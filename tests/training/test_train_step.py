@@ -10,12 +10,14 @@ import torch
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.files import read_log
+from netchu.core.metrics import Scores
 from netchu.data.manifest import read_lines
 from netchu.model.bundle import load_bundle
 from netchu.model.losses import CtcObjective
 from netchu.model.recogniser import build_model
 from netchu.training.dataset import Batch, BucketSampler, LineDataset, collate
 from netchu.training.engine import Trainer, fit
+from netchu.training.folds import is_complete
 from netchu.training.optimizer import EpochAverage, build_optimizer, learning_rate
 
 
@@ -144,10 +146,28 @@ def test_mean_of_epochs() -> None:
 def test_the_average_of_the_last_epochs_is_tried(tiny: Config, capsys: pytest.CaptureFixture[str]) -> None:
     trainer = Trainer(replace(tiny, epochs=3, average_epochs=2), resume=False)
     trainer.train()
-    assert trainer.average.count == 2
     assert "mean of the last 2 epochs:" in capsys.readouterr().out
     last = load_bundle(trainer.cfg.run_dir / "last.safetensors").model.state_dict()
     assert torch.allclose(last["head.weight"], trainer.average.mean["head.weight"], atol=1e-3)
+    log = read_log(trainer.cfg.run_dir / "log.jsonl")
+    assert fit(trainer.cfg)["epochs_done"] == 3
+    assert read_log(trainer.cfg.run_dir / "log.jsonl") == log, "the same command again tries it no second time"
+
+
+@pytest.mark.parametrize(("score", "epochs"), [(0.5, 50), (0.0, 50), (0.0, 3)])
+def test_the_average_leaves_what_is_said_of_patience(
+    score: float, epochs: int, tiny: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the mean is better or worse, and whether training ended early or came to its end in the same epoch."""
+    cfg = replace(tiny, epochs=epochs, lr=1e-9, patience=2, average_epochs=epochs)
+    scores = iter([0.1, 0.0, 0.0, score])
+    monkeypatch.setattr(
+        "netchu.training.validation.score", lambda answers, labels: Scores(1, 1.0, 1.0, 0.0, next(scores))
+    )
+    report = fit(cfg)
+    assert report["epochs_done"] == 3 and report["held_out"]["kalapa_score"] == max(0.1, score)
+    assert report["ended_early"] == (epochs == 50) == ("ended early: 2" in str(report["note"]))
+    assert is_complete(cfg)
 
 
 def test_training_ends_when_nothing_gets_better(tiny: Config) -> None:

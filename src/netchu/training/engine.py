@@ -234,14 +234,18 @@ class Trainer:
         return False
 
     def _try_average(self) -> None:
-        """At the end: the mean of the last epochs' weights becomes `best` if it is better than all before."""
+        """At the end, and once: the mean of the last epochs' weights becomes `best` if it is better than all before."""
         if self.average.count < 2:
             return
+        stale = self.validator.stale
         weights = {name: tensor.clone() for name, tensor in self.train_step.ema.module.state_dict().items()}
         self.train_step.ema.module.load_state_dict(self.average.mean)
         self.say(f"mean of the last {self.average.count} epochs:")
         self._validate()
         self.train_step.ema.module.load_state_dict(weights)
+        if not self.unscored:
+            self.validator.stale, self.average.count = stale, 0  # patience is for the weights that learn
+            self._save()
 
     def _report(self) -> dict[str, Any]:
         """Write and return `report.json`."""
@@ -251,7 +255,7 @@ class Trainer:
             "step": self.step,
             "epochs_done": self.epoch,
             "training_seconds": round(self.seconds, 1),
-            **self.validator.verdict(),
+            **self.validator.verdict(at_end=self.epoch == self.cfg.epochs),
             "lines": self.data.counts(),
             "precision": self.precision,
             "torch": torch.__version__,

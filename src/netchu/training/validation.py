@@ -157,14 +157,14 @@ class Validator:
                 save_bundle(path, model, self.cfg, self.charset, metrics=metrics, hashes=self.hashes)
         return {**metrics, "seconds": figures["seconds"]} if self.held_out is not None else None
 
-    def verdict(self) -> dict[str, Any]:
-        """The best held-out figures for a report, or why there are none."""
-        note = None
+    def verdict(self, *, at_end: bool) -> dict[str, Any]:
+        """The best held-out figures for a report, or why there are none; `at_end`: whether every epoch was made."""
+        note, ended_early = None, self.patience_is_over and not at_end
         if self.held_out is None:
             note = "trained on every line: there is no held-out figure"
-        elif self.patience_is_over:
+        elif ended_early:
             note = f"ended early: {self.stale} validations without a better kalapa_score"
-        return {"held_out": self.best_metrics or None, "ended_early": self.patience_is_over, "note": note}
+        return {"held_out": self.best_metrics or None, "ended_early": ended_early, "note": note}
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs to go on."""
