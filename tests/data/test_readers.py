@@ -387,6 +387,22 @@ def test_stores_that_are_damaged(tmp_path: Path, three: list[tuple[Path, str, st
         READERS["parquet"](table, images=tmp_path / "images")
 
 
+@pytest.mark.parametrize("number", ["../../evil", "/{}/evil"])
+def test_an_lmdb_writes_nothing_outside_of_its_folder(
+    number: str, tmp_path: Path, three: list[tuple[Path, str, str]]
+) -> None:
+    import lmdb
+
+    (tmp_path / "lmdb").mkdir()
+    store, key = make_lmdb(tmp_path / "lmdb", three), number.format(tmp_path).encode()
+    with lmdb.open(str(store)) as opened, opened.begin(write=True) as writing:
+        writing.put(b"image-" + key, three[0][0].read_bytes())
+        writing.put(b"label-" + key, b"x")
+    with pytest.raises(NetchuError, match="would name a file outside of its folder"):
+        READERS["lmdb"](store, images=tmp_path / "a" / "images")
+    assert not list(tmp_path.rglob("evil*"))
+
+
 def test_lmdb_out_and_in(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None:
     lines = [Line(image, text, writer) for image, text, writer in three]
     for _ in range(2):  # the second time over the first

@@ -50,7 +50,8 @@ def open_lmdb(path: Path, *, map_size: int = ROOM, readonly: bool = True) -> "lm
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """Every record of a store, in key order; raises NetchuError for an unfinished store or a label without image."""
+    """Every record of a store, in key order; raises NetchuError for an unfinished store, a label without image, or a
+    number that is the way out of a folder."""
     with open_lmdb(path) as store, store.begin() as reading:
         if not any(reading.get(key) for key in COUNTS):
             raise NetchuError(f"{path}: has no num-samples; it is not finished or not in the benchmark's layout")
@@ -61,6 +62,10 @@ def read_records(path: Path) -> Iterator[Record]:
             if not bytes(key).startswith(b"label-"):
                 return
             number = bytes(key)[6:]
+            if number.startswith((b"/", b"\\")) or b".." in number:
+                raise NetchuError(
+                    f"{path}: {bytes(key)!r} would name a file outside of its folder; make the file again"
+                )
             image = reading.get(b"image-" + number)
             if image is None:
                 raise NetchuError(f"{path}: label-{number.decode()} has no image; make the file again")
