@@ -11,7 +11,10 @@ import pytest
 
 import netchu.data
 from netchu.core.errors import NetchuError
+from netchu.data.importing import write_manifests
 from netchu.data.manifest import (
+    ANSWERS,
+    HELPING,
     Line,
     assign_folds,
     find_leaks,
@@ -119,6 +122,19 @@ def test_identical_images_in_two_folds_are_refused(lines: list[Line], tmp_path: 
     duplicate = replace(lines[0], path=copy, writer_id="someone else", fold=(lines[0].fold + 1) % 5)
     with pytest.raises(NetchuError, match="identical images"):
         refuse_leaks([*lines, duplicate], tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("kind", [HELPING, ANSWERS])
+def test_a_real_lines_image_is_not_learnt_from_as_another_kind(kind: str, lines: list[Line], tmp_path: Path) -> None:
+    copy = Line(tmp_path / "copy.jpg", "x", source="more", aug=kind)
+    shutil.copy(lines[0].path, copy.path)
+    with pytest.raises(NetchuError, match=r"identical images: .* run prepare_ext_data.py again, which leaves such"):
+        refuse_leaks([*lines, copy], tmp_path / "x.csv")
+    other = Line(tmp_path / "other.jpg", "x", source="more", aug=kind)
+    other.path.write_bytes(b"another image")
+    write_manifests([*lines, copy, other], tmp_path / "data", seed=0, new_folds=False)
+    made = [line for line in read_lines(tmp_path / "data" / "train_ext.csv") if not line.is_real]
+    assert [line.path.name for line in made] == ["other.jpg"]
 
 
 def test_shared_texts_are_only_counted(lines: list[Line]) -> None:

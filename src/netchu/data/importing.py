@@ -17,6 +17,7 @@ from netchu.data.manifest import (
     assign_folds,
     inherit_folds,
     keep_folds,
+    leave_copies_out,
     read_lines,
     refuse_leaks,
     summary,
@@ -70,8 +71,11 @@ def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: b
     """
     lines = list(lines)
     real = [line for line in lines if line.is_real]
-    synthetic = [line for line in lines if not line.is_real and not line.is_helping]
-    helping = [line for line in lines if line.is_helping]
+    others = leave_copies_out([line for line in lines if not line.is_real], real)
+    if left_out := len(lines) - len(real) - len(others):
+        print(f"{left_out} lines that are only trained on have the image of a real line, and are left out")
+    synthetic = [line for line in others if not line.is_helping]
+    helping = [line for line in others if line.is_helping]
     folds_path, ext_path = out / "train_folds.csv", out / "train_ext.csv"
     if real:
         recorded = read_lines(folds_path) if has_folds(out) and not new_folds else []
@@ -97,6 +101,6 @@ def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: b
     write_manifest(ext_path, written)
     kinds = f"{len(real)} real, {len(synthetic)} synthetic and {len(helping)} helping lines"
     print(f"{ext_path}: {kinds}\n{summary(written)}")
-    charset = Charset.from_texts(line.text for line in lines)
+    charset = Charset.from_texts(line.text for line in written)
     print(f"charset: {len(charset) - 1} characters: {charset.characters}")
     return written

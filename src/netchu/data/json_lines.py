@@ -14,7 +14,7 @@ from netchu.core.errors import NetchuError
 from netchu.core.image_files import list_files
 from netchu.core.tables import read_text
 from netchu.data.label_files import ImageFinder, source_name, writer_of
-from netchu.data.manifest import Line
+from netchu.data.manifest import ANSWERS, Line
 
 METADATA, DETAILS = "metadata.jsonl", "details.jsonl"
 TYPES: dict[str, tuple[type, ...]] = {"id": (str,), "text": (str,), "accept": (bool, NoneType)}
@@ -71,7 +71,7 @@ def read_answers(path: Path) -> list[Line]:
             raise NetchuError(f"{file}: row {number} is no answer with id, text and accept; write it with infer.py")
         if answer["accept"] and answer["text"]:
             image = file.parent / answer["id"]
-            lines.append(Line(image, answer["text"], image.parent.name, source=source_name(path), aug="answers"))
+            lines.append(Line(image, answer["text"], image.parent.name, source=source_name(path), aug=ANSWERS))
     if not lines:
         raise NetchuError(f"{file}: no answer is marked accept; read with --ensemble, whose recipe knows the level")
     return lines

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FOLDS = 5
 TRAIN_ONLY = -1
 HELPING = "helping"  # in `aug`: real handwriting that only helps to train, such as that of another language
+ANSWERS = "answers"  # in `aug`: real handwriting that a model has labelled
 COLUMNS = {"img_path": str, "text": str, "writer_id": str, "fold": int, "source": str, "aug": str}
 REQUIRED = ("img_path", "text", "writer_id", "fold")  # as in the competition's own files
 GUESSED = "hand~"  # begins a `writer_id` that stands for lines of a like hand and no known person
@@ -49,6 +50,11 @@ class Line:
     def is_helping(self) -> bool:
         """Whether it is handwriting of another kind, which is only trained on."""
         return self.aug == HELPING
+
+    @property
+    def is_found(self) -> bool:
+        """Whether its image was found and not made, so that another line may have the same one."""
+        return self.aug in ("", HELPING, ANSWERS)
 
     @property
     def origin(self) -> str:
@@ -184,6 +190,13 @@ def inherit_folds(synthetic: Sequence[Line], real: Sequence[Line]) -> list[Line]
     return [replace(line, fold=next(iter(folds.get(line.writer_id, {TRAIN_ONLY})))) for line in synthetic]
 
 
+def leave_copies_out(others: Sequence[Line], real: Sequence[Line]) -> list[Line]:
+    """The lines less those of a real line's image: helping lines, and answers to lines that a person has labelled
+    since. They would be learnt from while their fold is held out."""
+    known = {image_hash(line.path) for line in real}
+    return [line for line in others if not (line.is_found and image_hash(line.path) in known)]
+
+
 def _group(line: Line) -> str:
     """What must stay on one side of every fold: a writer, or for an unknown one the identical images."""
     return f"{line.source}/{line.writer_id}" if line.writer_id else image_hash(line.path)
@@ -210,7 +223,8 @@ class LeakReport:
 def find_leaks(lines: Sequence[Line]) -> LeakReport:
     """Writers or identical images on both sides of a fold, and how many texts stand in several folds.
 
-    Synthetic lines that were drawn from a real writer (see `inherit_folds`) count as that writer's.
+    Synthetic lines that were drawn from a real writer (see `inherit_folds`) count as that writer's. Identical images
+    are looked for among real lines, and between these and helping lines or a model's answers.
     """
     table = to_table(lines).assign(line=list(lines))
     real = table[table.aug == ""]
@@ -221,8 +235,9 @@ def find_leaks(lines: Sequence[Line]) -> LeakReport:
         folds = sorted(own.fold.unique().tolist())
         if len(folds) > 1:
             leaks.append(Leak(f"writer {origin} is in folds {folds}", tuple(own.line), str(origin)))
-    for _, copies in real.groupby(real.line.map(lambda line: image_hash(line.path)), sort=False):
-        if copies.fold.nunique() > 1:
+    found = table[[line.is_found for line in lines]]
+    for _, copies in found.groupby(found.line.map(lambda line: image_hash(line.path)), sort=False):
+        if copies.fold.nunique() > 1 and (copies.aug == "").any():
             names = " and ".join(f"{line.path} (fold {line.fold})" for line in copies.line[:2])
             leaks.append(Leak(f"identical images: {names}", tuple(copies.line)))
     return LeakReport(
@@ -238,8 +253,12 @@ def refuse_leaks(lines: Sequence[Line], where: Path) -> LeakReport:
     if report.leaks:
         more = f" (and {len(report.leaks) - 1} more)" if len(report.leaks) > 1 else ""
         raise NetchuError(
-            f"{where}: leak between folds: {report.leaks[0].message}{more}; make the folds again: prepare_ext_data.py "
-            "--new-folds"
+            f"{where}: leak between folds: {report.leaks[0].message}{more}; "
+            + (
+                "make the folds again: prepare_ext_data.py --new-folds"
+                if all(line.is_real for line in report.leaks[0].lines) or report.leaks[0].origin
+                else "run prepare_ext_data.py again, which leaves such copies out"
+            )
         )
     return report
 
