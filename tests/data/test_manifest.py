@@ -137,6 +137,17 @@ def test_a_real_lines_image_is_not_learnt_from_as_another_kind(kind: str, lines:
     assert [line.path.name for line in made] == ["other.jpg"]
 
 
+def test_a_recorded_image_that_is_gone_is_said_with_its_file(lines: list[Line], tmp_path: Path) -> None:
+    unknown = [replace(line, writer_id="", path=tmp_path / f"{i}.jpg") for i, line in enumerate(lines[:8])]
+    for line, own in zip(lines, unknown, strict=False):
+        shutil.copy(line.path, own.path)
+    write_manifests(unknown, tmp_path / "data", seed=0, new_folds=False)
+    unknown[3].path.unlink()
+    rest = unknown[:3] + unknown[4:]
+    with pytest.raises(NetchuError, match=r"data.train_folds\.csv: records .*3\.jpg, which is gone.* remove its row"):
+        write_manifests(rest, tmp_path / "data", seed=0, new_folds=False)
+
+
 def test_shared_texts_are_only_counted(lines: list[Line]) -> None:
     report = find_leaks(lines)
     assert report.leaks == []

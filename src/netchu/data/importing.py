@@ -10,6 +10,7 @@ from pathlib import Path
 
 from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
+from netchu.core.image_files import is_file
 from netchu.data.layouts import COLUMNS, READERS, find_sets
 from netchu.data.manifest import (
     HELPING,
@@ -79,6 +80,12 @@ def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: b
     folds_path, ext_path = out / "train_folds.csv", out / "train_ext.csv"
     if real:
         recorded = read_lines(folds_path) if has_folds(out) and not new_folds else []
+        for line in recorded:
+            if not line.writer_id and not is_file(line.path):
+                raise NetchuError(
+                    f"{folds_path}: records {line.path}, which is gone: the fold of its copies cannot be told; add the "
+                    "image, remove its row there, or give --new-folds"
+                )
         real = keep_folds(real, recorded) if recorded else assign_folds(real, seed)
         synthetic = inherit_folds(synthetic, real)
         leaks = refuse_leaks(real + synthetic, ext_path)
