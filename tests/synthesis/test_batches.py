@@ -192,5 +192,8 @@ def test_preview_draws_a_sheet(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "netchu", "preview", "--out", str(tmp_path / "sheet.png"), "--real", str(folder)]
     done = subprocess.run([*command, "--count", "3", "--width", "400"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    for mistake in (["--seed", "-1"], ["--height", "0", "--lines", str(folder)]):
+        refused = subprocess.run([*command, *mistake], capture_output=True, text=True, check=False)
+        assert refused.returncode == 2 and refused.stderr.startswith("error: --seed: expected 0 or more; --height:")
     sheet = cv2.imread(str(tmp_path / "sheet.png"), cv2.IMREAD_GRAYSCALE)
     assert sheet is not None and sheet.shape == (3 * 70, 2 * 406)

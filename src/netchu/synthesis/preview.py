@@ -60,6 +60,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.count < 1 or arguments.width < 1:
         raise NetchuError("--count and --width: expected 1 or more")
+    if arguments.seed < 0 or not 16 <= arguments.height <= 512:
+        raise NetchuError("--seed: expected 0 or more; --height: expected 16 to 512 pixels")
     rng = np.random.default_rng(arguments.seed)
     folders = [folder for folder in (arguments.real, arguments.lines) if folder is not None]
     columns = [sample_images(folder, arguments.count, arguments.height, rng) for folder in folders]
