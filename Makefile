@@ -34,10 +34,10 @@ demo: .venv/bin/netchu
 	$(BIN)/python synthetic_data/gendata_address.py --count 200 --writers 20 --seed 2 $(DEMO_STYLE) --out $(DEMO)/test
 	$(BIN)/python prepare_ext_data.py --labels-tsv $(DEMO)/train --out $(DEMO)
 	$(BIN)/python train.py -C demo
-	$(BIN)/python infer.py --images $(DEMO)/test --bundles outputs/demo/best.safetensors \
+	$(BIN)/python infer.py --images $(DEMO)/test --bundles outputs/demo/best.safetensors --restart \
 		--labels $(DEMO)/test/labels.tsv --out outputs/demo/submission.csv --samples outputs/demo/samples.png
 	@echo "The same lines, read by the released ensemble:"
-	$(BIN)/python infer.py --images $(DEMO)/test --labels $(DEMO)/test/labels.tsv --out outputs/demo/released.csv
+	$(BIN)/python infer.py --images $(DEMO)/test --labels $(DEMO)/test/labels.tsv --out outputs/demo/released.csv --restart
 
 # Two test processes of one thread each: more threads would only wait for one another. Each begins with half of the files,
 # so that what a file prepares is mostly prepared once, and takes from the other when it is done.
