@@ -25,11 +25,11 @@ from pathlib import Path
 import cv2
 import httpx2
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.rates import memory_mb
 from netchu.core.errors import NetchuError, run_main
 from netchu.core.image_files import find_images
+from netchu.core.images import Image, decode
 from netchu.reading.recipe import Recipe, plain_recipe, read_recipe
 from netchu.serve.store import Store
 from netchu.serve.versions import Versions
@@ -119,10 +119,10 @@ def register_two(data: Path, recipe: Recipe) -> None:
     store.close()
 
 
-def as_wide(picture: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+def as_wide(picture: Image, width: int) -> Image:
     """A line image 64 pixels high, repeated and cut to the width: (h, w) -> (64, width)."""
     line = cv2.resize(picture, (max(1, round(picture.shape[1] * 64 / len(picture))), 64), interpolation=cv2.INTER_AREA)
-    return np.tile(line, -(-width // line.shape[1]))[:, :width]
+    return np.tile(line, -(-width // line.shape[1]))[:, :width].astype(np.uint8)
 
 
 async def measure_widths(url: str, process: int, args: argparse.Namespace) -> None:
@@ -133,8 +133,7 @@ async def measure_widths(url: str, process: int, args: argparse.Namespace) -> No
     waiting = iter(widths)
     striped = np.full((64, WIDTHS[1]), 230, np.uint8)
     striped[20:44, 10:-10:7] = 40
-    pictures = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) for data in read_files(args.images)]
-    pictures = [np.asarray(picture, np.uint8) for picture in pictures] if args.images else [striped]
+    pictures = [decode(data, "image")[0] for data in read_files(args.images)] if args.images else [striped]
 
     async def ask(client: httpx2.AsyncClient) -> None:
         for width in waiting:

@@ -687,13 +687,14 @@ class TestBatch:
 
         assert box({key: second[key] for key in ("number", "id")}).status_code == 201
         assert take()[2:] == [("0003-tờ_pdf-1.xml", 2), ("0004-tờ_pdf-2.xml", 3)]
-        for bad in (
+        malformed: list[Any] = [
             [],
             {"number": 1},
             {"number": 0, "id": second["id"]},
             {"number": 1, "id": "../x"},
             {"number": 1, "id": 2},
-        ):
+        ]
+        for bad in malformed:
             assert (box(bad).status_code, box(bad).json()["error"][:6]) == (422, "sheet:"), bad
 
     def test_it_is_deleted_and_comes_back(

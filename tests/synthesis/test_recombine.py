@@ -199,7 +199,7 @@ def test_script_takes_a_bundle(manifest: Path, bundle: Path, tmp_path: Path) -> 
     namesake = tmp_path / bundle.name
     about = load_bundle(bundle)
     with torch.no_grad():
-        about.model.head.bias += 1
+        about.model.head.bias.add_(1)
     save_bundle(namesake, about.model, about.cfg, about.charset, metrics={}, hashes={})
     done = make(namesake, "made")
     assert done.returncode == 2 and "made: was begun with another bundle; choose another --out" in done.stderr

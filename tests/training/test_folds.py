@@ -122,7 +122,7 @@ def test_a_stop_is_passed_on_to_every_gpu(runs: list[Config], monkeypatch: pytes
 
     pause = time.sleep
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(folds.time, "sleep", stop)
+    monkeypatch.setattr("netchu.training.folds.time.sleep", stop)
     code = (
         "import pathlib, signal, sys, time\nfolder = pathlib.Path({!r})\n"
         "def save(*_):\n    (folder / 'saved_{}').touch()\n    sys.exit(143)\n"

@@ -72,7 +72,7 @@ def main() -> None:
         raise NetchuError(f"--recombine {arguments.recombine}: expected a share between 0 and 1")
     order = read_order(arguments)
     folds = read_folds(arguments.folds)
-    found = {}
+    found: dict[str, Any] = {}
     if arguments.bundle:  # known by its weights, since most are called best.safetensors
         words = order.out / "words.json"
         weights = save_words(words, read_lines(Path(arguments.manifest), set(folds)), arguments.bundle)
