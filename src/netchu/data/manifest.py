@@ -25,6 +25,7 @@ FOLDS = 5
 TRAIN_ONLY = -1
 HELPING = "helping"  # in `aug`: real handwriting that only helps to train, such as that of another language
 ANSWERS = "answers"  # in `aug`: real handwriting that a model has labelled
+FOUND = ("", HELPING, ANSWERS)  # in `aug` of lines whose image was found and not made
 COLUMNS = {"img_path": str, "text": str, "writer_id": str, "fold": int, "source": str, "aug": str}
 REQUIRED = ("img_path", "text", "writer_id", "fold")  # as in the competition's own files
 GUESSED = "hand~"  # begins a `writer_id` that stands for lines of a like hand and no known person
@@ -54,7 +55,7 @@ class Line:
     @property
     def is_found(self) -> bool:
         """Whether its image was found and not made, so that another line may have the same one."""
-        return self.aug in ("", HELPING, ANSWERS)
+        return self.aug in FOUND
 
     @property
     def origin(self) -> str:
@@ -235,7 +236,7 @@ def find_leaks(lines: Sequence[Line]) -> LeakReport:
         folds = sorted(own.fold.unique().tolist())
         if len(folds) > 1:
             leaks.append(Leak(f"writer {origin} is in folds {folds}", tuple(own.line), str(origin)))
-    found = table[[line.is_found for line in lines]]
+    found = table[table.aug.isin(FOUND)]
     for _, copies in found.groupby(found.line.map(lambda line: image_hash(line.path)), sort=False):
         if copies.fold.nunique() > 1 and (copies.aug == "").any():
             names = " and ".join(f"{line.path} (fold {line.fold})" for line in copies.line[:2])
