@@ -137,7 +137,7 @@ def test_infer_says_what_it_cannot_write_or_score_before_it_reads(folder: Path, 
         (("--samples", "s.xyz"), "error: --samples s.xyz: no kind of picture ends in .xyz; name it .png\n"),
         (("--labels", "labels.tsv"), "error: labels.tsv: names none of the images in "),
     ):
-        done = lean(tmp_path, "infer", "--images", folder / "0.jpg", *words)
+        done = lean(tmp_path, "infer", "--images", folder / "0.jpg", *words, WORLD_SIZE="")
         assert done.returncode == 2 and done.stderr.startswith(message), done.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["labels.tsv"]
 

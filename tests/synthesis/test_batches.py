@@ -195,5 +195,7 @@ def test_preview_draws_a_sheet(tmp_path: Path) -> None:
     for mistake in (["--seed", "-1"], ["--height", "0", "--lines", str(folder)]):
         refused = subprocess.run([*command, *mistake], capture_output=True, text=True, check=False)
         assert refused.returncode == 2 and refused.stderr.startswith("error: --seed: expected 0 or more; --height:")
+    refused = subprocess.run([*command, "--out", "."], capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stderr) == (2, "error: .: is a folder; name a file in it\n")
     sheet = cv2.imread(str(tmp_path / "sheet.png"), cv2.IMREAD_GRAYSCALE)
     assert sheet is not None and sheet.shape == (3 * 70, 2 * 406)

@@ -5,18 +5,16 @@ reads: an interrupted run goes on with --resume.
 """
 
 import argparse
-import os
 import time
 from pathlib import Path
 
-import cv2
-
 from netchu.core import budget
 from netchu.core.charset import describe_counts
-from netchu.core.errors import NetchuError
+from netchu.core.errors import NetchuError, process_count
 from netchu.core.files import refuse_folder
 from netchu.core.metrics import score
 from netchu.core.options import add_options
+from netchu.reading.drawing import check_picture
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.kept_answers import KeptAnswers, fingerprint
 from netchu.reading.options import add_model_options, check_model_options
@@ -57,8 +55,8 @@ def main() -> None:
         raise NetchuError(f"--batch-size {args.batch_size}: expected 1 or more")
     for path in filter(None, (args.out, args.details, args.samples)):
         refuse_folder(path)
-    if args.samples and not cv2.haveImageWriter(f"a{args.samples.suffix or '.png'}"):
-        raise NetchuError(f"--samples {args.samples}: no kind of picture ends in {args.samples.suffix}; name it .png")
+    if args.samples:
+        check_picture(args.samples, "--samples")
     rank, ranks = processes()
     if args.bundles:
         recipe = plain_recipe(args.bundles, args.decoder)
@@ -122,7 +120,7 @@ def main() -> None:
 
 def processes() -> tuple[int, int]:
     """(this process's rank, how many there are) under `accelerate launch`, which needs PyTorch; (0, 1) without it."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    if process_count() < 2:
         return 0, 1
     from netchu.model.predict import processes as started
 

@@ -97,9 +97,15 @@ def run_main(main: Callable[[], int | None]) -> None:
         where, remedy = ("the output", "free some space") if full else (error.filename, "change its permissions")
         print(f"{MARK}{where}: {error.strerror}; {remedy}", file=sys.stderr)
         status = 2
-    if os.environ.get("WORLD_SIZE", "1") not in ("", "1"):
+    if process_count() > 1:
         _end_without_teardown(status or 0)
     sys.exit(status or 0)
+
+
+def process_count() -> int:
+    """How many processes `accelerate launch` or torchrun started together, this one among them; 1 without them."""
+    said = os.environ.get("WORLD_SIZE", "")
+    return int(said) if said.isdecimal() else 1
 
 
 def _end_without_teardown(status: int) -> NoReturn:

@@ -194,6 +194,8 @@ def inherit_folds(synthetic: Sequence[Line], real: Sequence[Line]) -> list[Line]
 def leave_copies_out(others: Sequence[Line], real: Sequence[Line]) -> list[Line]:
     """The lines less those of a real line's image: helping lines, and answers to lines that a person has labelled
     since. They would be learnt from while their fold is held out."""
+    if not any(line.is_found for line in others):
+        return list(others)
     known = {image_hash(line.path) for line in real}
     return [line for line in others if not (line.is_found and image_hash(line.path) in known)]
 

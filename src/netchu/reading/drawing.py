@@ -17,6 +17,12 @@ FONT_SIZE, LEADING = 17, 23  # pixels of a text, and from one to the next
 GOOD, BAD, GREY = (80, 110, 0), (20, 40, 190), (90, 90, 90)  # BGR
 
 
+def check_picture(path: Path, option: str) -> None:
+    """Raise NetchuError, naming the option that asked for it, for a picture of no kind that `draw_samples` writes."""
+    if path.suffix and not cv2.haveImageWriter(f"a{path.suffix}"):
+        raise NetchuError(f"{option} {path}: no kind of picture ends in {path.suffix}; name it .png")
+
+
 def draw_samples(path: Path, images: Sequence[Image], answers: Sequence[str], labels: Sequence[str | None]) -> None:
     """Write a picture of line images (h, w), each with its answer and, where they differ, its label below.
 

@@ -71,20 +71,20 @@ def take_apart(
     sheets: list[Sheet] = []
     pieces: list[Piece] = []
     for number, image in enumerate(upload.pages, 1):
-        sheet = Sheet(name, *(known or (number, content_id(image)[:SHEET_ID])), image, upload.shown)
         if boxes is not None:
-            sheets.append(sheet)
-            pieces += [Piece(cut_polygon(image, box.astype(np.float32)), name, sheet, _rounded(box)) for box in boxes]
-            continue
-        if split == "false" or (split == "auto" and not upload.is_document and is_strip(image)):
+            cut = [(cut_polygon(image, box.astype(np.float32)), box) for box in boxes]
+        elif split == "false" or (split == "auto" and not upload.is_document and is_strip(image)):
             pieces.append(Piece(image, name))
             continue
-        found = find_lines(image)
-        if split == "auto" and not upload.is_document and is_lone(image, found):
-            pieces.append(Piece(image, name))
-            continue
+        else:
+            found = find_lines(image)
+            if split == "auto" and not upload.is_document and is_lone(image, found):
+                pieces.append(Piece(image, name))
+                continue
+            cut = [(line.image, line.corners) for line in found]
+        sheet = Sheet(name, *(known or (number, content_id(image)[:SHEET_ID])), image, upload.shown)
         sheets.append(sheet)
-        pieces += [Piece(line.image, name, sheet, _rounded(line.corners)) for line in found]
+        pieces += [Piece(line, name, sheet, _rounded(corners)) for line, corners in cut]
     return sheets, pieces
 
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.core.files import atomic_path, refuse_folder
 from netchu.core.image_files import find_images
 from netchu.core.images import read_image
 from netchu.synthesis.addresses import AddressGrammar
@@ -62,6 +62,7 @@ def main() -> None:
         raise NetchuError("--count and --width: expected 1 or more")
     if arguments.seed < 0 or not 16 <= arguments.height <= 512:
         raise NetchuError("--seed: expected 0 or more; --height: expected 16 to 512 pixels")
+    refuse_folder(arguments.out)
     rng = np.random.default_rng(arguments.seed)
     folders = [folder for folder in (arguments.real, arguments.lines) if folder is not None]
     columns = [sample_images(folder, arguments.count, arguments.height, rng) for folder in folders]
