@@ -10,8 +10,8 @@ it and all that it requires take on the disk. `--images DIR` instead of `--manif
 Contestants: the ensemble's weightiest member alone and the whole ensemble, each greedy and as the recipe decodes, and
 with every member asked where the recipe ends lines early; asterocr and rapidocr with the weights in their packages
 (installed into `benchmarks/.peers`); tesseract with its `vie` data where it is on the path; and VietOCR's two models
-with random weights, which show their speed only, made to write as many characters as a mean line. PyTorch is held to
-AVX2. onnxruntime cannot be: on a processor with AVX-512 only figures of one run are to be compared.
+with random weights, which show their speed only, made to write as many characters as a mean line. `--avx2` holds all
+of them to AVX2, which is what most offices have.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from benchmarks.avx2 import held_environment
 from benchmarks.peers import PEERS, install_peers, installed_mb
 from netchu.core.budget import MEGABYTE
 from netchu.core.budget import measure as sizes
@@ -53,7 +54,6 @@ WRITTEN = 37  # characters that VietOCR is made to write, the mean length of a K
 WARM = 3  # lines that are read before the clock runs
 STARTS = 3  # of a contestant, the quickest of which counts
 ALL_ASKED = "all asked"
-AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 COLUMNS = {  # title: (key of the figures, format)
     "ms/line": ("ms_a_line", "9.1f"), "median": ("ms_median", "8.1f"), "95 %": ("ms_p95", "8.1f"),
     "cpu ms": ("cpu_ms", "8.1f"), "lines/s": ("lines_a_s", "9.1f"), "start s": ("start_s", "9.2f"),
@@ -187,6 +187,7 @@ class Job:
     paths: list[str]
     threads: int
     rapidocr: str
+    avx2: bool
 
 
 def build(job: Job) -> Contestant:
@@ -249,9 +250,11 @@ def run(job: Job) -> dict[str, Any]:
 
 def _start(job: Job, what: str) -> str:
     """The last line that a process of this module writes."""
-    environment = {**os.environ, **AVX2, "OMP_NUM_THREADS": str(job.threads)}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(job.threads)}
     if not job.name.startswith("netchu"):  # their own pins first
         environment["PYTHONPATH"] = os.pathsep.join([str(PEERS), os.environ.get("PYTHONPATH", "")])
+    if job.avx2:
+        environment |= held_environment(environment.get("PYTHONPATH", ""))
     command = [sys.executable, "-m", "benchmarks.inference", what]
     done = subprocess.run(
         command, input=json.dumps(asdict(job)), capture_output=True, text=True, check=False, env=environment, cwd=ROOT
@@ -284,6 +287,7 @@ def main() -> None:
     parser.add_argument("--ensemble", type=Path, required=True, metavar="FILE.json")
     parser.add_argument("--count", type=int, default=100, help="lines")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--avx2", action="store_true", help="hold every contestant to AVX2 (needs gcc and binutils)")
     parser.add_argument("--rapidocr", default="", metavar="FILE.onnx", help="rapidocr's network instead of its own")
     parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="contestants whose names begin so")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="also write the figures")
@@ -303,14 +307,13 @@ def main() -> None:
     if not names:
         raise NetchuError(f"--only {' '.join(args.only)}: no contestant's name begins so")
     figures: dict[str, dict[str, Any]] = {}
-    print(f"{len(paths)} lines, {args.threads} threads")
+    images = [str(path.resolve()) for path in paths]
+    print(f"{len(paths)} lines, {args.threads} threads{', AVX2' if args.avx2 else ''}")
     widths = {title: int(form.partition(".")[0]) for title, (*_, form) in (COLUMNS | SCORES).items()}
     print(f"{'':26}" + "".join(f"{title:>{width}}" for title, width in widths.items()))
     for name in names:
         try:
-            row = run(
-                Job(name, str(args.ensemble), [str(path.resolve()) for path in paths], args.threads, args.rapidocr)
-            )
+            row = run(Job(name, str(args.ensemble), images, args.threads, args.rapidocr, args.avx2))
         except NetchuError as error:
             print(f"{name:26}could not run: {error}", flush=True)
             continue
