@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.core.files import write_text
 from netchu.core.images import read_image
 from netchu.core.preprocess import Geometry, resize, to_input
 from netchu.ctc.alignment import align
@@ -85,10 +85,7 @@ def save_words(path: Path, lines: Sequence[Line], bundle_path: Path) -> str:
     if (began.get("bundle"), began.get("lines")) == (weights, len(lines)):
         return weights
     found = find_words(lines, bundle_path)
-    with atomic_path(path) as temporary:
-        temporary.write_text(
-            json.dumps({"bundle": weights, "lines": len(lines), "words": found}, ensure_ascii=False), encoding="utf-8"
-        )
+    write_text(path, json.dumps({"bundle": weights, "lines": len(lines), "words": found}, ensure_ascii=False))
     print(f"{bundle_path}: sees the words of {len(found)} of {len(lines)} lines")
     return weights
 
