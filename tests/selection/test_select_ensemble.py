@@ -86,12 +86,6 @@ def test_from_runs_to_answers(runs: Path, lines_folder: Path, tmp_path: Path) ->
         assert "".join(c for c, _ in row["characters"]) == row["text"]
         assert all(0 <= p <= 1 for _, p in row["characters"]) and 0 <= row["confidence"] <= 1
 
-    assert_refused(run("infer.py", "--images", images, "--ensemble", out, "--budget-mb", "0.01"), "over budget")
-    about = json.loads(out.read_text(encoding="utf-8"))
-    about["members"][0]["sha256"] = "0"
-    out.write_text(json.dumps(about), encoding="utf-8")
-    assert_refused(run("infer.py", "--images", images, "--ensemble", out), "has changed since")
-
 
 def test_every_way_side_by_side(runs: Path) -> None:
     done = netchu("compare", "--oof", runs / "tiny_f0", runs / "other_f0", "--language", runs / "made.nlm",

@@ -291,8 +291,3 @@ def test_sigterm_to_the_whole_process_group_saves(tiny: Config) -> None:
     assert "all saved; go on with the same command" in error
     assert "Traceback" not in error
     assert load_state(tiny.run_dir)[0]["place"][2] > 0
-
-
-def test_a_missing_manifest_is_one_line(tiny: Config) -> None:
-    with pytest.raises(NetchuError, match=r"none\.csv: no such manifest"):
-        fit(replace(tiny, manifest="none.csv"))
