@@ -1,8 +1,6 @@
 """New lines from real ones: only the folds that are named are read, and what is joined is what the label says."""
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -22,6 +20,7 @@ from netchu.synthesis.renderer import Renderer
 from netchu.synthesis.word_crops import cut_line, lift_ink
 from netchu.synthesis.words import cut_at, find_words, load_words, pull_ends, save_words
 from tests.support.bundles import untrained
+from tests.support.commands import Result, fresh
 from tests.support.tiny import ROOT
 
 PLAIN = {"fibre": 1.0}
@@ -183,11 +182,10 @@ def test_words_are_found_once_and_kept(
 
 
 def test_script_takes_a_bundle(manifest: Path, bundle: Path, tmp_path: Path) -> None:
-    script = [sys.executable, str(ROOT / "synthetic_data" / "gendata_aug.py"), "--manifest", str(manifest)]
+    script = [ROOT / "synthetic_data" / "gendata_aug.py", "--manifest", manifest, "--folds", 0, "--count", 4]
 
-    def make(bundle: Path, out: str) -> subprocess.CompletedProcess[str]:
-        options = ["--folds", "0", "--count", "4", "--jobs", "1", "--bundle", str(bundle), "--out", str(tmp_path / out)]
-        return subprocess.run([*script, *options], capture_output=True, text=True, check=False)
+    def make(bundle: Path, out: str) -> Result:
+        return fresh(*script, "--jobs", 1, "--bundle", bundle, "--out", tmp_path / out)
 
     done = make(bundle, "made")
     assert done.returncode == 0, done.stderr
