@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
+from netchu.core.batches import Prediction
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
 from netchu.model.bundle import load_bundle
-from netchu.model.predict import Prediction
 from netchu.synthesis.effects import CLEAN_EFFECTS, EFFECTS, check_effects
 from netchu.synthesis.fonts import PACKAGED
 from netchu.synthesis.recombine import LineReuser, read_lines, warp_ink
