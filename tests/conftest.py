@@ -16,7 +16,7 @@ from netchu.data.table import read_labels_tsv
 from netchu.synthesis.effects import CLEAN_EFFECTS
 from netchu.synthesis.renderer import Renderer
 from tests.support.checkout import make_checkout
-from tests.support.tiny import CHARSET, ROOT, TEXTS, TINY, WRITERS
+from tests.support.tiny import ROOT, TEXTS, TINY, WRITERS
 
 
 @pytest.fixture(scope="session")
@@ -86,15 +86,9 @@ def tiny_recipe(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path) -> 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained bundle of some kilobytes."""
-    import torch
+    from tests.support.bundles import untrained
 
-    from netchu.model.bundle import save_bundle
-    from netchu.model.recogniser import build_model
-
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("bundle") / "a.safetensors"
-    save_bundle(path, build_model(TINY, len(CHARSET)), TINY, CHARSET, metrics={}, hashes={})
-    return path
+    return untrained(tmp_path_factory.mktemp("bundle") / "a.safetensors")
 
 
 @pytest.fixture(scope="module")

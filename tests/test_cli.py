@@ -1,13 +1,11 @@
 """The command: every verb can be asked for help, which is quick and names no path of this machine."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 
 from netchu.cli import GROUPS, VERBS, help_text
-from tests.support.commands import netchu
+from tests.support.commands import fresh, netchu
 from tests.support.tiny import ROOT
 
 
@@ -34,7 +32,7 @@ def test_help_imports_no_pytorch() -> None:
         "    try:\n        main()\n    except SystemExit:\n        pass\n"
         "    assert not {'torch', 'pandas', 'timm', 'sklearn'} & set(sys.modules), verb"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = fresh("-c", code)
     assert done.returncode == 0, done.stderr
 
 

@@ -3,12 +3,12 @@
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from netchu.core.images import read_image
 from netchu.reading.recipe import default_recipe
 from netchu.release.vectors import load_vectors
+from tests.support.commands import fresh
 from tests.support.tiny import ROOT
 
 
@@ -19,7 +19,7 @@ def test_twelve_lines_are_read_and_drawn_without_the_extras(tmp_path: Path) -> N
         f"sys.argv = ['first_lines.py', {str(picture)!r}]\n"
         f"runpy.run_path({str(ROOT / 'scripts/first_lines.py')!r}, run_name='__main__')"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = fresh("-c", code)
     assert done.returncode == 0, done.stderr
     texts = [line.text for line in load_vectors(default_recipe().parent / "vectors.json")]
     assert re.findall(r"^ *\d+%  (.*?)(?:  \(wrong: .*\))?$", done.stdout, re.MULTILINE) == texts and len(texts) == 12

@@ -2,14 +2,10 @@
 
 import csv
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from netchu.core.charset import Charset
-from netchu.model.bundle import load_bundle, save_bundle
-from netchu.model.recogniser import build_model
 from netchu.reading.submission import read_labels
 from tests.support.commands import Result, assert_refused, run
 from tests.support.tiny import TINY
@@ -124,21 +120,13 @@ def test_missing_and_empty_folders(bundle: Path, tmp_path: Path) -> None:
 def test_bad_bundles_name_the_file_and_the_remedy(bundle: Path, images: Path, tmp_path: Path) -> None:
     out = tmp_path / "s.csv"
 
-    def infer(*bundles: Path) -> Result:
-        return run("infer.py", "--images", images, "--bundles", *bundles, "--out", out)
+    def infer(bundle: Path) -> Result:
+        return run("infer.py", "--images", images, "--bundles", bundle, "--out", out)
 
     assert_refused(infer(tmp_path / "none.safetensors"), "none.safetensors: no such file", "train.py")
     truncated = tmp_path / "truncated.safetensors"
     truncated.write_bytes(bundle.read_bytes()[:-100])
     assert_refused(infer(truncated), "truncated.safetensors: is truncated", "copy it again")
-    other = tmp_path / "other.safetensors"
-    charset = Charset("xyz")
-    save_bundle(other, build_model(TINY, len(charset)), TINY, charset, metrics={}, hashes={})
-    assert_refused(infer(bundle, other), "other.safetensors: its charset differs", "same manifest")
-    bent = tmp_path / "bent.safetensors"
-    loaded = load_bundle(bundle)
-    save_bundle(bent, loaded.model, replace(loaded.cfg, hidden=64), loaded.charset, metrics={}, hashes={})
-    assert_refused(infer(bent), "bent.safetensors: its weights do not have the geometry", "train it again")
     assert not out.exists()
 
 

@@ -1,32 +1,31 @@
 """netchu cut-page writes the lines of a page, or says why not."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from netchu.core.images import read_image
+from tests.support.commands import fresh
 from tests.support.forms import make_form
 
 
 def test_the_command_writes_the_lines_or_says_why_not(tmp_path: Path) -> None:
     form = make_form("blank", 3, rows=3)
     cv2.imwrite(str(tmp_path / "page.jpg"), form.photo)
-    program = [sys.executable, "-m", "netchu", "cut-page"]
+    program = ["-m", "netchu", "cut-page"]
     for words, says in ((["."], ".: image cannot be read"), (["page.jpg", "--draw", "."], "cannot be written")):
-        done = subprocess.run([*program, *words], capture_output=True, text=True, check=False, cwd=tmp_path)
+        done = fresh(*program, *words, cwd=tmp_path)
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and says in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["page.jpg"], "no line is left to be refused next time"
-    command = [*program, str(tmp_path / "page.jpg"), "--draw", str(tmp_path / "drawn.png")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [*program, tmp_path / "page.jpg", "--draw", tmp_path / "drawn.png"]
+    done = fresh(*command)
     assert done.returncode == 0, done.stderr
     assert [p.name for p in sorted((tmp_path / "page_lines").iterdir())] == ["000.png", "001.png", "002.png"]
     assert read_image(tmp_path / "drawn.png").shape == form.photo.shape
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = fresh(*command)
     assert done.returncode == 2 and "000.png: is a line of an earlier page" in done.stderr
     cv2.imwrite(str(tmp_path / "empty.png"), np.full((300, 300), 230, np.uint8))
-    done = subprocess.run([*program, str(tmp_path / "empty.png")], capture_output=True, text=True, check=False)
+    done = fresh(*program, tmp_path / "empty.png")
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "no writing was found" in done.stderr
     assert not (tmp_path / "empty_lines").exists()

@@ -5,8 +5,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +24,7 @@ from netchu.reading.ensemble import Ensemble
 from netchu.reading.long_lines import join, window_starts, with_spaces
 from netchu.reading.recipe import RELEASE, plain_recipe, read_recipe
 from netchu.release.vectors import load_vectors
+from tests.support.commands import Result, fresh
 from tests.support.forms import make_form
 from tests.support.tiny import ROOT
 
@@ -43,10 +42,9 @@ run()
 """
 
 
-def lean(folder: Path, *words: object, **variables: str) -> subprocess.CompletedProcess[str]:
+def lean(folder: Path, *words: object, **variables: str) -> Result:
     """The command in an environment that has only what a lean installation has, started in another folder."""
-    command = [sys.executable, "-c", LEAN, str(ROOT / "src"), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=os.environ | variables)
+    return fresh("-c", LEAN, ROOT / "src", *words, cwd=folder, env=os.environ | variables)
 
 
 @pytest.fixture(scope="module")
@@ -251,5 +249,5 @@ def test_windows_are_joined_at_blanks() -> None:
 
 def test_importing_netchu_is_light() -> None:
     code = "import sys, netchu; print([m for m in ('torch', 'cv2', 'numpy', 'onnxruntime') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = fresh("-c", code, check=True)
     assert done.stdout.strip() == "[]"

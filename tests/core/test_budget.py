@@ -30,8 +30,3 @@ def test_exactly_at_the_limit_passes_and_a_byte_more_does_not(files: list[Path])
     with pytest.raises(NetchuError, match=r"over budget: 2\.500 MB in 2 files, 2\.5 MB allowed"):
         budget.check(sizes, 2.5)
     budget.check(sizes)
-
-
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(NetchuError, match="no such file; give a bundle"):
-        budget.measure([tmp_path / "none.safetensors"])

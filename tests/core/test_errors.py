@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.support.commands import run_unread
+from tests.support.commands import fresh, run_unread
 from tests.support.tiny import ROOT
 
 START = "from netchu.core.errors import run_main\nimport sys\n"
@@ -25,7 +25,7 @@ def test_a_reader_that_has_gone_is_no_error(rows: int, unbuffered: str) -> None:
 
 def test_another_broken_pipe_is_a_bug_and_shows_itself() -> None:
     broken = f"{START}def main():\n    raise BrokenPipeError('of a child')\nrun_main(main)"
-    done = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, check=False)
+    done = fresh("-c", broken)
     assert done.returncode == 1
     assert "BrokenPipeError: of a child" in done.stderr
 
@@ -42,10 +42,7 @@ def test_a_missing_library_is_one_line_with_its_extra(words: str) -> None:
     """As in the lean install, where these verbs want an extra."""
     missing = ("torch", "pandas", "matplotlib", "PIL", "filelock", "fontTools", "fastapi", "sqlalchemy")
     blocked = f"import sys\nsys.modules.update(dict.fromkeys({missing}))\nsys.argv = ['netchu', *{words.split()}]"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{blocked}\nfrom netchu.cli import run\nrun()"], capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
+    done = fresh("-c", f"{blocked}\nfrom netchu.cli import run\nrun()")
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert re.fullmatch(r"error: \w+ is not installed; pip install 'netchu\[\w+\]'\n", done.stderr)
 
@@ -56,7 +53,7 @@ def test_a_library_that_a_generator_misses_is_one_line_too(name: str) -> None:
         "import runpy, sys\nsys.modules.update(dict.fromkeys(('torch', 'joblib', 'fontTools')))\n"
         f"runpy.run_path({str(ROOT / 'synthetic_data' / name)!r} + '.py', run_name='__main__')"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = fresh("-c", code)
     assert done.returncode == 2, done.stderr
     assert re.fullmatch(r"error: \w+ is not installed; pip install 'netchu\[\w+\]'\n", done.stderr)
 
@@ -79,10 +76,7 @@ run_main(main)
 @pytest.mark.parametrize(("processes", "torn"), [("2", False), ("1", True), ("", True)])
 def test_one_of_several_processes_ends_before_python_takes_itself_down(processes: str, torn: bool) -> None:
     for words, status in (([], 0), (["x"], 2)):
-        environment = {**os.environ, "WORLD_SIZE": processes}
-        run = subprocess.run(
-            [sys.executable, "-c", SEVERAL, *words], env=environment, capture_output=True, text=True, check=False
-        )
+        run = fresh("-c", SEVERAL, *words, env={**os.environ, "WORLD_SIZE": processes})
         said = ["done", "tidied"] + ["Python takes itself down"] * torn
         assert (run.returncode, run.stdout.split("\n")[:-1]) == (status, said)
         assert run.stderr == ("error: wrong\n" if status else "")
@@ -103,13 +97,11 @@ def test_a_closed_output_is_no_error(closed: str) -> None:
 def test_a_full_disk_under_the_output_is_one_line(rows: int) -> None:
     words = f"run_main(lambda: print(*['a line of output'] * {rows}, sep='\\n'))"
     with open("/dev/full", "w") as full:  # noqa: PTH123
-        done = subprocess.run(
-            [sys.executable, "-c", START + words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
+        done = fresh("-c", START + words, capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (2, "error: the output: No space left on device; free some space\n")
 
 
 def test_what_may_not_be_opened_is_one_line() -> None:
     words = "def main():\n    raise PermissionError(13, 'Permission denied', 'images/3')\nrun_main(main)"
-    done = subprocess.run([sys.executable, "-c", START + words], capture_output=True, text=True, check=False)
+    done = fresh("-c", START + words)
     assert (done.returncode, done.stderr) == (2, "error: images/3: Permission denied; change its permissions\n")

@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from netchu.core.charset import Charset
 from netchu.data.hands import cluster, early_maps
 from netchu.data.manifest import inherit_folds, read_lines
 from netchu.data.table import read_labels_tsv
 from netchu.model.backbones import build_backbone
-from netchu.model.bundle import save_bundle
-from netchu.model.recogniser import build_model
+from tests.support.bundles import untrained
 from tests.support.commands import run
 from tests.support.tiny import TINY
 
@@ -23,9 +21,7 @@ CFG = replace(TINY, backbone="cnn3", hidden=16, neck="none")
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    path = tmp_path / "any.safetensors"
-    save_bundle(path, build_model(CFG, 4), CFG, Charset("abc"), metrics={}, hashes={})
-    return path
+    return untrained(tmp_path / "any.safetensors", CFG)
 
 
 def test_features_that_differ_by_hand_are_found() -> None:

@@ -78,12 +78,6 @@ def test_recorded_folds_stay_when_data_is_added(lines: list[Line]) -> None:
     assert folds["1"] != folds["2"]
 
 
-def test_fold_5_holds_nothing_out(lines: list[Line]) -> None:
-    train, held_out = split(lines, 5)
-    assert len(train) == len(lines)
-    assert held_out == []
-
-
 def test_made_lines_are_never_validated_on(lines: list[Line]) -> None:
     made = [replace(line, aug="address", fold=0, writer_id="") for line in lines[:5]]
     train, held_out = split(lines + made, 0)

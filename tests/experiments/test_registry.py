@@ -6,16 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
-from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.files import hash_file
 from netchu.experiments import registry
 from netchu.experiments.registry import Registry
-from netchu.model.bundle import load_bundle, save_bundle
-from netchu.model.recogniser import build_model
+from netchu.model.bundle import load_bundle
+from tests.support.bundles import untrained
 from tests.support.commands import CONTEXT
 from tests.support.tiny import TINY
 
@@ -24,11 +22,7 @@ METRICS = {"kalapa_score": 0.9, "cer": 0.05}
 
 def save(path: Path, seed: int, cfg: Config = TINY) -> Path:
     """A bundle with random weights."""
-    torch.manual_seed(seed)
-    charset = Charset("abc")
-    model = build_model(replace(cfg, hidden=8, neck="none"), len(charset))
-    save_bundle(path, model, replace(cfg, hidden=8, neck="none"), charset, metrics=METRICS, hashes={"manifest": "m1"})
-    return path
+    return untrained(path, replace(cfg, hidden=8, neck="none"), seed=seed, metrics=METRICS, manifest="m1")
 
 
 def test_an_entry_says_what_the_bundle_is(tmp_path: Path) -> None:

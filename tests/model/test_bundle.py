@@ -14,16 +14,14 @@ from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.model.bundle import load_bundle, read_bundle, save_bundle, warm_start
 from netchu.model.recogniser import build_model
+from tests.support.bundles import untrained
 
 CHARSET = Charset("abcđ ")
 
 
 @pytest.fixture
 def bundle(tiny: Config, tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path / "a.safetensors"
-    save_bundle(path, build_model(tiny, len(CHARSET)), tiny, CHARSET, metrics={"cer": 0.5}, hashes={"manifest": "m"})
-    return path
+    return untrained(tmp_path / "a.safetensors", tiny, CHARSET, metrics={"cer": 0.5}, manifest="m")
 
 
 def test_round_trip(bundle: Path, tiny: Config) -> None:

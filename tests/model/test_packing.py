@@ -9,18 +9,16 @@ import torch
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.model.bundle import load_bundle, read_bundle, save_bundle
+from netchu.model.bundle import load_bundle, read_bundle
 from netchu.model.bundle_file import dequantise
 from netchu.model.packing import average_bundles, pack_int8, quantise
-from netchu.model.recogniser import build_model
+from tests.support.bundles import untrained
 
 CHARSET = Charset("abc ")
 
 
 def make(path: Path, cfg: Config, seed: int = 0, charset: Charset = CHARSET) -> Path:
-    torch.manual_seed(seed)
-    save_bundle(path, build_model(cfg, len(charset)), cfg, charset, metrics={"cer": 0.5}, hashes={"manifest": "x"})
-    return path
+    return untrained(path, cfg, charset, seed=seed, metrics={"cer": 0.5}, manifest="x")
 
 
 def restored(stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

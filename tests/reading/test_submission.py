@@ -159,7 +159,7 @@ def test_answers_of_other_images_or_models_are_not_taken(bundle: Path, lines_fol
         KeptAnswers(path, about, resume=True, restart=False)
 
 
-def test_a_run_that_keeps_nothing_leaves_nothing(bundle: Path, lines_folder: Path, tmp_path: Path) -> None:
+def test_a_run_that_keeps_nothing_leaves_nothing(tmp_path: Path) -> None:
     kept = KeptAnswers(tmp_path / "s.kept", {}, resume=False, restart=False)
     kept.close(whole=False)
     assert list(tmp_path.iterdir()) == []

@@ -5,14 +5,31 @@ from pathlib import Path
 
 import torch
 
+from netchu.core.charset import Charset
+from netchu.core.config import Config
 from netchu.core.preprocess import Geometry, preprocess
 from netchu.export.vectors import drawn_lines
-from netchu.model.bundle import Bundle
+from netchu.model.bundle import Bundle, save_bundle
 from netchu.model.recogniser import build_model
 from tests.support.tiny import CHARSET, TINY
 
 
-def sharp_bundle(neck: str, path: Path = Path("sharp.safetensors")) -> Bundle:
+def untrained(
+    path: Path,
+    cfg: Config = TINY,
+    charset: Charset = CHARSET,
+    *,
+    seed: int = 0,
+    metrics: dict[str, float] | None = None,
+    **hashes: str,
+) -> Path:
+    """Write a bundle of random weights."""
+    torch.manual_seed(seed)
+    save_bundle(path, build_model(cfg, len(charset)), cfg, charset, metrics=metrics or {}, hashes=hashes)
+    return path
+
+
+def sharp_bundle(neck: str) -> Bundle:
     """An untrained model whose head is scaled so that its answers hold many characters."""
     torch.manual_seed(0)
     cfg = replace(TINY, neck=neck, hidden=16)
@@ -30,7 +47,7 @@ def sharp_bundle(neck: str, path: Path = Path("sharp.safetensors")) -> Bundle:
         model.head.weight *= factor[:, None]
         model.head.bias.copy_((model.head.bias - logits.mean(dim=0)) * factor)
     return Bundle(
-        path,
+        Path("sharp.safetensors"),
         model,
         cfg,
         CHARSET,

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.support.tiny import ROOT
 
@@ -52,6 +53,13 @@ def python(*words: object, cwd: Path = ROOT, **environment: str) -> Result:
         process.join()
         out, err = ((logs / name).read_text(encoding="utf-8", errors="replace") for name in ("out", "err"))
         return Result([str(word) for word in words], int(process.exitcode or 0), out, err)
+
+
+def fresh(*words: object, **options: Any) -> Result:
+    """The same from the very start, with nothing imported; `options` as `subprocess.run` has them."""
+    return subprocess.run(
+        [sys.executable, *map(str, words)], **{"capture_output": True, "text": True, "check": False, **options}
+    )
 
 
 def run(script: str, *arguments: object) -> Result:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ from netchu.data.lmdb_file import read_records
 from netchu.synthesis import batches as production
 from netchu.synthesis.batches import LineMaker, Order, SyntheticLine, produce
 from netchu.synthesis.fonts import PACKAGED
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.commands import Result, fresh
+from tests.support.tiny import ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +140,9 @@ def test_an_unusable_folder_is_named(tmp_path: Path) -> None:
         produce(Stripes(), Order(tmp_path / "a", 0))
 
 
-def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run(script: str, *arguments: str | Path) -> Result:
     """Run a generator as a user does, from another folder."""
-    command = [sys.executable, str(ROOT / "synthetic_data" / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=120)
+    return fresh(ROOT / "synthetic_data" / script, *arguments, cwd="/", timeout=120)
 
 
 @pytest.mark.parametrize("script", ["gendata_address.py", "gendata_poems.py"])
@@ -189,13 +187,13 @@ def test_preview_draws_a_sheet(tmp_path: Path) -> None:
     folder = tmp_path / "real"
     folder.mkdir()
     cv2.imwrite(str(folder / "a.png"), np.full((40, 300), 200, np.uint8))
-    command = [sys.executable, "-m", "netchu", "preview", "--out", str(tmp_path / "sheet.png"), "--real", str(folder)]
-    done = subprocess.run([*command, "--count", "3", "--width", "400"], capture_output=True, text=True, check=False)
+    command = ["-m", "netchu", "preview", "--out", tmp_path / "sheet.png", "--real", folder]
+    done = fresh(*command, "--count", 3, "--width", 400)
     assert done.returncode == 0, done.stderr
     for mistake in (["--seed", "-1"], ["--height", "0", "--lines", str(folder)]):
-        refused = subprocess.run([*command, *mistake], capture_output=True, text=True, check=False)
+        refused = fresh(*command, *mistake)
         assert refused.returncode == 2 and refused.stderr.startswith("error: --seed: expected 0 or more; --height:")
-    refused = subprocess.run([*command, "--out", "."], capture_output=True, text=True, check=False)
+    refused = fresh(*command, "--out", ".")
     assert (refused.returncode, refused.stderr) == (2, "error: .: is a folder; name a file in it\n")
     sheet = cv2.imread(str(tmp_path / "sheet.png"), cv2.IMREAD_GRAYSCALE)
     assert sheet is not None and sheet.shape == (3 * 70, 2 * 406)

@@ -1,28 +1,26 @@
 """New lines from real ones: only the folds that are named are read, and what is joined is what the label says."""
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
+from netchu.core.batches import Prediction
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
-from netchu.model.bundle import load_bundle, save_bundle
-from netchu.model.predict import Prediction
-from netchu.model.recogniser import build_model
+from netchu.model.bundle import load_bundle
 from netchu.synthesis.effects import CLEAN_EFFECTS, EFFECTS, check_effects
 from netchu.synthesis.fonts import PACKAGED
 from netchu.synthesis.recombine import LineReuser, read_lines, warp_ink
 from netchu.synthesis.renderer import Renderer
 from netchu.synthesis.word_crops import cut_line, lift_ink
 from netchu.synthesis.words import cut_at, find_words, load_words, pull_ends, save_words
+from tests.support.bundles import untrained
+from tests.support.commands import Result, fresh
 from tests.support.tiny import ROOT
 
 PLAIN = {"fibre": 1.0}
@@ -127,11 +125,8 @@ def test_warped_ink_keeps_its_height_and_most_of_its_ink() -> None:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model that knows the letters of TEXTS."""
-    path = tmp_path_factory.mktemp("bundle") / "tiny.safetensors"
     cfg = Config(backbone="cnn3", pretrained=False, height=64, width_stride=4, neck="none", hidden=8)
-    charset = Charset.from_texts(TEXTS)
-    save_bundle(path, build_model(cfg, len(charset)), cfg, charset, metrics={}, hashes={})
-    return path
+    return untrained(tmp_path_factory.mktemp("bundle") / "tiny.safetensors", cfg, Charset.from_texts(TEXTS))
 
 
 def test_a_bundle_shows_where_words_stand(manifest: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,21 +182,16 @@ def test_words_are_found_once_and_kept(
 
 
 def test_script_takes_a_bundle(manifest: Path, bundle: Path, tmp_path: Path) -> None:
-    script = [sys.executable, str(ROOT / "synthetic_data" / "gendata_aug.py"), "--manifest", str(manifest)]
+    script = [ROOT / "synthetic_data" / "gendata_aug.py", "--manifest", manifest, "--folds", 0, "--count", 4]
 
-    def make(bundle: Path, out: str) -> subprocess.CompletedProcess[str]:
-        options = ["--folds", "0", "--count", "4", "--jobs", "1", "--bundle", str(bundle), "--out", str(tmp_path / out)]
-        return subprocess.run([*script, *options], capture_output=True, text=True, check=False)
+    def make(bundle: Path, out: str) -> Result:
+        return fresh(*script, "--jobs", 1, "--bundle", bundle, "--out", tmp_path / out)
 
     done = make(bundle, "made")
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "made" / "labels.tsv").read_text(encoding="utf-8").splitlines()) == 4
-    namesake = tmp_path / bundle.name
     about = load_bundle(bundle)
-    with torch.no_grad():
-        about.model.head.bias.add_(1)
-    save_bundle(namesake, about.model, about.cfg, about.charset, metrics={}, hashes={})
-    done = make(namesake, "made")
+    done = make(untrained(tmp_path / bundle.name, about.cfg, about.charset, seed=1), "made")
     assert done.returncode == 2 and "made: was begun with another bundle; choose another --out" in done.stderr
     done = make(Path("none.safetensors"), "no")
     assert done.returncode == 2 and "none.safetensors: no such bundle" in done.stderr

@@ -1,8 +1,6 @@
 """Texts of synthetic lines: addresses in two styles, measured styles, gazetteers, verses."""
 
 import json
-import subprocess
-import sys
 import unicodedata
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from netchu.synthesis.admin_units import (
 from netchu.synthesis.fonts import REQUIRED
 from netchu.synthesis.text_style import CINNAMON, KALAPA, TextStyle, measure_style, read_texts
 from netchu.synthesis.verses import PseudoVerse, read_poems
+from tests.support.commands import fresh
 from tests.support.tiny import ROOT
 
 
@@ -175,9 +174,8 @@ def test_poem_files(tmp_path: Path) -> None:
 def test_texts_and_places_as_files(tmp_path: Path) -> None:
     """The text-only generator: the same seed gives the same bytes, and the places read as the reader's gazetteer."""
     for name in "ab":
-        write = [sys.executable, str(ROOT / "synthetic_data" / "gentext_address.py"), "--count", "50", "--seed", "3"]
-        write += ["--out", str(tmp_path / f"{name}.txt"), "--places", str(tmp_path / f"{name}.tsv")]
-        subprocess.run(write, check=True, capture_output=True)
+        options = ["--count", 50, "--seed", 3, "--out", tmp_path / f"{name}.txt", "--places", tmp_path / f"{name}.tsv"]
+        fresh(ROOT / "synthetic_data" / "gentext_address.py", *options, check=True)
     texts = (tmp_path / "a.txt").read_text(encoding="utf-8")
     assert texts == (tmp_path / "b.txt").read_text(encoding="utf-8")
     assert len(set(texts.splitlines())) > 45

@@ -28,8 +28,8 @@ def charset(lines: list[Line]) -> Charset:
 
 def test_lines_that_ctc_cannot_fit_are_named_and_left_out(lines: list[Line], tiny: Config) -> None:
     long = replace(lines[3], text="x" * 400)
-    assert len(LineDataset([*lines, long], tiny, Charset("x"), train=False)) == len(lines) + 1, "it counts as misread"
-    dataset = LineDataset([*lines, long], tiny, Charset("x"), train=True)
+    assert len(LineDataset([*lines, long], tiny, train=False)) == len(lines) + 1, "it counts as misread"
+    dataset = LineDataset([*lines, long], tiny, train=True)
     assert len(dataset) == len(lines)
     assert dataset.excluded == [long]
     assert "1 lines left out" in dataset.exclusion_report()
@@ -38,7 +38,7 @@ def test_lines_that_ctc_cannot_fit_are_named_and_left_out(lines: list[Line], tin
 
 def test_no_line_left_is_an_error(lines: list[Line], tiny: Config) -> None:
     with pytest.raises(NetchuError, match="no line is left that CTC can fit"):
-        LineDataset([replace(lines[0], text="x" * 400)], tiny, Charset("x"), train=True)
+        LineDataset([replace(lines[0], text="x" * 400)], tiny, train=True)
 
 
 def test_a_turned_photograph_is_as_wide_outside_the_cache_as_inside(
@@ -48,19 +48,19 @@ def test_a_turned_photograph_is_as_wide_outside_the_cache_as_inside(
     exif[0x0112] = 6
     PillowImage.fromarray(np.full((400, 40), 200, np.uint8)).save(tmp_path / "turned.jpg", exif=exif)
     line = replace(lines[0], path=tmp_path / "turned.jpg", text="x")
-    widths = [LineDataset([line], replace(tiny, cache_mb=mb), Charset("x"), train=True).widths for mb in (0, 1)]
+    widths = [LineDataset([line], replace(tiny, cache_mb=mb), train=True).widths for mb in (0, 1)]
     assert widths[0] == widths[1] == [320]
 
 
-def test_unreadable_image_is_named(lines: list[Line], tiny: Config, charset: Charset, tmp_path: Path) -> None:
+def test_unreadable_image_is_named(lines: list[Line], tiny: Config, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8 no")
     with pytest.raises(NetchuError, match=r"broken\.jpg: is not an image"):
-        LineDataset([lines[0], replace(lines[1], path=broken)], tiny, charset, train=True)
+        LineDataset([lines[0], replace(lines[1], path=broken)], tiny, train=True)
 
 
 def test_batch_pads_images_and_labels(lines: list[Line], tiny: Config, charset: Charset) -> None:
-    dataset = LineDataset(lines, tiny, charset, train=False)
+    dataset = LineDataset(lines, tiny, train=False)
     items = [dataset[(0, i)] for i in range(5)]
     batch = collate(charset, items)
     assert batch.images.shape == (5, 1, 32, max(image.shape[2] for image, _ in items))
@@ -72,10 +72,10 @@ def test_batch_pads_images_and_labels(lines: list[Line], tiny: Config, charset: 
         assert charset.decode(codes) == line.text == batch.texts[i]
 
 
-def test_augmentation_depends_on_epoch_and_line_only(lines: list[Line], tiny: Config, charset: Charset) -> None:
+def test_augmentation_depends_on_epoch_and_line_only(lines: list[Line], tiny: Config) -> None:
     cfg = replace(tiny, augment="ink")
-    first, second = (LineDataset(lines, cfg, charset, train=True) for _ in range(2))
-    uncached = LineDataset(lines, replace(cfg, cache_mb=0), charset, train=True)
+    first, second = (LineDataset(lines, cfg, train=True) for _ in range(2))
+    uncached = LineDataset(lines, replace(cfg, cache_mb=0), train=True)
     assert uncached.cached_bytes == 0
     assert uncached.widths == first.widths
     for key in ((0, 3), (1, 3), (0, 4)):
@@ -84,10 +84,8 @@ def test_augmentation_depends_on_epoch_and_line_only(lines: list[Line], tiny: Co
     assert first[(0, 3)][0].shape != first[(1, 3)][0].shape or (first[(0, 3)][0] != first[(1, 3)][0]).any()
 
 
-def test_an_epoch_draws_each_line_once_in_batches_of_like_width(
-    lines: list[Line], tiny: Config, charset: Charset
-) -> None:
-    dataset = LineDataset(lines, replace(tiny, fold=5), charset, train=True)
+def test_an_epoch_draws_each_line_once_in_batches_of_like_width(lines: list[Line], tiny: Config) -> None:
+    dataset = LineDataset(lines, replace(tiny, fold=5), train=True)
     sampler = BucketSampler(dataset, tiny)
     batches = list(sampler)
     assert len(batches) == len(sampler.plan()) == 6
@@ -98,16 +96,16 @@ def test_an_epoch_draws_each_line_once_in_batches_of_like_width(
     assert list(sampler) != batches
 
 
-def test_resumed_epoch_continues_where_it_stopped(lines: list[Line], tiny: Config, charset: Charset) -> None:
-    dataset = LineDataset(lines, tiny, charset, train=True)
+def test_resumed_epoch_continues_where_it_stopped(lines: list[Line], tiny: Config) -> None:
+    dataset = LineDataset(lines, tiny, train=True)
     whole, rest = BucketSampler(dataset, tiny), BucketSampler(dataset, tiny)
     whole.epoch = rest.epoch = 3
     rest.start = 2
     assert list(rest) == list(whole)[2:]
 
 
-def test_ranks_share_an_epoch_without_overlap(lines: list[Line], tiny: Config, charset: Charset) -> None:
-    dataset = LineDataset(lines, tiny, charset, train=True)
+def test_ranks_share_an_epoch_without_overlap(lines: list[Line], tiny: Config) -> None:
+    dataset = LineDataset(lines, tiny, train=True)
     shares = [list(BucketSampler(dataset, tiny, rank, 2)) for rank in range(2)]
     assert len(shares[0]) == len(shares[1])
     drawn = Counter(key for share in shares for batch in share for key in batch)
@@ -115,22 +113,22 @@ def test_ranks_share_an_epoch_without_overlap(lines: list[Line], tiny: Config, c
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_share_of_made_lines(share: float, lines: list[Line], tiny: Config, charset: Charset) -> None:
+def test_share_of_made_lines(share: float, lines: list[Line], tiny: Config) -> None:
     made = [replace(line, aug="address", writer_id="", fold=-1) for line in lines]
     cfg = replace(tiny, synthetic_share=share, epoch_lines=200)
-    dataset = LineDataset(lines + made, cfg, charset, train=True)
+    dataset = LineDataset(lines + made, cfg, train=True)
     drawn = [dataset.lines[i].is_real for batch in BucketSampler(dataset, cfg) for _, i in batch]
     assert len(drawn) == 200
     assert drawn.count(False) == round(200 * share)
 
 
-def test_helping_lines_have_a_share_of_their_own(lines: list[Line], tiny: Config, charset: Charset) -> None:
+def test_helping_lines_have_a_share_of_their_own(lines: list[Line], tiny: Config) -> None:
     made = [replace(line, aug="address", writer_id="", fold=-1) for line in lines]
     helping = [replace(line, aug="helping", writer_id="", fold=-1) for line in lines]
 
     def drawn(*kinds: list[Line]) -> Counter[str]:
         cfg = replace(tiny, synthetic_share=0.3, helping_share=0.2, epoch_lines=200)
-        dataset = LineDataset([line for kind in kinds for line in kind], cfg, charset, train=True)
+        dataset = LineDataset([line for kind in kinds for line in kind], cfg, train=True)
         return Counter(dataset.lines[i].aug for batch in BucketSampler(dataset, cfg) for _, i in batch)
 
     assert drawn(lines, made, helping) == {"": 100, "address": 60, "helping": 40}
@@ -140,7 +138,7 @@ def test_helping_lines_have_a_share_of_their_own(lines: list[Line], tiny: Config
 
 
 def test_blank_line_goes_through(lines: list[Line], tiny: Config, charset: Charset) -> None:
-    dataset = LineDataset([replace(lines[0], text=""), lines[1]], tiny, charset, train=True)
+    dataset = LineDataset([replace(lines[0], text=""), lines[1]], tiny, train=True)
     batch = collate(charset, [dataset[(0, 0)], dataset[(0, 1)]])
     assert batch.target_lengths.tolist() == [0, len(lines[1].text)]
     assert torch.equal(batch.targets[0], torch.zeros_like(batch.targets[0]))

@@ -28,6 +28,7 @@ from netchu.training.engine import Trainer, fit
 from netchu.training.folds import is_complete, train_folds
 from netchu.training.resume import load_state, refuse_other_run, run_hashes, save_state
 from netchu.training.train_step import TrainStep
+from tests.support.bundles import untrained
 from tests.support.stopping import stopping_after
 from tests.support.tiny import CHARSET, ROOT
 
@@ -242,10 +243,9 @@ def test_who_cannot_teach_is_refused(tiny: Config, change: dict[str, Any], compl
 
 
 def test_a_teacher_of_other_letters_is_refused(tiny: Config, tmp_path: Path) -> None:
-    charset = Charset("あい")
-    save_bundle(tmp_path / "kana.safetensors", build_model(tiny, len(charset)), tiny, charset, metrics={}, hashes={})
+    kana = untrained(tmp_path / "kana.safetensors", tiny, Charset("あい"))
     with pytest.raises(NetchuError, match="cannot teach, its charset shares no letter with these lines"):
-        fit(replace(tiny, teacher=str(tmp_path / "kana.safetensors")))
+        fit(replace(tiny, teacher=str(kana)))
 
 
 def test_image_lost_during_training_is_one_line(tiny: Config, manifest: Path, tmp_path: Path) -> None:
@@ -291,8 +291,3 @@ def test_sigterm_to_the_whole_process_group_saves(tiny: Config) -> None:
     assert "all saved; go on with the same command" in error
     assert "Traceback" not in error
     assert load_state(tiny.run_dir)[0]["place"][2] > 0
-
-
-def test_a_missing_manifest_is_one_line(tiny: Config) -> None:
-    with pytest.raises(NetchuError, match=r"none\.csv: no such manifest"):
-        fit(replace(tiny, manifest="none.csv"))

@@ -36,7 +36,7 @@ from netchu.data.frames import write_frame
 from netchu.training.validation import evaluate
 def main():
     state, bundle = PartialState(cpu=True), load_bundle(Path(sys.argv[1]))
-    lines = LineDataset(read_lines(Path(bundle.cfg.manifest)), bundle.cfg, bundle.charset, train=False)
+    lines = LineDataset(read_lines(Path(bundle.cfg.manifest)), bundle.cfg, train=False)
     rank, ranks = state.process_index, state.num_processes
     result = evaluate(bundle.model, lines, bundle.charset, precision="fp32", rank=rank, ranks=ranks)
     if state.is_main_process:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 
-from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.files import read_log
 from netchu.core.metrics import Scores
@@ -102,9 +101,8 @@ def test_learning_rate_rises_then_falls() -> None:
 
 def test_batches_by_pixels(tiny: Config) -> None:
     lines = read_lines(Path(tiny.manifest))
-    charset = Charset.from_texts(line.text for line in lines)
     cfg = replace(tiny, fold=5, batch_size=16, batch_pixels=32 * 160 * 6)
-    dataset = LineDataset(lines, cfg, charset, train=True)
+    dataset = LineDataset(lines, cfg, train=True)
     batches = BucketSampler(dataset, cfg).plan()
     assert sorted(i for batch in batches for _, i in batch) == list(range(len(lines)))
     sizes = set()

@@ -13,9 +13,9 @@ from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder, refuse_foreign_folder
 from netchu.core.images import read_image
 from netchu.data.manifest import Line, read_lines
+from netchu.reading.alto import NAMESPACE
 
 Written = Sequence[tuple[str, Line]]  # name of the image below the folder, line
-ALTO = "http://www.loc.gov/standards/alto/ns-v4#"
 
 
 def write_paddleocr(folder: Path, written: Written) -> None:
@@ -46,7 +46,7 @@ def write_alto(folder: Path, written: Written) -> None:
     for name, line in written:
         height, width = (str(side) for side in read_image(line.path, page=True).shape)
         box = {"HPOS": "0", "VPOS": "0", "WIDTH": width, "HEIGHT": height}
-        root = ElementTree.Element("alto", {"xmlns": ALTO})
+        root = ElementTree.Element("alto", {"xmlns": NAMESPACE})
         about = ElementTree.SubElement(ElementTree.SubElement(root, "Description"), "sourceImageInformation")
         ElementTree.SubElement(about, "fileName").text = Path(name).name
         page = ElementTree.SubElement(

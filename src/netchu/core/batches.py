@@ -1,16 +1,19 @@
 """Network inputs in batches of one width, so that no line is padded by another and its answer depends on itself."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from netchu.core.preprocess import Input
 
 Floats = NDArray[np.float32]
 Run = Callable[[Floats], Floats]  # images (N, 1, H, W) -> log_probs (N, T, C)
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +41,12 @@ def run_batches(inputs: Sequence[Input], run: Run, *, batch_size: int, pixels: i
             for row, i in enumerate(chosen):
                 results[i] = Prediction(log_probs[row], share)
     return [results[i] for i in range(len(inputs))]
+
+
+def in_chunks(lines: Sequence[Item], size: int, what: str) -> Iterator[Sequence[Item]]:
+    """The lines, `size` at a time, while a bar named `what` counts those that are done."""
+    with tqdm(total=len(lines), unit="line", desc=what) as bar:
+        for start in range(0, len(lines), size):
+            chosen = lines[start : start + size]
+            yield chosen
+            bar.update(len(chosen))

@@ -35,21 +35,20 @@ def read_text(path: Path) -> str:
         raise NetchuError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def read_cells(path: Path, columns: int = 2, most: int | None = None) -> list[list[str]]:
+def read_cells(path: Path, most: int = 2) -> list[list[str]]:
     """Rows of a text file of tab-separated columns, blank lines skipped, outer spaces of cells taken off.
 
-    Raises NetchuError naming the row that has fewer than `columns` columns, an empty first one, more than `most`
-    (default: `columns`) or another number than the first row: a tab inside a label would lose the rest of it.
+    Raises NetchuError naming the row that has fewer than two columns, an empty first one, more than `most` or another
+    number than the first row: a tab inside a label would lose the rest of it.
     """
-    most = most or columns
     rows: list[list[str]] = []
     for number, text in enumerate(read_text(path).split("\n"), 1):
         if not text.strip():
             continue
         row = text.split("\t")
-        if len(row) < columns or not row[0].strip():
+        if len(row) < 2 or not row[0].strip():
             raise NetchuError(
-                f"{path}:{number}: expected {columns} columns separated by a tab, found {text[:60]!r}; correct this row"
+                f"{path}:{number}: expected 2 columns separated by a tab, found {text[:60]!r}; correct this row"
             )
         if len(row) > most or (rows and len(row) != len(rows[0])):
             expected = len(rows[0]) if rows else most
@@ -62,9 +61,9 @@ def read_cells(path: Path, columns: int = 2, most: int | None = None) -> list[li
     return rows
 
 
-def read_table(path: Path, columns: int = 2) -> list[list[str]]:
+def read_table(path: Path) -> list[list[str]]:
     """`read_cells` of up to three columns with the second one, the label, made a plain one."""
-    return [[row[0], plain_label(row[1]), *row[2:]] for row in read_cells(path, columns, 3)]
+    return [[row[0], plain_label(row[1]), *row[2:]] for row in read_cells(path, 3)]
 
 
 def read_csv_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:

@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
+from netchu.core.batches import in_chunks
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
@@ -47,12 +46,9 @@ def read_with(bundles: Sequence[Path], lines: Sequence[Line], image_facts: Seque
     ensemble = Ensemble.from_recipe(plain_recipe(bundles))
     paths = [line.path for line, facts in zip(lines, image_facts, strict=True) if not facts.problem]
     answers: dict[Path, str] = {}
-    with tqdm(total=len(paths), unit="line", desc="reading") as bar:
-        for start in range(0, len(paths), CHUNK):
-            chosen = paths[start : start + CHUNK]
-            timed = ensemble.read([read_image(path) for path in chosen])
-            answers |= {path: one.reading.text for path, one in zip(chosen, timed, strict=True)}
-            bar.update(len(chosen))
+    for chosen in in_chunks(paths, CHUNK, "reading"):
+        timed = ensemble.read([read_image(path) for path in chosen])
+        answers |= {path: one.reading.text for path, one in zip(chosen, timed, strict=True)}
     return answers
 
 

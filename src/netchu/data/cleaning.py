@@ -19,9 +19,7 @@ DROPPED = ("missing-image", "unreadable", "empty-label", "over-long", "copy-othe
 LOOK_ALIKES = str.maketrans({"\u00d0": "\u0110", "\u00f0": "\u0111"})  # eth to đ
 
 
-def clean(
-    lines: Sequence[Line], findings: Sequence[Finding], seed: int = 0
-) -> tuple[list[Line], list[tuple[Line, str]]]:
+def clean(lines: Sequence[Line], findings: Sequence[Finding]) -> tuple[list[Line], list[tuple[Line, str]]]:
     """(lines that stay, lines left out with the reason); `findings` are those of these very Line objects.
 
     Lines without any fold get new ones. Raises NetchuError when no line is left.
@@ -33,7 +31,7 @@ def clean(
     kept = [replace(line, text=clean_label(line.text)) for line in lines if id(line) not in reasons]
     if not kept:
         raise NetchuError("no line is left to write; correct the data set first")
-    kept = _whole_writers(kept) if any(line.fold != TRAIN_ONLY for line in kept) else assign_folds(kept, seed)
+    kept = _whole_writers(kept) if any(line.fold != TRAIN_ONLY for line in kept) else assign_folds(kept, seed=0)
     return kept, [(line, reasons[id(line)]) for line in lines if id(line) in reasons]
 
 

@@ -3,7 +3,6 @@
 Texts come back as they stand in the file; `layouts.LayoutReader` makes them plain labels.
 """
 
-import difflib
 import json
 import re
 from collections import defaultdict
@@ -12,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from netchu.core.errors import NetchuError
+from netchu.core.errors import NetchuError, closest
 from netchu.core.image_files import IMAGE_SUFFIXES, AlikeFinder, is_image_name, name_key, walk
 from netchu.core.tables import read_text
 
@@ -129,9 +128,8 @@ def find_column(path: Path, names: Sequence[str], key: str, told: Mapping[str, s
     if key in told:
         if told[key] in names:
             return told[key]
-        close = difflib.get_close_matches(told[key], names, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"it has: {', '.join(names)}"
-        raise NetchuError(f"{path}: no column {told[key]!r}; {hint}")
+        hint = closest(told[key], names) or f"; it has: {', '.join(names)}"
+        raise NetchuError(f"{path}: no column {told[key]!r}{hint}")
     lower = {name.lower(): name for name in reversed(names)}
     found = next((lower[word.lower()] for word in usual if word.lower() in lower), "")
     if not found and key != "writer":

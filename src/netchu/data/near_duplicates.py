@@ -39,8 +39,8 @@ def sign(image: Image) -> Signature:
     return np.asarray(flat / max(float(np.linalg.norm(flat)), 1e-6), dtype=np.float32)
 
 
-def find_near_duplicates(signatures: Sequence[Signature], alike: float = ALIKE) -> Iterator[tuple[int, int, float]]:
-    """Every pair (i, j, correlation) with i < j whose correlation is at least `alike`."""
+def find_near_duplicates(signatures: Sequence[Signature]) -> Iterator[tuple[int, int, float]]:
+    """Every pair (i, j, correlation) with i < j whose correlation is at least ALIKE."""
     if len(signatures) < 2:
         return
     stacked = np.stack(signatures)
@@ -48,6 +48,6 @@ def find_near_duplicates(signatures: Sequence[Signature], alike: float = ALIKE) 
     for start in tqdm(starts, "comparing lines", unit=f" x {BLOCK} lines", leave=False):
         for other in range(start, len(stacked), BLOCK):
             likeness = stacked[start : start + BLOCK] @ stacked[other : other + BLOCK].T
-            for i, j in zip(*np.nonzero(likeness >= alike), strict=True):
+            for i, j in zip(*np.nonzero(likeness >= ALIKE), strict=True):
                 if start + i < other + j:
                     yield int(start + i), int(other + j), float(likeness[i, j])

@@ -25,7 +25,7 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {  # what a column may be called, the
 def read_labels_tsv(folder: Path) -> list[Line]:
     """A folder with `labels.tsv`: image path (from here or from `images/`), tab, text, perhaps a tab and the writer."""
     source = folder.resolve().name
-    rows = read_cells(folder / "labels.tsv", 2, 3)
+    rows = read_cells(folder / "labels.tsv", 3)
     below = folder / "images"
     root = below if not is_file(folder / rows[0][0]) and is_file(below / rows[0][0]) else folder
     return [Line(root / image, text, writer[0] if writer else "", source=source) for image, text, *writer in rows]

@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from tqdm import tqdm
@@ -86,24 +85,15 @@ def choose_batch(rates: dict[int, float]) -> int:
 
 def data_rate(cfg: Config, lines: int) -> float:
     """Lines a second that one data worker decodes, augments and stacks."""
-    from torch.utils.data import DataLoader
-
-    from netchu.training.dataset import collate_or_error
+    from netchu.training.dataset import collate
     from netchu.training.engine import Trainer
 
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(replace(cfg, output_dir=folder, workers=0, pretrained=False), resume=False)
-        loader = DataLoader(
-            trainer.train_set,
-            batch_sampler=trainer.sampler,
-            collate_fn=partial(collate_or_error, trainer.charset),
-            num_workers=0,
-        )
         began, seen = time.perf_counter(), 0
-        for batch in loader:
-            if isinstance(batch, NetchuError):
-                raise batch
-            seen += len(batch.texts)
+        for keys in trainer.sampler:
+            collate(trainer.charset, [trainer.train_set[key] for key in keys])
+            seen += len(keys)
             if seen >= lines:
                 break
         return seen / (time.perf_counter() - began)
@@ -155,11 +145,11 @@ def auto_configure(cfg: Config, *, seconds: float, say: Callable[[str], None] = 
 def range_test(cfg: Config, batches: int) -> list[tuple[float, float]]:
     """(learning rate, smoothed loss) of each batch while the rate grows from LR_FROM to LR_TO; ends when the loss has
     grown to four times its least."""
-    from netchu.training.dataset import BucketSampler, collate
+    from netchu.training.dataset import collate
     from netchu.training.engine import Trainer
 
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(replace(cfg, output_dir=folder, workers=0, lr=1.0, load_weight=cfg.load_weight), resume=False)
+        trainer = Trainer(replace(cfg, output_dir=folder, workers=0, lr=1.0), resume=False)
         train_step = trainer.train_step
         train_step.factor = lambda progress: LR_FROM * (LR_TO / LR_FROM) ** progress
         train_step.train_mode()
@@ -167,7 +157,7 @@ def range_test(cfg: Config, batches: int) -> list[tuple[float, float]]:
         mean, least = 0.0, math.inf
         with tqdm(total=batches, unit="batch", desc="learning rates") as bar:
             while len(course) < batches:
-                for keys in BucketSampler.plan(trainer.sampler):
+                for keys in trainer.sampler.plan():
                     batch = collate(trainer.charset, [trainer.train_set[key] for key in keys])
                     value, _ = train_step.step(batch, progress=len(course) / batches, closes=True, stop=False)
                     mean = 0.9 * mean + 0.1 * value

@@ -31,7 +31,7 @@ MISTAKE = 2  # exit status of a worker that a NetchuError ended
 TRIALS_LEFT = 3  # exit status when trials have no result yet
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, "--config", required=True)
@@ -47,7 +47,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--name", help="of the study; default: the config's")
     parser.add_argument("--out", type=Path, default=Path("outputs/tune"), metavar="DIR", help="folder of the studies")
     parser.add_argument("--storage", default="", metavar="URL", help="postgresql://... ; default: SQLite in the folder")
-    return parser.parse_args(arguments)
+    return parser.parse_args()
 
 
 def main() -> int:

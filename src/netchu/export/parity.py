@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
+from netchu.core.batches import in_chunks
 from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
 from netchu.core.images import Image, read_image
@@ -96,14 +96,12 @@ def score_both(
     geometry, labels = Geometry.of(bundle.cfg), [line.text for line in lines]
     ours: list[str] = []
     theirs: list[str] = []
-    with tqdm(total=len(lines), unit="line", desc="reading with both") as bar:
-        for start in range(0, len(lines), CHUNK):
-            images = [read_image(line.path) for line in lines[start : start + CHUNK]]
-            inputs = [preprocess(image, geometry) for image in images]
-            expected = predict(bundle.model.cpu(), inputs, precision="fp32")
-            ours += [greedy(p.log_probs, bundle.charset).text for p in expected]
-            theirs += [_text(run, prepare(image, geometry), bundle.charset) for image in images]
-            bar.update(len(inputs))
+    for chosen in in_chunks(lines, CHUNK, "reading with both"):
+        images = [read_image(line.path) for line in chosen]
+        inputs = [preprocess(image, geometry) for image in images]
+        expected = predict(bundle.model.cpu(), inputs, precision="fp32")
+        ours += [greedy(p.log_probs, bundle.charset).text for p in expected]
+        theirs += [_text(run, prepare(image, geometry), bundle.charset) for image in images]
     return score(ours, labels), score(theirs, labels)
 
 

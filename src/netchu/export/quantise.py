@@ -24,22 +24,12 @@ class Calibration:
     """Network inputs, one at a time, as onnxruntime's calibrator asks for them."""
 
     def __init__(self, inputs: Sequence[Input]) -> None:
-        self.inputs = list(inputs)
-        self.position = 0
+        self._left = iter(inputs)
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         """The next input as a batch of one, None after the last."""
-        if self.position == len(self.inputs):
-            return None
-        self.position += 1
-        return {"images": self.inputs[self.position - 1][None]}
-
-    def set_range(self, start_index: int, end_index: int) -> None:
-        """Start over within a part of the inputs; part of the calibrator's interface."""
-        self.position = start_index
-
-    def __len__(self) -> int:
-        return len(self.inputs)
+        image = next(self._left, None)
+        return None if image is None else {"images": image[None]}
 
 
 def quantise_static(source: Path, target: Path, inputs: Sequence[Input]) -> None:

@@ -21,7 +21,6 @@ from netchu.core.charset import Charset, describe_counts, nearest_letter
 from netchu.core.config import Config, InputFields, ModelFields, differing, from_dict, names
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
-from netchu.core.files import hash_file as hash_file
 from netchu.core.preprocess import Input
 from netchu.model.bundle_file import FORMAT, KEY, Arrays, dequantise, hash_arrays, read_arrays
 from netchu.model.predict import predict

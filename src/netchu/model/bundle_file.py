@@ -19,6 +19,7 @@ FORMAT = 1
 KEY = "netchu"
 LEVELS = 127  # int8 from -127 to 127
 SMALLEST = 1024  # elements under which a tensor is not stored as int8
+PREFIX = "model."  # of a weight's name in the graph
 SCALE = ".scale"  # suffix of the tensor that holds the scales of an int8 tensor, one a row
 
 Arrays = dict[str, NDArray[Any]]

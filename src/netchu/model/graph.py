@@ -25,11 +25,11 @@ from torch.nn import functional
 from netchu.core.errors import NetchuError
 from netchu.core.preprocess import WIDTH_MULTIPLE
 from netchu.model.bundle import Bundle, load_bundle, read_stored, write_bundle
+from netchu.model.bundle_file import PREFIX
 
 TRACED_NECKS = frozenset({"none", "bigru", "bilstm"})
 OPSET = 20  # the first with Gelu as one operator: an eighth of the PP network's time
 EXAMPLE = (2, 8 * WIDTH_MULTIPLE)  # batch and width that the exporters see
-PREFIX = "model."  # of a weight's name in the graph
 
 
 class LogProbs(nn.Module):

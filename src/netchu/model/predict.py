@@ -10,8 +10,7 @@ from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import nn
 
-from netchu.core.batches import Prediction as Prediction
-from netchu.core.batches import run_batches
+from netchu.core.batches import Prediction, run_batches
 from netchu.core.preprocess import Input
 from netchu.model.precision import autocast, choose_precision
 

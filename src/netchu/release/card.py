@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from netchu.core.budget import MEGABYTE
 from netchu.core.config import ALL_DATA_FOLD
-from netchu.core.files import atomic_path, hash_file
+from netchu.core.files import hash_file, write_text
 from netchu.core.metrics import score
 from netchu.data.manifest import HELPING, read_manifest
 from netchu.language.ngram import load_ngram
@@ -133,8 +133,7 @@ def write_card(
         charset=bundles[0].about["charset"],
         written=WRITTEN.get(recipe.settings.convention, ""),
     )
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def _file_rows(recipe: Recipe) -> list[str]:

@@ -27,11 +27,9 @@ COLOURS = ("#4477aa", "#ee7733", "#009988", "#aa3377")  # by members: 1, 2, 3, m
 
 def draw_pareto(path: Path, rows: "pd.DataFrame") -> None:
     """Draw CER over MB and over ms a line; choices over the limits are hollow, the chosen one is ringed."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 5), layout="constrained")
-    FigureCanvasAgg(figure)
     for axis, (cost, title) in zip(figure.subplots(1, 2, sharey=True), AXES, strict=True):
         _draw_panel(axis, rows, cost)
         axis.margins(0.1)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from netchu.core.batches import in_chunks
 from netchu.core.errors import NetchuError
 from netchu.core.files import write_json
 from netchu.core.images import Image
@@ -86,19 +86,16 @@ def compare_engines(
     """Read named lines with both: the largest difference of their members' log-probabilities (infinite for outputs of
     other shapes), and a sentence for each line whose texts differ. Images are opened as they are read."""
     largest, found = 0.0, []
-    with tqdm(total=len(lines), unit="line", desc="comparing engines") as bar:
-        for start in range(0, len(lines), CHUNK):
-            chosen = lines[start : start + CHUNK]
-            images = [opened() for _, opened in chosen]
-            pairs = zip(*(e.read(images, keep_outputs=True) for e in (first, second)), strict=True)
-            for (name, _), (a, b) in zip(chosen, pairs, strict=True):
-                if a.reading.text != b.reading.text:
-                    found.append(f"{name}: torch reads {a.reading.text!r}, onnx {b.reading.text!r}")
-                # A line whose likelihood is that of a threshold may ask one member more on one of them.
-                for one, other in zip(a.outputs, b.outputs, strict=False):
-                    apart = float(np.abs(one - other).max(initial=0)) if one.shape == other.shape else float("inf")
-                    largest = max(largest, apart)
-            bar.update(len(chosen))
+    for chosen in in_chunks(lines, CHUNK, "comparing engines"):
+        images = [opened() for _, opened in chosen]
+        pairs = zip(*(e.read(images, keep_outputs=True) for e in (first, second)), strict=True)
+        for (name, _), (a, b) in zip(chosen, pairs, strict=True):
+            if a.reading.text != b.reading.text:
+                found.append(f"{name}: torch reads {a.reading.text!r}, onnx {b.reading.text!r}")
+            # A line whose likelihood is that of a threshold may ask one member more on one of them.
+            for one, other in zip(a.outputs, b.outputs, strict=False):
+                apart = float(np.abs(one - other).max(initial=0)) if one.shape == other.shape else float("inf")
+                largest = max(largest, apart)
     return largest, found
 
 

@@ -15,7 +15,6 @@ from netchu.language.fusion import LanguageScorer
 from netchu.language.gazetteer import Gazetteer, read_places
 from netchu.reading.combination import APART
 from netchu.reading.line_reader import Settings
-from netchu.selection.decoder_tuning import ScoredLine
 from netchu.selection.members import Member
 from netchu.selection.search import cross_tuned
 from netchu.selection.select_ensemble import gather_lines, mean_offset, open_members
@@ -66,8 +65,6 @@ def _steps(
         steps.append(("+ n-gram", settings, scorers, None))
     if places:
         steps.append(("+ gazetteer", settings, scorers, read_places(places)))
-    lines: list[ScoredLine] = []
-    spent = 0.0
     for name, changed, language, gazetteer in steps:
         began = time.process_time()
         lines, _ = gather_lines(team, changed, language, gazetteer)

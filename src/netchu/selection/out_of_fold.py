@@ -16,8 +16,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from netchu.core.batches import in_chunks
 from netchu.core.charset import Charset
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
@@ -164,8 +164,8 @@ def measure_oof(bundle_path: Path, manifest: Path, out: Path, source: str = "", 
         raise NetchuError(f"{manifest}: has no real line of fold {cfg.fold}{of}; give the manifest of that run")
     widths: list[int] = []
     outputs: list[LogProbs] = []
-    for start in tqdm(range(0, len(lines), CHUNK), unit="chunk", desc="reading"):
-        images = [tidy_line(read_image(line.path)) for line in lines[start : start + CHUNK]]
+    for chosen in in_chunks(lines, CHUNK, "reading"):
+        images = [tidy_line(read_image(line.path)) for line in chosen]
         resized = [resize(image, geometry) for image in images]
         widths += [image.shape[1] for image in resized]
         outputs += [p.log_probs for p in predict(bundle.model, [to_input(image, geometry) for image in resized])]

@@ -60,7 +60,7 @@ class Choice:
     gain: float
 
 
-def tries(members: int, limits: Limits, rounds: int = ROUNDS) -> list[tuple[float, ...]] | None:
+def tries(members: int, limits: Limits, rounds: int) -> list[tuple[float, ...]] | None:
     """All weightings that fit with up to `rounds` parts, each once; None when there are too many to try."""
     found: dict[tuple[float, ...], None] = {}
     for parts in range(1, rounds + 1):
@@ -73,24 +73,24 @@ def tries(members: int, limits: Limits, rounds: int = ROUNDS) -> list[tuple[floa
     return list(found)
 
 
-def search(lines: Sequence[ScoredLine], limits: Limits, settings: Settings, rounds: int = ROUNDS) -> list[Choice]:
+def search(lines: Sequence[ScoredLine], limits: Limits, settings: Settings) -> list[Choice]:
     """Everything that was tried, the best first; exact when few enough weightings fit, else greedy.
 
     Empty when no single member fits the limits.
     """
     members = len(limits.sizes)
-    every = tries(members, limits, rounds if members <= 3 else 3)
+    every = tries(members, limits, ROUNDS if members <= 3 else 3)
     if every is not None:
         found = [Choice(weights, gain(lines, np.array(weights), settings)) for weights in every]
     else:
-        found = list(_greedy(lines, limits, settings, rounds))
+        found = list(_greedy(lines, limits, settings))
     return sorted(found, key=lambda c: (-c.gain, limits.bytes_of(c.weights), limits.seconds_of(c.weights)))
 
 
-def _greedy(lines: Sequence[ScoredLine], limits: Limits, settings: Settings, rounds: int) -> Iterator[Choice]:
+def _greedy(lines: Sequence[ScoredLine], limits: Limits, settings: Settings) -> Iterator[Choice]:
     """Take, again and again, the member that helps most."""
     counts = np.zeros(len(limits.sizes), np.int64)
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         steps = []
         for member in range(len(counts)):
             counts[member] += 1

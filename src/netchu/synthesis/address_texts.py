@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.core.files import atomic_path, write_text
 from netchu.language.conventions import place_tones
 from netchu.synthesis.address_lines import add_addresses, choose_styles
 from netchu.synthesis.addresses import AddressGrammar
@@ -37,8 +37,7 @@ def write_places(path: Path, gazetteer: AdminUnits) -> None:
         (place_tones(a, late), place_tones(b, late), place_tones(c, late)) for a, b, c in rows for late in (True, False)
     }
     rows |= {(a.replace(" - ", " "), b.replace(" - ", " "), c.replace(" - ", " ")) for a, b, c in rows}
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        stream.writelines("\t".join(row) + "\n" for row in sorted(rows))
+    write_text(path, "".join("\t".join(row) + "\n" for row in sorted(rows)))
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path, write_json
+from netchu.core.files import atomic_path, write_json, write_text
 from netchu.data.label_files import read_json
 from netchu.data.lmdb_file import STORE, Record, open_lmdb, put_record
 
@@ -91,9 +91,8 @@ def _save_chunk(generator: LineGenerator, out: Path, numbers: range) -> None:
             (out / "images" / f"{line.number}.jpg").write_bytes(line.image)
     except OSError as error:
         raise NetchuError(f"{out}: cannot be written ({error.strerror}); free some space and run again") from error
-    with atomic_path(_part(out, numbers)) as temporary:
-        rows = (f"images/{line.number}.jpg\t{line.text}\t{line.writer}\n" for line in lines)
-        temporary.write_text("".join(rows), encoding="utf-8", newline="\n")
+    rows = (f"images/{line.number}.jpg\t{line.text}\t{line.writer}\n" for line in lines)
+    write_text(_part(out, numbers), "".join(rows))
 
 
 def _backend(order: Order) -> AbstractContextManager[Any]:

@@ -4,13 +4,12 @@
 Each name is the name of one function in hand_effects, sheet_effects, camera_effects or written_effects.
 """
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import numpy as np
 
-from netchu.core.errors import NetchuError
+from netchu.core.errors import NetchuError, closest
 from netchu.synthesis.camera_effects import CAMERA
 from netchu.synthesis.hand_effects import HAND, STROKES
 from netchu.synthesis.sheet_effects import FRAME, SHEET
@@ -89,8 +88,7 @@ def check_effects(effects: Mapping[str, float]) -> dict[str, float]:
     """A copy of the table with every effect, 0 for those not named. Raises NetchuError for a bad name or number."""
     for name, probability in effects.items():
         if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, 1)
-            raise NetchuError(f"effect {name!r}: unknown" + (f"; did you mean {near[0]!r}?" if near else ""))
+            raise NetchuError(f"effect {name!r}: unknown{closest(name, NAMES)}")
         if not 0.0 <= probability <= 1.0:
             raise NetchuError(f"effect {name!r}: probability {probability} is not between 0 and 1")
     return {name: float(effects.get(name, 0.0)) for name in sorted(NAMES)}

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from netchu.core.batches import in_chunks
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.core.files import write_text
 from netchu.core.images import read_image
 from netchu.core.preprocess import Geometry, resize, to_input
 from netchu.ctc.alignment import align
@@ -34,27 +34,24 @@ def find_words(lines: Sequence[Line], bundle_path: Path) -> dict[str, Words]:
     bundle = load_bundle(bundle_path)
     geometry, stride = Geometry.of(bundle.cfg), bundle.cfg.width_stride
     found: dict[str, Words] = {}
-    with tqdm(total=len(lines), desc="finding words", unit="line") as bar:
-        for start in range(0, len(lines), CHUNK):
-            chosen = lines[start : start + CHUNK]
-            resized = [resize(read_image(line.path), geometry) for line in chosen]
-            predictions = predict(bundle.model, [to_input(line, geometry) for line in resized])
-            for line, image, prediction in zip(chosen, resized, predictions, strict=True):
-                text = " ".join(line.text.split())
-                if not text or bundle.charset.count_unknown([text]):
-                    continue
-                try:
-                    steps, total = align(prediction.log_probs, bundle.charset.encode(text))
-                except ValueError:
-                    continue
-                if total / len(text) > LEAST:
-                    middles = pull_ends((steps + 0.5) * stride - geometry.pad) / image.shape[1]
-                    ends = np.cumsum([len(word) + 1 for word in text.split()]) - 1
-                    starts = [0, *(ends[:-1] + 1)]
-                    found[str(line.path)] = [
-                        (float(middles[a]), float(middles[b - 1])) for a, b in zip(starts, ends, strict=True)
-                    ]
-            bar.update(len(chosen))
+    for chosen in in_chunks(lines, CHUNK, "finding words"):
+        resized = [resize(read_image(line.path), geometry) for line in chosen]
+        predictions = predict(bundle.model, [to_input(line, geometry) for line in resized])
+        for line, image, prediction in zip(chosen, resized, predictions, strict=True):
+            text = " ".join(line.text.split())
+            if not text or bundle.charset.count_unknown([text]):
+                continue
+            try:
+                steps, total = align(prediction.log_probs, bundle.charset.encode(text))
+            except ValueError:
+                continue
+            if total / len(text) > LEAST:
+                middles = pull_ends((steps + 0.5) * stride - geometry.pad) / image.shape[1]
+                ends = np.cumsum([len(word) + 1 for word in text.split()]) - 1
+                starts = [0, *(ends[:-1] + 1)]
+                found[str(line.path)] = [
+                    (float(middles[a]), float(middles[b - 1])) for a, b in zip(starts, ends, strict=True)
+                ]
     return found
 
 
@@ -85,10 +82,7 @@ def save_words(path: Path, lines: Sequence[Line], bundle_path: Path) -> str:
     if (began.get("bundle"), began.get("lines")) == (weights, len(lines)):
         return weights
     found = find_words(lines, bundle_path)
-    with atomic_path(path) as temporary:
-        temporary.write_text(
-            json.dumps({"bundle": weights, "lines": len(lines), "words": found}, ensure_ascii=False), encoding="utf-8"
-        )
+    write_text(path, json.dumps({"bundle": weights, "lines": len(lines), "words": found}, ensure_ascii=False))
     print(f"{bundle_path}: sees the words of {len(found)} of {len(lines)} lines")
     return weights
 

@@ -58,7 +58,7 @@ class LineDataset(Dataset[tuple[Input, Line]]):
     that cannot be read or when no line is left.
     """
 
-    def __init__(self, lines: Sequence[Line], cfg: Config, charset: Charset, *, train: bool) -> None:
+    def __init__(self, lines: Sequence[Line], cfg: Config, *, train: bool) -> None:
         self.geometry = Geometry.of(cfg)
         self.width_stride = cfg.width_stride
         self.seed = cfg.seed

@@ -57,7 +57,7 @@ def load_run_data(cfg: Config, source: LineSource | None) -> RunData:
     return RunData(
         name=cfg.name,
         charset=charset,
-        train_set=LineDataset(train, cfg, charset, train=True),
-        valid_set=LineDataset(held_out, cfg, charset, train=False) if held_out else None,
+        train_set=LineDataset(train, cfg, train=True),
+        valid_set=LineDataset(held_out, cfg, train=False) if held_out else None,
         leaks=leaks,
     )

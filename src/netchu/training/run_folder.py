@@ -10,10 +10,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 from matplotlib.figure import Figure
 
 from netchu.core.config import Config

@@ -13,11 +13,9 @@ from netchu.core.charset import Charset
 from netchu.core.config import from_dict
 from netchu.core.errors import NetchuError
 from netchu.core.preprocess import Input
-from netchu.model.bundle_file import dequantise, read_arrays
+from netchu.model.bundle_file import PREFIX, dequantise, read_arrays
 from netchu.reading.engines import PIXELS
 from netchu.reading.engines.sessions import one_line, open_session
-
-PREFIX = "model."  # of a weight's name in the graph
 
 
 class OnnxMember:
