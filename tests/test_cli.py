@@ -1,12 +1,18 @@
 """The command: every verb can be asked for help, which is quick and names no path of this machine."""
 
+import argparse
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from netchu.cli import GROUPS, VERBS, help_text
+from netchu.core.errors import NetchuError
+from netchu.core.options import Number
 from tests.support.commands import netchu
 from tests.support.tiny import ROOT
 
@@ -43,3 +49,52 @@ def test_an_unknown_verb_is_one_line() -> None:
     assert done.returncode == 2 and done.stderr == (
         "error: selct: no such verb; did you mean 'select'?; `netchu --help` lists them\n"
     )
+
+
+def parsers(module: str, *words: str) -> dict[tuple[str, ...], argparse.ArgumentParser]:
+    """The parser of a command, and those of its sub-commands, by the words that stand before their options."""
+    with pytest.MonkeyPatch.context() as patch:
+        found: list[argparse.ArgumentParser] = []
+
+        def stop(parser: argparse.ArgumentParser, *_: object) -> None:
+            found.append(parser)
+            raise NetchuError("parsed")
+
+        patch.setattr(argparse.ArgumentParser, "parse_args", stop)
+        with pytest.raises(NetchuError, match="parsed"):
+            import_module(module).main()
+    below = [action for action in found[0]._actions if isinstance(action, argparse._SubParsersAction)]
+    return {(*words, name): own for action in below for name, own in action.choices.items()} or {words: found[0]}
+
+
+def number_options() -> Iterator[tuple[str, list[str], str, str]]:
+    """(module, words that a command wants anyway, option, a number that no command can use) of all that take one."""
+    scripts = ("address_lines", "poem_lines", "recombined_lines", "address_texts")
+    modules = sorted({verb.module for verb in VERBS.values()} | {f"netchu.synthesis.{name}" for name in scripts})
+    for module in modules:
+        for words, parser in parsers(module).items():
+            needed = [*words]
+            for action in parser._actions:
+                if action.required:
+                    value = str(next(iter(action.choices))) if action.choices else "missing"
+                    needed += [*action.option_strings[-1:], value]
+            for action in parser._actions:
+                if action.type in (int, float) or isinstance(action.type, Number):
+                    for value in ("nan", "inf", "-inf", "-2"):
+                        yield module, needed, action.option_strings[-1], value
+
+
+def test_no_command_takes_a_number_that_it_cannot_use(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Said in a line, before anything is opened or written."""
+    monkeypatch.chdir(tmp_path)
+    tried = set()
+    for module, words, option, value in number_options():
+        monkeypatch.setattr(sys, "argv", ["netchu", *words, f"{option}={value}"])
+        with pytest.raises((NetchuError, SystemExit)) as refused:
+            import_module(module).main()
+        said = str(refused.value) if isinstance(refused.value, NetchuError) else capsys.readouterr().err
+        assert option in said and value in said, (module, option, value, said)
+        tried.add((module, option))
+    assert len(tried) > 40 and not list(tmp_path.iterdir())

@@ -69,6 +69,8 @@ def test_overrides_take_the_fields_type() -> None:
         ("fold=6", "allowed: 0 to 5"),
         ("seed=-1", "allowed: 0 to 2147483647"),
         ("clip_norm=-1", "allowed: above 0"),
+        ("lr=1e999", "lr=inf; allowed: a finite number"),
+        ("shortcut_weight=-1", "allowed: 0 or more"),
         ("threads=-1", "allowed: 0 or more"),
         ("pad=1024", "twice it under max_width"),
     ],

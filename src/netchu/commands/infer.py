@@ -13,7 +13,7 @@ from netchu.core.charset import describe_counts
 from netchu.core.errors import NetchuError, process_count
 from netchu.core.files import refuse_folder
 from netchu.core.metrics import score
-from netchu.core.options import add_options
+from netchu.core.options import add_number, add_options
 from netchu.reading.drawing import check_picture
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.kept_answers import KeptAnswers, fingerprint
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--samples", type=Path, metavar="FILE.png", help="draw the first lines with what was read")
     parser.add_argument("--details", type=Path, metavar="FILE.jsonl", help="confidence of each line and character")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
-    parser.add_argument("--batch-size", type=int, default=16)
+    add_number(parser, "--batch-size", int, 1, default=16)
     parser.add_argument("--strict", action="store_true", help="an unreadable image is an error, not an empty answer")
     going = parser.add_mutually_exclusive_group()
     going.add_argument("--resume", action="store_true", help="go on where an interrupted run with this --out was")
@@ -51,8 +51,6 @@ def main() -> None:
     args = parser.parse_args()
 
     check_model_options(args)
-    if args.batch_size < 1:
-        raise NetchuError(f"--batch-size {args.batch_size}: expected 1 or more")
     for path in filter(None, (args.out, args.details, args.samples)):
         refuse_folder(path)
     if args.samples:

@@ -11,6 +11,7 @@ values are properties, and the resolved config travels inside the bundle, so inf
 import ast
 import dataclasses
 import importlib.util
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -23,9 +24,11 @@ from netchu.core.errors import NetchuError, closest
 ROOT = Path(__file__).resolve().parents[3]  # the repository, where the package is installed in place
 RETIRED = frozenset({"schedule", "augment_ramp"})  # in bundles of earlier versions
 ALL_DATA_FOLD = 5  # this fold trains on every line, so it has no held-out figure
+SEEDS = 1 << 31
 UNDER_ONE = ("dropout", "ema_decay", "warmup", "teacher_weight")
 NOT_NEGATIVE = (
     "epoch_lines", "batch_pixels", "average_epochs", "validate_steps", "patience", "weight_decay", "threads", "workers",
+    "shortcut_weight", "cache_mb",
 )  # fmt: skip
 POSITIVE = ("hidden", "neck_layers", "epochs", "batch_size", "accumulate", "validate_every", "keep_states")
 
@@ -127,7 +130,7 @@ class Config(MachineFields, TrainingFields, DataFields, ModelFields, InputFields
             ("height", 16 <= self.height <= 256, "16 to 256"),
             ("max_width", self.max_width >= self.height, "at least the height"),
             ("pad", 0 <= 2 * self.pad < self.max_width, "0 or more, and twice it under max_width"),
-            ("seed", 0 <= self.seed < 1 << 31, f"0 to {(1 << 31) - 1}"),
+            ("seed", 0 <= self.seed < SEEDS, f"0 to {SEEDS - 1}"),
             ("clip_norm", self.clip_norm > 0, "above 0"),
             ("layer_decay", 0 < self.layer_decay <= 1, "above 0 and at most 1"),
             ("synthetic_share", 0 <= self.synthetic_share <= 1, "0 to 1"),
@@ -138,6 +141,11 @@ class Config(MachineFields, TrainingFields, DataFields, ModelFields, InputFields
             *((key, 0 <= getattr(self, key) < 1, "at least 0 and under 1") for key in UNDER_ONE),
             *((key, getattr(self, key) >= 0, "0 or more") for key in NOT_NEGATIVE),
             *((key, getattr(self, key) >= 1, "at least 1") for key in POSITIVE),
+            *(
+                (f.name, math.isfinite(getattr(self, f.name)), "a finite number")
+                for f in fields(self)
+                if f.type is float
+            ),
         ]
         for key, good, allowed in checks:
             if not good:

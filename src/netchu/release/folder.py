@@ -19,7 +19,7 @@ from netchu.core.config import GEOMETRY, PATH, ROOT, differing, marked
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder, hash_file, refuse_foreign_folder
 from netchu.core.images import read_image
-from netchu.core.options import add_options
+from netchu.core.options import add_number, add_options
 from netchu.data.manifest import Line, read_lines
 from netchu.model.bundle_file import read_arrays
 from netchu.reading.recipe import RELEASE, Recipe, read_recipe, write_recipe
@@ -81,7 +81,7 @@ def release(
         for ensemble in (torch, onnx):
             if wrong := differences(ensemble, vectors):
                 raise NetchuError(f"{out}: the copy does not read its own vectors ({wrong[0]}); nothing was replaced")
-        held_out = held_out_lines(manifests, measured)[:: max(1, check_every)]
+        held_out = held_out_lines(manifests, measured)[::check_every]
         apart, wrong = compare_engines(
             torch, onnx,
             [*((f"vector {i}", partial(getattr, v, "image")) for i, v in enumerate(vectors, 1)),
@@ -193,9 +193,10 @@ def main() -> None:
     )
     add_options(parser, "--budget-mb")
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR")
-    parser.add_argument(
-        "--check-every", type=int, default=1, metavar="N", help="read one of N held-out lines with both engines; 1: all"
-    )
+    add_number(
+        parser, "--check-every", int, 1,
+        default=1, metavar="N", help="read one of N held-out lines with both engines; 1: all",
+    )  # fmt: skip
     args = parser.parse_args()
     replaced = {}
     for pair in args.replace:
