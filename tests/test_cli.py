@@ -67,8 +67,8 @@ def parsers(module: str, *words: str) -> dict[tuple[str, ...], argparse.Argument
     return {(*words, name): own for action in below for name, own in action.choices.items()} or {words: found[0]}
 
 
-def number_options() -> Iterator[tuple[str, list[str], str, str]]:
-    """(module, words that a command wants anyway, option, a number that no command can use) of all that take one."""
+def options() -> Iterator[tuple[str, list[str], argparse.Action]]:
+    """(module, words that a command wants anyway, option) of every command, sub-command and generator."""
     scripts = ("address_lines", "poem_lines", "recombined_lines", "address_texts")
     modules = sorted({verb.module for verb in VERBS.values()} | {f"netchu.synthesis.{name}" for name in scripts})
     for module in modules:
@@ -79,22 +79,31 @@ def number_options() -> Iterator[tuple[str, list[str], str, str]]:
                     value = str(next(iter(action.choices))) if action.choices else "missing"
                     needed += [*action.option_strings[-1:], value]
             for action in parser._actions:
-                if action.type in (int, float) or isinstance(action.type, Number):
-                    for value in ("nan", "inf", "-inf", "-2"):
-                        yield module, needed, action.option_strings[-1], value
+                if action.option_strings:
+                    yield module, needed, action
 
 
-def test_no_command_takes_a_number_that_it_cannot_use(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+NUMBERS = ("nan", "inf", "-inf", "-2")  # which no command can use
+OUTPUTS = ("--out", "--report", "--fix", "--draw", "--details", "--samples", "--package")
+
+
+@pytest.mark.parametrize("kind", ["numbers", "outputs"])
+def test_what_no_command_can_use_is_said_before_any_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str
 ) -> None:
-    """Said in a line, before anything is opened or written."""
+    """In a line, before anything is opened or written: a number that is none, a folder in a file's place."""
     monkeypatch.chdir(tmp_path)
     tried = set()
-    for module, words, option, value in number_options():
-        monkeypatch.setattr(sys, "argv", ["netchu", *words, f"{option}={value}"])
-        with pytest.raises((NetchuError, SystemExit)) as refused:
-            import_module(module).main()
-        said = str(refused.value) if isinstance(refused.value, NetchuError) else capsys.readouterr().err
-        assert option in said and value in said, (module, option, value, said)
-        tried.add((module, option))
-    assert len(tried) > 40 and not list(tmp_path.iterdir())
+    for module, words, action in options():
+        option = action.option_strings[-1]
+        is_number = action.type in (int, float) or isinstance(action.type, Number)
+        is_output = option in OUTPUTS and action.metavar != "DIR"
+        for value in NUMBERS if is_number and kind == "numbers" else "." if is_output and kind == "outputs" else ():
+            monkeypatch.setattr(sys, "argv", ["netchu", *words, f"{option}={value}"])
+            with pytest.raises((NetchuError, SystemExit)) as refused:
+                import_module(module).main()
+            said = str(refused.value) if isinstance(refused.value, NetchuError) else capsys.readouterr().err
+            expected = (option, value) if kind == "numbers" else (".: is a folder; name a file in it",)
+            assert all(text in said for text in expected), (module, option, value, said)
+            tried.add((module, *words, option))
+    assert len(tried) > 15 and not list(tmp_path.iterdir())

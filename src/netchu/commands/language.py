@@ -10,7 +10,7 @@ from pathlib import Path
 
 from netchu.core.config import ALL_DATA_FOLD
 from netchu.core.errors import NetchuError
-from netchu.core.options import add_number, add_options
+from netchu.core.options import add_number, add_options, new_file
 from netchu.data.manifest import read_lines as manifest_lines
 from netchu.data.manifest import split
 from netchu.language.arpa import read_arpa, write_arpa
@@ -69,13 +69,13 @@ def main() -> None:
     add_number(command, "--repeat", int, 1, default=REPEAT, help="how often a label counts")
     add_number(command, "--order", int, 1, default=ORDER, help="characters of the longest n-gram")
     add_number(command, "--cutoff", int, 1, default=CUTOFF, help="long n-grams that occur less often are left out")
-    command.add_argument("--out", type=Path, required=True, metavar="FILE.nlm")
+    command.add_argument("--out", type=new_file, required=True, metavar="FILE.nlm")
     command = commands.add_parser("export", help="model -> ARPA text")
     command.add_argument("model", type=Path)
-    command.add_argument("--out", type=Path, required=True, metavar="FILE.arpa")
+    command.add_argument("--out", type=new_file, required=True, metavar="FILE.arpa")
     command = commands.add_parser("import", help="ARPA text of single characters -> model")
     command.add_argument("arpa", type=Path)
-    command.add_argument("--out", type=Path, required=True, metavar="FILE.nlm")
+    command.add_argument("--out", type=new_file, required=True, metavar="FILE.nlm")
     command = commands.add_parser("measure", help="bits a character of texts")
     command.add_argument("model", type=Path)
     command.add_argument("--texts", type=Path, required=True, metavar="FILE")

@@ -8,6 +8,7 @@ from typing import Any
 from netchu.core.budget import BUDGET_MB
 from netchu.core.config import ROOT, SEEDS, Config, load_config
 from netchu.core.errors import NetchuError
+from netchu.core.files import refuse_folder
 
 
 class Number:
@@ -28,6 +29,13 @@ class Number:
             allowed = f"of {least} or more" if self.most == math.inf else f"from {least} to {most}"
             raise NetchuError(f"{self.option} {text}: expected {which} {allowed}")
         return value
+
+
+def new_file(text: str) -> Path:
+    """The type of an option that names a file to write; raises NetchuError, before any work, when it is a folder."""
+    path = Path(text)
+    refuse_folder(path)
+    return path
 
 
 def add_number(

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from netchu.core.files import atomic_path
-from netchu.core.options import add_number, add_options
+from netchu.core.options import add_number, add_options, new_file
 from netchu.language.conventions import place_tones
 from netchu.synthesis.address_lines import add_addresses, choose_styles
 from netchu.synthesis.addresses import AddressGrammar
@@ -45,8 +45,8 @@ def main() -> None:
     """Read the arguments and write both files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_number(parser, "--count", int, 1, default=200_000, help="how many addresses")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.txt", help="one address a line")
-    parser.add_argument("--places", type=Path, metavar="FILE.tsv", help="also write province, district, ward")
+    parser.add_argument("--out", type=new_file, required=True, metavar="FILE.txt", help="one address a line")
+    parser.add_argument("--places", type=new_file, metavar="FILE.tsv", help="also write province, district, ward")
     add_options(parser, "--seed")
     add_addresses(parser)
     arguments = parser.parse_args()
