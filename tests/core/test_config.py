@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netchu.core.config import ALL_DATA_FOLD, Config, from_dict, load_config, parse_overrides
+from netchu.core.config import ALL_DATA_FOLD, Config, from_dict, load_config, parse_overrides, portable_path
 from netchu.core.errors import NetchuError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -79,6 +79,18 @@ def test_bad_override_is_one_clear_line(override: str, message: str) -> None:
     with pytest.raises(NetchuError, match=re.escape(message)) as error:
         load_config("b0_192_f5", overrides=[override], folder=CONFIGS)
     assert "\n" not in str(error.value)
+
+
+def test_a_path_for_others_names_no_machine() -> None:
+    """Also where a folder's name holds a space, and as Windows writes it."""
+    for path, said in (
+        ("/home/Chị An/runs/b.safetensors", "runs/b.safetensors"),
+        ("/home/Chị An", "Chị An"),
+        (r"C:\Users\An\runs\b.safetensors", "runs/b.safetensors"),
+        ("data/train.csv", "data/train.csv"),
+        ("", ""),
+    ):
+        assert portable_path(path) == said
 
 
 def test_unknown_config_suggests_the_nearest() -> None:

@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import ModuleType
 from typing import Any
 
@@ -185,6 +185,12 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any], keys: Iterable[s
     """Those of the fields that differ in two configs as mappings; older ones lack newer fields, which count by their
     defaults."""
     return [key for key in sorted(keys) if one.get(key, DEFAULTS[key]) != other.get(key, DEFAULTS[key])]
+
+
+def portable_path(path: str) -> str:
+    """A path for others' eyes, without the maker's machine: of an absolute one the last two parts, of a folder one."""
+    pure = PureWindowsPath(path) if "\\" in path else PurePosixPath(path)
+    return "/".join(pure.parts[-2:] if pure.suffix else pure.parts[-1:]) if pure.is_absolute() else path
 
 
 def from_dict(values: Mapping[str, Any], where: str) -> Config:

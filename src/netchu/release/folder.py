@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from netchu.core.budget import BUDGET_MB, MEGABYTE, check, measure, table
-from netchu.core.config import GEOMETRY, PATH, ROOT, differing, marked
+from netchu.core.config import GEOMETRY, PATH, ROOT, differing, marked, portable_path
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder, hash_file, refuse_foreign_folder
 from netchu.core.images import read_image
@@ -129,12 +129,7 @@ def swap(recipe: Recipe, replaced: Mapping[Path, Path]) -> Recipe:
 
 def portable(text: str) -> str:
     """The text, absolute paths cut to their last two parts (a folder: one), without the maker's machine."""
-
-    def cut(match: re.Match[str]) -> str:
-        path = PurePosixPath(match[0])
-        return "/".join(path.parts[-2:] if path.suffix else path.parts[-1:])
-
-    return re.sub(r"(?<![\w.~/])/[^\s=,'\"]+", cut, text)
+    return re.sub(r"(?<![\w.~/])/[^\s=,'\"]+", lambda match: portable_path(match[0]), text)
 
 
 def _copy(chosen: Recipe, measured: Recipe, folder: Path) -> Recipe:
@@ -150,7 +145,7 @@ def _copy(chosen: Recipe, measured: Recipe, folder: Path) -> Recipe:
             stem = PurePosixPath(config.get("name") or "member").name  # a config of a subfolder has that in its name
             number = sum(copy.stem.rsplit("~", 1)[0] == stem for copy in names.values())
             names[path.resolve()] = folder / (f"{stem}~{number + 1}.safetensors" if number else f"{stem}.safetensors")
-            config |= {key: portable(config.get(key, "")) for key in marked(PATH)}
+            config |= {key: portable_path(config.get(key, "")) for key in marked(PATH)}
             write_bundle(names[path.resolve()], tensors, about)
             add_graph(names[path.resolve()])
     language, places = (
