@@ -11,7 +11,7 @@ import numpy as np
 
 from netchu.core.errors import NetchuError
 from netchu.core.options import add_number, add_options
-from netchu.synthesis.batches import LineMaker, Order, SyntheticLine
+from netchu.synthesis.batches import LineMaker, Order, SyntheticLine, contents
 from netchu.synthesis.effects import PRESETS
 from netchu.synthesis.fonts import choose_faces, find_fonts
 from netchu.synthesis.renderer import Renderer
@@ -34,8 +34,10 @@ class WrittenLines:
         raise NotImplementedError
 
     def record(self) -> dict[str, Any]:
-        """The settings, with fonts by file name so that another machine can go on."""
-        return {**asdict(self), "fonts": [Path(path).name for path in self.fonts], "generator": self.generator}
+        """The settings, with fonts by file name so that another machine can go on, and what the files hold."""
+        own = asdict(self)
+        read = contents(**{key: own[key] for key in ("fonts", "gazetteer", "style_from", "poems") if key in own})
+        return {**own, **read, "fonts": [Path(path).name for path in self.fonts], "generator": self.generator}
 
     def build(self) -> LineMaker:
         """Load texts and fonts; returns the line maker."""

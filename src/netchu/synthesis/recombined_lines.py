@@ -11,7 +11,7 @@ import numpy as np
 
 from netchu.core.errors import NetchuError
 from netchu.core.options import add_number
-from netchu.synthesis.batches import LineMaker, SyntheticLine, produce
+from netchu.synthesis.batches import LineMaker, SyntheticLine, contents, produce
 from netchu.synthesis.effects import PRESETS, check_effects
 from netchu.synthesis.options import make_parser, read_order
 from netchu.synthesis.recombine import LineReuser, read_lines
@@ -32,9 +32,9 @@ class RecombinedLines:
     words: str = ""
 
     def record(self) -> dict[str, Any]:
-        """The settings."""
+        """The settings, and what the manifest holds."""
         own = {key: value for key, value in asdict(self).items() if key != "words"}
-        return {**own, "generator": "aug"}
+        return {**own, **contents(manifest=self.manifest), "generator": "aug"}
 
     def build(self) -> LineMaker:
         """Read the manifest; returns the line maker."""
