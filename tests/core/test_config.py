@@ -104,6 +104,18 @@ def test_module_without_cfg_is_refused(tmp_path: Path) -> None:
         load_config("empty", folder=tmp_path)
 
 
+def test_a_mistake_in_a_config_is_one_line_with_its_row(tmp_path: Path) -> None:
+    for text, said in (
+        ("from netchu.core.config import Config\n\ncfg = Config(bacth_size=4)\n", "row 3: TypeError: .*'bacth_size'"),
+        ("cfg = (\n", r"row 1: SyntaxError: '\(' was never closed"),
+        ("import no_such_thing\n", "row 1: ModuleNotFoundError: No module named 'no_such_thing'"),
+        ("cfg = 0\0", "SyntaxError: source code string cannot contain null bytes"),
+    ):
+        (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+        with pytest.raises(NetchuError, match=rf"mine\.py: {said}; correct the file"):
+            load_config("mine", folder=tmp_path)
+
+
 def test_round_trip_through_json_values() -> None:
     cfg = Config(name="x", lr=1e-3)
     assert from_dict(cfg.to_dict(), "here") == cfg

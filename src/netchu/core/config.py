@@ -13,6 +13,7 @@ import dataclasses
 import importlib.util
 import math
 import re
+import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -231,11 +232,20 @@ def load_config(
 
 
 def run_file(path: Path, name: str) -> ModuleType:
-    """The module that a Python file defines, under a name of its own; nothing is put on the import path."""
+    """The module that a Python file defines, under a name of its own; nothing is put on the import path. Raises
+    NetchuError with the row where the file cannot be run, such as one with a field that there is not."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except NetchuError:
+        raise
+    except Exception as error:
+        rows = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        row = error.lineno if isinstance(error, SyntaxError) else rows[-1] if rows else None
+        where, said = f"{path}: row {row}" if row else path, error.msg if isinstance(error, SyntaxError) else error
+        raise NetchuError(f"{where}: {type(error).__name__}: {said}; correct the file") from error
     return module
 
 
