@@ -109,7 +109,7 @@ def test_inputs_that_changed_are_refused(tmp_path: Path) -> None:
     places.mkdir()
     poems.write_text("content\nTrăm năm trong cõi người ta\n", encoding="utf-8")
     (places / "wards.txt").write_text("Phường 1\tQuận 5\tHồ Chí Minh\n", encoding="utf-8")
-    usual = {"fonts": (), "writers": 1, "height": 32, "effects": "full", "seed": 0}
+    usual: dict[str, Any] = {"fonts": (), "writers": 1, "height": 32, "effects": "full", "seed": 0}
 
     def records() -> list[dict[str, Any]]:
         reused = RecombinedLines(str(poems), (1,), 32, "full", 0, 0.5)
