@@ -1,10 +1,17 @@
 """The command: every verb can be asked for help, which is quick and names no path of this machine."""
 
+import argparse
 import re
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from netchu.cli import GROUPS, VERBS, help_text
+from netchu.core.errors import NetchuError
+from netchu.core.options import Number
 from tests.support.commands import fresh, netchu
 from tests.support.tiny import ROOT
 
@@ -41,3 +48,61 @@ def test_an_unknown_verb_is_one_line() -> None:
     assert done.returncode == 2 and done.stderr == (
         "error: selct: no such verb; did you mean 'select'?; `netchu --help` lists them\n"
     )
+
+
+def parsers(module: str, *words: str) -> dict[tuple[str, ...], argparse.ArgumentParser]:
+    """The parser of a command, and those of its sub-commands, by the words that stand before their options."""
+    with pytest.MonkeyPatch.context() as patch:
+        found: list[argparse.ArgumentParser] = []
+
+        def stop(parser: argparse.ArgumentParser, *_: object) -> None:
+            found.append(parser)
+            raise NetchuError("parsed")
+
+        patch.setattr(argparse.ArgumentParser, "parse_args", stop)
+        with pytest.raises(NetchuError, match="parsed"):
+            import_module(module).main()
+    below = [action for action in found[0]._actions if isinstance(action, argparse._SubParsersAction)]
+    return {(*words, name): own for action in below for name, own in action.choices.items()} or {words: found[0]}
+
+
+def options() -> Iterator[tuple[str, list[str], argparse.Action]]:
+    """(module, words that a command wants anyway, option) of every command, sub-command and generator."""
+    scripts = ("address_lines", "poem_lines", "recombined_lines", "address_texts")
+    modules = sorted({verb.module for verb in VERBS.values()} | {f"netchu.synthesis.{name}" for name in scripts})
+    for module in modules:
+        for words, parser in parsers(module).items():
+            needed = [*words]
+            for action in parser._actions:
+                if action.required:
+                    value = str(next(iter(action.choices))) if action.choices else "missing"
+                    needed += [*action.option_strings[-1:], value]
+            for action in parser._actions:
+                if action.option_strings:
+                    yield module, needed, action
+
+
+NUMBERS = ("nan", "inf", "-inf", "-2")  # which no command can use
+OUTPUTS = ("--out", "--report", "--fix", "--draw", "--details", "--samples", "--package")
+
+
+@pytest.mark.parametrize("kind", ["numbers", "outputs"])
+def test_what_no_command_can_use_is_said_before_any_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str
+) -> None:
+    """In a line, before anything is opened or written: a number that is none, a folder in a file's place."""
+    monkeypatch.chdir(tmp_path)
+    tried = set()
+    for module, words, action in options():
+        option = action.option_strings[-1]
+        is_number = action.type in (int, float) or isinstance(action.type, Number)
+        is_output = option in OUTPUTS and action.metavar != "DIR"
+        for value in NUMBERS if is_number and kind == "numbers" else "." if is_output and kind == "outputs" else ():
+            monkeypatch.setattr(sys, "argv", ["netchu", *words, f"{option}={value}"])
+            with pytest.raises((NetchuError, SystemExit)) as refused:
+                import_module(module).main()
+            said = str(refused.value) if isinstance(refused.value, NetchuError) else capsys.readouterr().err
+            expected = (option, value) if kind == "numbers" else (".: is a folder; name a file in it",)
+            assert all(text in said for text in expected), (module, option, value, said)
+            tried.add((module, *words, option))
+    assert len(tried) > 15 and not list(tmp_path.iterdir())

@@ -22,6 +22,7 @@ from netchu.core.images import read_image
 from netchu.model.graph import add_graph
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.long_lines import join, window_starts, with_spaces
+from netchu.reading.reader import open_image
 from netchu.reading.recipe import RELEASE, plain_recipe, read_recipe
 from netchu.release.vectors import load_vectors
 from tests.support.commands import Result, fresh
@@ -177,6 +178,18 @@ def test_the_reader_takes_images_of_every_kind(folder: Path) -> None:
     ):
         with pytest.raises(NetchuError, match=message):
             reader.read(wrong)
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0", b"Exif\0\0bad"]
+)
+def test_a_pillow_image_lies_as_its_file_does(tmp_path: Path, exif: bytes) -> None:
+    """Turned by a quarter, or as it is where its EXIF is damaged."""
+    drawn = cv2.putText(np.full((60, 300), 230, np.uint8), "Hue", (9, 45), cv2.FONT_HERSHEY_SIMPLEX, 1.5, 20, 3)
+    PillowImage.fromarray(drawn).save(tmp_path / "a.png")
+    PillowImage.open(tmp_path / "a.png").save(tmp_path / "a.jpg", exif=exif)
+    of_file, of_pillow = (open_image(image) for image in (tmp_path / "a.jpg", PillowImage.open(tmp_path / "a.jpg")))
+    assert of_file.shape == of_pillow.shape and int(np.abs(of_file.astype(int) - of_pillow).max()) < 20
 
 
 def test_many_lines_are_shared_out_among_threads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netchu.core.config import ALL_DATA_FOLD, Config, from_dict, load_config, parse_overrides
+from netchu.core.config import ALL_DATA_FOLD, Config, from_dict, load_config, parse_overrides, portable_path
 from netchu.core.errors import NetchuError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -69,6 +69,8 @@ def test_overrides_take_the_fields_type() -> None:
         ("fold=6", "allowed: 0 to 5"),
         ("seed=-1", "allowed: 0 to 2147483647"),
         ("clip_norm=-1", "allowed: above 0"),
+        ("lr=1e999", "lr=inf; allowed: a finite number"),
+        ("shortcut_weight=-1", "allowed: 0 or more"),
         ("threads=-1", "allowed: 0 or more"),
         ("pad=1024", "twice it under max_width"),
     ],
@@ -77,6 +79,18 @@ def test_bad_override_is_one_clear_line(override: str, message: str) -> None:
     with pytest.raises(NetchuError, match=re.escape(message)) as error:
         load_config("b0_192_f5", overrides=[override], folder=CONFIGS)
     assert "\n" not in str(error.value)
+
+
+def test_a_path_for_others_names_no_machine() -> None:
+    """Also where a folder's name holds a space, and as Windows writes it."""
+    for path, said in (
+        ("/home/Chị An/runs/b.safetensors", "runs/b.safetensors"),
+        ("/home/Chị An", "Chị An"),
+        (r"C:\Users\An\runs\b.safetensors", "runs/b.safetensors"),
+        ("data/train.csv", "data/train.csv"),
+        ("", ""),
+    ):
+        assert portable_path(path) == said
 
 
 def test_unknown_config_suggests_the_nearest() -> None:
@@ -88,6 +102,18 @@ def test_module_without_cfg_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.py").write_text("x = 1\n")
     with pytest.raises(NetchuError, match="must define cfg"):
         load_config("empty", folder=tmp_path)
+
+
+def test_a_mistake_in_a_config_is_one_line_with_its_row(tmp_path: Path) -> None:
+    for text, said in (
+        ("from netchu.core.config import Config\n\ncfg = Config(bacth_size=4)\n", "row 3: TypeError: .*'bacth_size'"),
+        ("cfg = (\n", r"row 1: SyntaxError: '\(' was never closed"),
+        ("import no_such_thing\n", "row 1: ModuleNotFoundError: No module named 'no_such_thing'"),
+        ("cfg = 0\0", "SyntaxError: source code string cannot contain null bytes"),
+    ):
+        (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+        with pytest.raises(NetchuError, match=rf"mine\.py: {said}; correct the file"):
+            load_config("mine", folder=tmp_path)
 
 
 def test_round_trip_through_json_values() -> None:

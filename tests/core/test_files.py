@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
+from netchu.core.files import atomic_folder, atomic_path
 
 
 def test_success_replaces_and_leaves_no_temporary(tmp_path: Path) -> None:
@@ -40,3 +40,19 @@ def test_full_disk_is_a_users_matter(tmp_path: Path) -> None:
     with pytest.raises(NetchuError, match=r"a\.txt: cannot be written \(No space left"), atomic_path(target):
         raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_read_is_not_said_to_be_the_written_one(tmp_path: Path) -> None:
+    for writer in (atomic_path, atomic_folder):
+        with pytest.raises(NetchuError, match=r"gone: cannot be read \(No such file.*; put it right"):  # noqa: SIM117
+            with writer(tmp_path / "a.txt"):
+                (tmp_path / "gone").read_text()
+        with pytest.raises(NetchuError, match=r"a\.txt: cannot be written \(No such file"):  # noqa: SIM117
+            with writer(tmp_path / "a.txt") as temporary:
+                temporary.with_suffix(".beside").read_text()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_no_file_to_write(tmp_path: Path) -> None:
+    with pytest.raises(NetchuError, match="is a folder; name a file in it"), atomic_path(tmp_path):
+        raise AssertionError("before any work")

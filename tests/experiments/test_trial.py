@@ -54,4 +54,4 @@ def test_the_command(tiny: Config, tmp_path: Path) -> None:
     done = netchu(*words, 12)
     assert done.returncode == 0, done.stderr
     assert "--set lr=" in done.stdout
-    assert_refused(netchu(*words, 2), "--batches 2: give at least 10")
+    assert_refused(netchu(*words, 2), "--batches 2: expected a whole number of 10 or more")

@@ -114,6 +114,7 @@ def test_executorch(neck: str, tmp_path: Path) -> None:
 
 def test_package_holds_what_a_port_needs(tmp_path: Path) -> None:
     bundle, path = sharp_bundle("none"), tmp_path / "model.zip"
+    bundle = replace(bundle, cfg=replace(bundle.cfg, load_weight=str(tmp_path / "of An" / "start.safetensors")))
     plain(bundle, "onnx", tmp_path / "model.onnx", package=path)
     first = path.read_bytes()
     plain(bundle, "onnx", tmp_path / "model.onnx", package=path)
@@ -124,6 +125,7 @@ def test_package_holds_what_a_port_needs(tmp_path: Path) -> None:
         vectors = json.loads(archive.read("test_vectors.json"))
         about = json.loads(archive.read("charset.json"))
         (tmp_path / "unpacked.onnx").write_bytes(archive.read("model.onnx"))
+    assert "started from of An/start.safetensors." in card and str(tmp_path) not in card
     assert "lines of the tests" in card and "| held-out rendered | 8 | 50.00 % | 75.00 % | 25.0 % | 0.5000 |" in card
     assert about["charset"] == vectors["charset"] == CHARSET.characters
     geometry, run = Geometry.of(bundle.cfg), run_onnx(tmp_path / "unpacked.onnx", threads=1)

@@ -1,5 +1,6 @@
 """Bundles made of bundles: int8 copies and soups."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,6 +106,7 @@ def test_soup_of_strangers_is_refused(tiny: Config, tmp_path: Path) -> None:
         average_bundles([one, make(tmp_path / "4.safetensors", tiny, 0, Charset("abd "))], tmp_path / "s.safetensors")
     with pytest.raises(NetchuError, match="two bundles or more"):
         average_bundles([one], tmp_path / "soup.safetensors")
-    with pytest.raises(NetchuError, match="need as many weights"):
-        average_bundles([one, one], tmp_path / "soup.safetensors", [1])
+    for weights in ([1], [1, math.nan], [1, math.inf], [-1, 2], [0, 0]):
+        with pytest.raises(NetchuError, match="need as many weights"):
+            average_bundles([one, one], tmp_path / "soup.safetensors", weights)
     assert not (tmp_path / "soup.safetensors").exists()

@@ -79,9 +79,12 @@ def test_strict_stops_at_a_bad_image_of_a_later_chunk(
 ) -> None:
     (tmp_path / "a.jpg").write_bytes((lines_folder / "images" / "0" / "0.jpg").read_bytes())
     (tmp_path / "b.jpg").write_bytes(b"no image")
+    (tmp_path / "c.jpg").symlink_to(tmp_path / "gone.jpg")
     monkeypatch.setattr("netchu.reading.submission.CHUNK", 1)
     ensemble = Ensemble([load_bundle(bundle)])
-    assert [bool(a.problem) for a in read_folder(tmp_path, ensemble)] == [False, True]
+    problems = [a.problem for a in read_folder(tmp_path, ensemble)]
+    assert [bool(problem) for problem in problems] == [False, True, True]
+    assert problems[2] == f"{tmp_path}/c.jpg: image cannot be read (No such file or directory)"
     with pytest.raises(NetchuError, match=r"b\.jpg"):
         read_folder(tmp_path, ensemble, strict=True)
     kept = KeptAnswers(tmp_path / "s.kept", {}, resume=False, restart=False)

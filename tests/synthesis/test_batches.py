@@ -1,6 +1,7 @@
 """Making many lines: repeatable, resumable, sharded, never half-written; the scripts' own checks."""
 
 import errno
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ import pytest
 from netchu.core.errors import NetchuError
 from netchu.data.lmdb_file import read_records
 from netchu.synthesis import batches as production
-from netchu.synthesis.batches import LineMaker, Order, SyntheticLine, produce
+from netchu.synthesis.address_lines import AddressLines
+from netchu.synthesis.batches import LineMaker, Order, SyntheticLine, contents, produce
 from netchu.synthesis.fonts import PACKAGED
+from netchu.synthesis.poem_lines import PoemLines
+from netchu.synthesis.recombined_lines import RecombinedLines
 from tests.support.commands import Result, fresh
 from tests.support.tiny import ROOT
 
@@ -39,6 +43,16 @@ class Stripes:
             return rng.integers(0, 255, (32, 40), np.uint8), f"Tổ {number}", "mali-0001"
 
         return make
+
+
+@dataclass(frozen=True, slots=True)
+class FromFile(Stripes):
+    """Stripes that depend on what a file holds."""
+
+    texts: str = ""
+
+    def record(self) -> dict[str, Any]:
+        return {"seed": self.seed, **contents(texts=self.texts)}
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +100,33 @@ def test_a_finished_run_is_left_alone_and_another_is_refused(
         produce(Stripes(seed=1), Order(tmp_path, 5))
     with pytest.raises(NetchuError, match="another count"):
         produce(Stripes(), Order(tmp_path, 6))
+
+
+def test_inputs_that_changed_are_refused(tmp_path: Path) -> None:
+    """By what they hold, wherever they lie; a folder that an earlier version began says nothing of that."""
+    poems, places = tmp_path / "poems.csv", tmp_path / "places"
+    places.mkdir()
+    poems.write_text("content\nTrăm năm trong cõi người ta\n", encoding="utf-8")
+    (places / "wards.txt").write_text("Phường 1\tQuận 5\tHồ Chí Minh\n", encoding="utf-8")
+    usual: dict[str, Any] = {"fonts": (), "writers": 1, "height": 32, "effects": "full", "seed": 0}
+
+    def records() -> list[dict[str, Any]]:
+        reused = RecombinedLines(str(poems), (1,), 32, "full", 0, 0.5)
+        made = PoemLines(**usual, poems=str(poems)), AddressLines(**usual, gazetteer=(str(places),)), reused
+        return [generator.record() for generator in made]
+
+    first, recipe = records(), FromFile(texts=str(poems))
+    produce(recipe, Order(tmp_path / "out", 5))
+    assert records() == first
+    poems.write_text("content\nChữ tài chữ mệnh\n", encoding="utf-8")
+    (places / "wards.txt").write_text("Phường 2\tQuận 5\tHồ Chí Minh\n", encoding="utf-8")
+    changed = [[key for key in old if old[key] != new[key]] for old, new in zip(first, records(), strict=True)]
+    assert changed == [["content of poems"], ["content of gazetteer"], ["content of manifest"]]
+    with pytest.raises(NetchuError, match="begun with another content of texts; choose another --out"):
+        produce(recipe, Order(tmp_path / "out", 5))
+    began = json.loads((tmp_path / "out/run.json").read_text(encoding="utf-8"))
+    (tmp_path / "out/run.json").write_text(json.dumps({k: v for k, v in began.items() if "content" not in k}))
+    produce(recipe, Order(tmp_path / "out", 5))
 
 
 def test_shards_make_up_the_whole(tmp_path: Path) -> None:
@@ -190,9 +231,6 @@ def test_preview_draws_a_sheet(tmp_path: Path) -> None:
     command = ["-m", "netchu", "preview", "--out", tmp_path / "sheet.png", "--real", folder]
     done = fresh(*command, "--count", 3, "--width", 400)
     assert done.returncode == 0, done.stderr
-    for mistake in (["--seed", "-1"], ["--height", "0", "--lines", str(folder)]):
-        refused = fresh(*command, *mistake)
-        assert refused.returncode == 2 and refused.stderr.startswith("error: --seed: expected 0 or more; --height:")
     refused = fresh(*command, "--out", ".")
     assert (refused.returncode, refused.stderr) == (2, "error: .: is a folder; name a file in it\n")
     sheet = cv2.imread(str(tmp_path / "sheet.png"), cv2.IMREAD_GRAYSCALE)

@@ -1,6 +1,7 @@
 """New lines from real ones: only the folds that are named are read, and what is joined is what the label says."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -176,6 +177,9 @@ def test_words_are_found_once_and_kept(
     assert load_words(path) == {"a.png": [(0.1, 0.2)]}
     monkeypatch.setattr("netchu.synthesis.words.find_words", lambda *_: pytest.fail("found again"))
     save_words(path, lines, bundle)
+    monkeypatch.setattr("netchu.synthesis.words.find_words", lambda *_: {"b.png": [(0.3, 0.4)]})
+    save_words(path, [replace(line, text=f"{line.text} 1") for line in lines], bundle)
+    assert load_words(path) == {"b.png": [(0.3, 0.4)]}
     path.write_text("{", encoding="utf-8")
     with pytest.raises(NetchuError, match=r"words\.json: cannot be read"):
         load_words(path)

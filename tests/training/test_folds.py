@@ -56,6 +56,11 @@ def test_every_line_is_read_by_a_run_that_had_not_seen_it(runs: list[Config]) ->
     cers = [fold[source]["cer"] for fold in figures["folds"].values()]
     assert mean == pytest.approx(sum(cers) / 5) and spread >= 0
     assert "pooled" in table and f"{len(lines)} answers" in table
+    trained.clear()
+    train_folds(runs, counting(trained), no_command)
+    assert trained == []
+    train_folds(runs, counting(trained), no_command, anew=True)
+    assert trained == [0, 1, 2, 3, 4]
 
 
 def test_a_run_with_other_settings_is_not_complete(runs: list[Config]) -> None:
@@ -80,6 +85,17 @@ def test_folds_that_moved_are_trained_again(runs: list[Config], tmp_path: Path) 
     assert is_complete(cfg)
     write_manifest(Path(cfg.manifest), [replace(line, fold=(line.fold + 1) % 5) for line in lines])
     assert not is_complete(cfg)
+
+
+def test_a_run_that_was_begun_anew_and_cut_off_is_not_complete(
+    runs: list[Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder still holds what the run before left."""
+    fit(runs[0])
+    monkeypatch.setattr("netchu.training.train_step.TrainStep.step", no_command)
+    with pytest.raises(TypeError):
+        fit(runs[0], resume=False)
+    assert not is_complete(runs[0])
 
 
 def test_names_carry_the_fold() -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.optimizer import AcceleratedOptimizer
 
 from netchu.core.config import Config
+from netchu.core.errors import NetchuError
 from netchu.core.files import read_log
 from netchu.core.metrics import Scores
 from netchu.data.manifest import read_lines
@@ -18,6 +20,7 @@ from netchu.training.dataset import Batch, BucketSampler, LineDataset, collate
 from netchu.training.engine import Trainer, fit
 from netchu.training.folds import is_complete
 from netchu.training.optimizer import EpochAverage, build_optimizer, learning_rate
+from netchu.training.train_step import MAX_BAD_STEPS, MAX_LOST_STEPS
 
 
 def test_two_accumulated_batches_step_like_one_of_both(tiny: Config) -> None:
@@ -62,6 +65,30 @@ def test_the_optimiser_steps_once_in_an_accumulation(tiny: Config) -> None:
     trainer.train()
     batches = len(trainer.sampler.plan())
     assert steps == [n - 1 for n in range(1, batches + 1) if n % 3 == 0 or n == batches]
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("fp16", [True, False])
+def test_gradients_that_are_never_finite_end_a_run(tiny: Config, accumulate: int, fp16: bool) -> None:
+    """A scaler lowers its scale and goes on; and of accumulated batches most are good ones."""
+    trainer = Trainer(replace(tiny, accumulate=accumulate), resume=False)
+    train_step = trainer.train_step
+    train_step.note_bad = lambda loss, norm, batch: None
+    if fp16:
+        trainer.accelerator.scaler = torch.amp.GradScaler("cpu")
+        train_step.optimizer = AcceleratedOptimizer(train_step.optimizer.optimizer, scaler=trainer.accelerator.scaler)
+        train_step._may_overflow = True
+    weight, steps = train_step.objective.model.head.weight, 0
+    before = weight.detach().clone()
+    weight.register_hook(lambda gradient: gradient * (torch.inf if steps != 5 else 1))
+    batch = collate(trainer.charset, [trainer.train_set[key] for key in trainer.sampler.plan()[0][:2]])
+    limit = 5 + (MAX_LOST_STEPS if fp16 or accumulate > 1 else MAX_BAD_STEPS)
+    with pytest.raises(NetchuError, match=r"not finite for \d+ (steps|batches) in a row.*lower lr"):
+        for steps in range(100):
+            for closes in [False] * (accumulate - 1) + [True]:
+                train_step.step(batch, progress=0.5, closes=closes, stop=False)
+            assert torch.equal(weight, before) == (steps < 5)
+    assert steps == limit
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.core.images import read_image
+from netchu.core.options import new_file
 from netchu.reading.pages import draw_lines, find_lines
 
 
@@ -18,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("page", type=Path, metavar="PAGE.jpg")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: a folder beside the page, PAGE_lines")
-    parser.add_argument("--draw", type=Path, metavar="FILE.png", help="the page with the lines found")
+    parser.add_argument("--draw", type=new_file, metavar="FILE.png", help="the page with the lines found")
     args = parser.parse_args()
     photo = read_image(args.page, page=True)
     folder = args.out or args.page.with_name(f"{args.page.stem}_lines")

@@ -4,13 +4,14 @@ import argparse
 from pathlib import Path
 
 from netchu.core.files import hash_file
+from netchu.core.options import new_file
 
 
 def main() -> None:
     """Read the command line, write the bundle, say what is in it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path, metavar="FILE", help="ONNX file of PP-OCRv6's small recognition network")
-    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="the .safetensors file to write")
+    parser.add_argument("--out", type=new_file, required=True, metavar="BUNDLE", help="the .safetensors file to write")
     args = parser.parse_args()
     from netchu.model.bundle import save_bundle  # PyTorch is not imported for --help
     from netchu.model.ppocr import NETWORK, import_ppocr

@@ -11,9 +11,8 @@ from pathlib import Path
 from netchu.core import budget
 from netchu.core.charset import describe_counts
 from netchu.core.errors import NetchuError, process_count
-from netchu.core.files import refuse_folder
 from netchu.core.metrics import score
-from netchu.core.options import add_options
+from netchu.core.options import add_number, add_options, new_file
 from netchu.reading.drawing import check_picture
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.kept_answers import KeptAnswers, fingerprint
@@ -37,13 +36,13 @@ def main() -> None:
         "--images", type=Path, required=True, metavar="DIR", help="line images, nested folders too, or one image file"
     )
     add_model_options(parser)
-    parser.add_argument("--out", type=Path, default=Path("submission.csv"), metavar="FILE")
+    parser.add_argument("--out", type=new_file, default="submission.csv", metavar="FILE")
     add_options(parser, "--budget-mb")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="id, tab, text: print the scores")
-    parser.add_argument("--samples", type=Path, metavar="FILE.png", help="draw the first lines with what was read")
-    parser.add_argument("--details", type=Path, metavar="FILE.jsonl", help="confidence of each line and character")
+    parser.add_argument("--samples", type=new_file, metavar="FILE.png", help="draw the first lines with what was read")
+    parser.add_argument("--details", type=new_file, metavar="FILE.jsonl", help="confidence of each line and character")
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
-    parser.add_argument("--batch-size", type=int, default=16)
+    add_number(parser, "--batch-size", int, 1, default=16)
     parser.add_argument("--strict", action="store_true", help="an unreadable image is an error, not an empty answer")
     going = parser.add_mutually_exclusive_group()
     going.add_argument("--resume", action="store_true", help="go on where an interrupted run with this --out was")
@@ -51,10 +50,6 @@ def main() -> None:
     args = parser.parse_args()
 
     check_model_options(args)
-    if args.batch_size < 1:
-        raise NetchuError(f"--batch-size {args.batch_size}: expected 1 or more")
-    for path in filter(None, (args.out, args.details, args.samples)):
-        refuse_folder(path)
     if args.samples:
         check_picture(args.samples, "--samples")
     rank, ranks = processes()

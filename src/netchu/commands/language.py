@@ -10,7 +10,7 @@ from pathlib import Path
 
 from netchu.core.config import ALL_DATA_FOLD
 from netchu.core.errors import NetchuError
-from netchu.core.options import add_options
+from netchu.core.options import add_number, add_options, new_file
 from netchu.data.manifest import read_lines as manifest_lines
 from netchu.data.manifest import split
 from netchu.language.arpa import read_arpa, write_arpa
@@ -42,10 +42,6 @@ def train(args: argparse.Namespace) -> None:
     held_out: list[str] = []
     folds: list[int] = []
     if args.manifest:
-        if not 0 <= args.fold <= ALL_DATA_FOLD or args.repeat < 1:
-            raise NetchuError(
-                f"--fold {args.fold} --repeat {args.repeat}: expected 0 to {ALL_DATA_FOLD}, and 1 or more"
-            )
         used, kept_aside = split([line for line in manifest_lines(args.manifest) if line.is_real], args.fold)
         texts += [line.text for line in used] * args.repeat
         held_out = [line.text for line in kept_aside]
@@ -67,17 +63,19 @@ def main() -> None:
     command = commands.add_parser("train", help="texts and labels -> model")
     command.add_argument("--texts", type=Path, nargs="*", default=[], metavar="FILE", help="one text a line, or .gz")
     add_options(command, "--manifest", help="learn from the labels of its real lines too")
-    command.add_argument("--fold", type=int, default=ALL_DATA_FOLD, help="whose labels are left out; 5: none")
-    command.add_argument("--repeat", type=int, default=REPEAT, help="how often a label counts")
-    command.add_argument("--order", type=int, default=ORDER, help="characters of the longest n-gram")
-    command.add_argument("--cutoff", type=int, default=CUTOFF, help="long n-grams that occur less often are left out")
-    command.add_argument("--out", type=Path, required=True, metavar="FILE.nlm")
+    add_number(
+        command, "--fold", int, 0, ALL_DATA_FOLD, default=ALL_DATA_FOLD, help="whose labels are left out; 5: none"
+    )
+    add_number(command, "--repeat", int, 1, default=REPEAT, help="how often a label counts")
+    add_number(command, "--order", int, 1, default=ORDER, help="characters of the longest n-gram")
+    add_number(command, "--cutoff", int, 1, default=CUTOFF, help="long n-grams that occur less often are left out")
+    command.add_argument("--out", type=new_file, required=True, metavar="FILE.nlm")
     command = commands.add_parser("export", help="model -> ARPA text")
     command.add_argument("model", type=Path)
-    command.add_argument("--out", type=Path, required=True, metavar="FILE.arpa")
+    command.add_argument("--out", type=new_file, required=True, metavar="FILE.arpa")
     command = commands.add_parser("import", help="ARPA text of single characters -> model")
     command.add_argument("arpa", type=Path)
-    command.add_argument("--out", type=Path, required=True, metavar="FILE.nlm")
+    command.add_argument("--out", type=new_file, required=True, metavar="FILE.nlm")
     command = commands.add_parser("measure", help="bits a character of texts")
     command.add_argument("model", type=Path)
     command.add_argument("--texts", type=Path, required=True, metavar="FILE")

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
+from netchu.core.options import add_number, add_options
 from netchu.data.importing import has_folds, parse_columns, read_helping, read_sources, write_manifests
 from netchu.data.layouts import READERS
 from netchu.data.lmdb_file import write_lmdb
@@ -41,21 +42,17 @@ def main() -> None:
         metavar="BUNDLE",
         help="group lines of unknown writers by how their hand looks to this bundle; folds keep such groups together",
     )
-    parser.add_argument("--hands", type=int, default=0, metavar="N", help="groups of a source; 0: one for 36 lines")
+    add_number(parser, "--hands", int, 0, default=0, metavar="N", help="groups of a source; 0: one for 36 lines")
     parser.add_argument("--out", type=Path, default=Path("data"), metavar="DIR", help="folder of the manifests")
     parser.add_argument(
         "--write-lmdb", type=Path, metavar="DIR", help="also write all lines as LMDB for deep-text-recognition tools"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the folds")
+    add_options(parser, "--seed", help="of the folds")
     parser.add_argument(
         "--new-folds", action="store_true", help="make new folds where train_folds.csv has some already"
     )
     args = parser.parse_args()
 
-    if args.hands < 0:
-        raise NetchuError(f"--hands {args.hands}: expected 0 or more")
-    if not 0 <= args.seed < 1 << 32:
-        raise NetchuError(f"--seed {args.seed}: expected 0 to {(1 << 32) - 1}")
     sources = [(name, path) for name in READERS for path in getattr(args, name.replace("-", "_"))]
     sources += [("", path) for path in args.paths]
     columns = parse_columns(args.columns)

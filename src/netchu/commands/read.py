@@ -10,6 +10,7 @@ from netchu.core.errors import NetchuError
 from netchu.core.files import write_text
 from netchu.core.image_files import find_images
 from netchu.core.images import read_image
+from netchu.core.options import new_file
 from netchu.core.tables import csv_text
 from netchu.reading.kept_answers import Answer
 from netchu.reading.options import add_model_options, check_model_options
@@ -28,7 +29,7 @@ def main() -> None:
         "--format", choices=FORMATS,
         help="text, json (one object a line), csv, or alto (XML of one page); default: text for one image, else csv",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write it there instead of printing it")
+    parser.add_argument("--out", type=new_file, metavar="FILE", help="write it there instead of printing it")
     add_model_options(parser)
     args = parser.parse_args()
     check_model_options(args)

@@ -7,7 +7,7 @@ import argparse
 from typing import Any
 
 from netchu.core.config import Config
-from netchu.core.errors import NetchuError
+from netchu.core.errors import NetchuError, StoppedError
 from netchu.core.options import add_options, configured
 
 
@@ -22,6 +22,16 @@ def main() -> None:
     begin.add_argument("--resume", action="store_true", help="refuse to begin anew when nothing has been saved")
     begin.add_argument("--restart", action="store_true", help="begin anew; deletes what an earlier run has saved")
     args = parser.parse_args()
+    try:
+        run(args)
+    except StoppedError as stop:
+        if not args.restart:
+            raise
+        raise StoppedError(f"{stop}, without --restart", stop.status - 128) from None
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train what the arguments name."""
     resume = True if args.resume else False if args.restart else None
 
     def load(fold: int | None) -> Config:
@@ -36,7 +46,7 @@ def main() -> None:
     if args.fold == "all":
         from netchu.training.folds import fold_runs, train_folds
 
-        print(train_folds(fold_runs(load), lambda cfg: train(cfg, resume), command))
+        print(train_folds(fold_runs(load), lambda cfg: train(cfg, resume), command, anew=args.restart))
         return
     if args.fold and not args.fold.isdigit():
         raise NetchuError(f"--fold {args.fold}: expected 0 to 5, or all")

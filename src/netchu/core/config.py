@@ -11,10 +11,12 @@ values are properties, and the resolved config travels inside the bundle, so inf
 import ast
 import dataclasses
 import importlib.util
+import math
 import re
+import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import ModuleType
 from typing import Any
 
@@ -23,9 +25,11 @@ from netchu.core.errors import NetchuError, closest
 ROOT = Path(__file__).resolve().parents[3]  # the repository, where the package is installed in place
 RETIRED = frozenset({"schedule", "augment_ramp"})  # in bundles of earlier versions
 ALL_DATA_FOLD = 5  # this fold trains on every line, so it has no held-out figure
+SEEDS = 1 << 31
 UNDER_ONE = ("dropout", "ema_decay", "warmup", "teacher_weight")
 NOT_NEGATIVE = (
     "epoch_lines", "batch_pixels", "average_epochs", "validate_steps", "patience", "weight_decay", "threads", "workers",
+    "shortcut_weight", "cache_mb",
 )  # fmt: skip
 POSITIVE = ("hidden", "neck_layers", "epochs", "batch_size", "accumulate", "validate_every", "keep_states")
 
@@ -127,7 +131,7 @@ class Config(MachineFields, TrainingFields, DataFields, ModelFields, InputFields
             ("height", 16 <= self.height <= 256, "16 to 256"),
             ("max_width", self.max_width >= self.height, "at least the height"),
             ("pad", 0 <= 2 * self.pad < self.max_width, "0 or more, and twice it under max_width"),
-            ("seed", 0 <= self.seed < 1 << 31, f"0 to {(1 << 31) - 1}"),
+            ("seed", 0 <= self.seed < SEEDS, f"0 to {SEEDS - 1}"),
             ("clip_norm", self.clip_norm > 0, "above 0"),
             ("layer_decay", 0 < self.layer_decay <= 1, "above 0 and at most 1"),
             ("synthetic_share", 0 <= self.synthetic_share <= 1, "0 to 1"),
@@ -138,6 +142,11 @@ class Config(MachineFields, TrainingFields, DataFields, ModelFields, InputFields
             *((key, 0 <= getattr(self, key) < 1, "at least 0 and under 1") for key in UNDER_ONE),
             *((key, getattr(self, key) >= 0, "0 or more") for key in NOT_NEGATIVE),
             *((key, getattr(self, key) >= 1, "at least 1") for key in POSITIVE),
+            *(
+                (f.name, math.isfinite(getattr(self, f.name)), "a finite number")
+                for f in fields(self)
+                if f.type is float
+            ),
         ]
         for key, good, allowed in checks:
             if not good:
@@ -179,6 +188,12 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any], keys: Iterable[s
     return [key for key in sorted(keys) if one.get(key, DEFAULTS[key]) != other.get(key, DEFAULTS[key])]
 
 
+def portable_path(path: str) -> str:
+    """A path for others' eyes, without the maker's machine: of an absolute one the last two parts, of a folder one."""
+    pure = PureWindowsPath(path) if "\\" in path else PurePosixPath(path)
+    return "/".join(pure.parts[-2:] if pure.suffix else pure.parts[-1:]) if pure.is_absolute() else path
+
+
 def from_dict(values: Mapping[str, Any], where: str) -> Config:
     """Build a Config from JSON values; unknown keys and wrong types raise NetchuError naming `where`.
 
@@ -217,11 +232,20 @@ def load_config(
 
 
 def run_file(path: Path, name: str) -> ModuleType:
-    """The module that a Python file defines, under a name of its own; nothing is put on the import path."""
+    """The module that a Python file defines, under a name of its own; nothing is put on the import path. Raises
+    NetchuError with the row where the file cannot be run, such as one with a field that there is not."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except NetchuError:
+        raise
+    except Exception as error:
+        rows = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        row = error.lineno if isinstance(error, SyntaxError) else rows[-1] if rows else None
+        where, said = f"{path}: row {row}" if row else path, error.msg if isinstance(error, SyntaxError) else error
+        raise NetchuError(f"{where}: {type(error).__name__}: {said}; correct the file") from error
     return module
 
 

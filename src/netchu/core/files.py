@@ -1,5 +1,6 @@
 """Files appear whole or not at all: written under a temporary name beside the target, then renamed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -19,16 +20,18 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     """Give a temporary path in the target's folder; rename it to `target` on success, delete it on failure.
 
     The folder is made when it is missing. The temporary name keeps the target's suffix, since some writers
-    choose their format by it. Raises NetchuError when the folder cannot be written or the disk is full.
+    choose their format by it. Raises NetchuError when the target is a folder, its folder cannot be written or the disk
+    is full, and when another file that is read meanwhile cannot be.
     """
     target = Path(target)
+    refuse_folder(target)
     with writing(target, "choose another folder"):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
         os.close(handle)
     temporary = Path(name)
     try:
-        with writing(target, "free some space or choose another folder"):
+        with writing(target, "free some space or choose another folder"), _reading(temporary):
             yield temporary
             temporary.chmod(0o666 & ~_umask())  # only now, since a writer may have put a new file there
             with temporary.open("rb") as stream:
@@ -51,6 +54,21 @@ def writing(path: Path, remedy: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise NetchuError(f"{path}: cannot be written ({error.strerror}); {remedy}") from error
+
+
+@contextmanager
+def _reading(temporary: Path) -> Iterator[None]:
+    """An OSError inside that names another file than what is written as `temporary`, as the line that it cannot be
+    read. A full disk is no such one: a copy names its source then."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if full or not isinstance(error.filename, str) or temporary.stem in error.filename:
+            raise
+        raise NetchuError(
+            f"{error.filename}: cannot be read ({error.strerror}); put it right or name another"
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -92,7 +110,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         temporary.chmod(0o777 & ~_umask())
     old = temporary.with_name(f"{temporary.name}.old")
     try:
-        with writing(target, "free some space or choose another folder"):
+        with writing(target, "free some space or choose another folder"), _reading(temporary):
             yield temporary
             if target.exists():
                 target.rename(old)

@@ -27,7 +27,8 @@ def is_foreign(path: Path) -> bool:
 
 def walk(folder: Path, inside: frozenset[Path] = frozenset()) -> Iterator[Path]:
     """Every file below a folder but the foreign ones (see `is_foreign`), also through links to folders, unless these
-    lead back into one that they stand in (`inside`); raises NetchuError for a name that is not UTF-8."""
+    lead back into one that they stand in (`inside`). A link whose file is gone counts: whoever opens it says so. Raises
+    NetchuError for a name that is not UTF-8."""
     inside |= {folder.resolve()}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if not is_foreign(path):
@@ -35,7 +36,7 @@ def walk(folder: Path, inside: frozenset[Path] = frozenset()) -> Iterator[Path]:
             if path.is_dir():
                 if path.resolve() not in inside:
                     yield from walk(path, inside)
-            elif path.is_file():
+            elif path.is_file() or path.is_symlink():
                 yield path
 
 

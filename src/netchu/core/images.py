@@ -111,7 +111,7 @@ def _decode_by_pillow(data: bytes, turned: bool) -> list[Image]:
     """Grey pages as Pillow decodes them; none when it cannot or is not installed."""
     try:
         from PIL import Image as Pillow
-        from PIL import ImageOps, ImageSequence
+        from PIL import ImageSequence
     except ImportError:
         return []
     try:
@@ -122,12 +122,20 @@ def _decode_by_pillow(data: bytes, turned: bool) -> list[Image]:
         pass
     try:
         with Pillow.open(io.BytesIO(data)) as file:
-            frames = [
-                ImageOps.exif_transpose(frame) if turned else frame.copy() for frame in ImageSequence.Iterator(file)
-            ]
+            frames = [turn_by_exif(frame) if turned else frame.copy() for frame in ImageSequence.Iterator(file)]
         return [to_grey(pillow_array(frame)) for frame in frames]
     except Exception:  # decoders raise nearly any type on a damaged file
         return []
+
+
+def turn_by_exif(image: Any) -> Any:
+    """A Pillow image as its EXIF says that it is looked at, or as it is where its EXIF is damaged."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except (SyntaxError, ValueError, struct.error):
+        return image
 
 
 def pillow_array(image: Any) -> NDArray[Any]:

@@ -1,20 +1,68 @@
 """Options that several commands have, each declared once: a name means one thing everywhere."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
 from netchu.core.budget import BUDGET_MB
-from netchu.core.config import ROOT, Config, load_config
+from netchu.core.config import ROOT, SEEDS, Config, load_config
+from netchu.core.errors import NetchuError
+from netchu.core.files import refuse_folder
+
+
+class Number:
+    """The type of an option that takes a number: whole or not (`kind`), finite, and from `least` to `most`."""
+
+    def __init__(self, option: str, kind: type[int] | type[float], least: float, most: float = math.inf) -> None:
+        self.option, self.kind, self.least, self.most = option, kind, least, most
+
+    def __call__(self, text: str) -> float:
+        """The number that a user wrote; raises NetchuError, one line that says what is expected, for another text."""
+        try:
+            value = self.kind(text)
+        except ValueError:
+            value = math.nan
+        if not self.least <= value <= self.most or value == math.inf:
+            which = "a whole number" if self.kind is int else "a number"
+            least, most = f"{self.least:g}", f"{self.most:.12g}"
+            allowed = f"of {least} or more" if self.most == math.inf else f"from {least} to {most}"
+            raise NetchuError(f"{self.option} {text}: expected {which} {allowed}")
+        return value
+
+
+def new_file(text: str) -> Path:
+    """The type of an option that names a file to write; raises NetchuError, before any work, when it is a folder."""
+    path = Path(text)
+    refuse_folder(path)
+    return path
+
+
+def add_number(
+    parser: argparse.ArgumentParser,
+    option: str,
+    kind: type[int] | type[float],
+    least: float,
+    most: float = math.inf,
+    **keywords: Any,
+) -> None:
+    """Give a parser an option that takes a number from `least` to `most`, see `Number`."""
+    parser.add_argument(option, type=Number(option, kind, least, most), **keywords)
+
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "--config": {"metavar": "NAME", "help": "a file of the folder of configs, without .py"},
     "--configs": {"type": Path, "metavar": "DIR", "help": "folder of configs; default: configs/ here, or the packaged"},
     "--set": {"nargs": "+", "action": "extend", "default": [], "metavar": "key=value", "help": "fields of the config"},
-    "--seed": {"type": int, "default": 0, "help": "the same seed gives the same result"},
+    "--seed": {
+        "type": Number("--seed", int, 0, SEEDS - 1), "default": 0, "help": "the same seed gives the same result",
+    },
     "--manifest": {"type": Path, "metavar": "FILE.csv", "help": "lines with texts and folds, from netchu prepare"},
     "--bundles": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "bundles, each a .safetensors file"},
-    "--budget-mb": {"type": float, "default": BUDGET_MB, "help": "limit on all files opened, 10^6 bytes each"},
+    "--budget-mb": {
+        "type": Number("--budget-mb", float, 0), "default": BUDGET_MB,
+        "help": "limit on all files opened, 10^6 bytes each",
+    },
     "--language": {"type": Path, "metavar": "FILE.nlm", "help": "n-gram model that the ensemble opens"},
     "--held-out-language": {
         "type": Path, "nargs": "*", "default": [], "metavar": "FILE.nlm",

@@ -13,7 +13,7 @@ from netchu.core.batches import in_chunks
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
-from netchu.core.options import add_options, configured
+from netchu.core.options import add_options, configured, new_file
 from netchu.core.preprocess import Geometry
 from netchu.core.tables import csv_header
 from netchu.data.check_report import write_report
@@ -77,8 +77,8 @@ def main() -> int:
     add_options(parser, "--config", help="whose height and width stride time steps are counted for")
     add_options(parser, "--configs")
     add_options(parser, "--bundles", default=[], help="labels far from what these read are doubted")
-    parser.add_argument("--report", type=Path, metavar="FILE.html", help="default: outputs/check/NAME.html")
-    parser.add_argument("--fix", type=Path, metavar="FILE.csv", help="write a cleaned manifest; DATA stays as it is")
+    parser.add_argument("--report", type=new_file, metavar="FILE.html", help="default: outputs/check/NAME.html")
+    parser.add_argument("--fix", type=new_file, metavar="FILE.csv", help="write a clean manifest; DATA stays as it is")
     parser.add_argument("--strict", action="store_true", help="warnings count as errors")
     args = parser.parse_args()
 

@@ -31,7 +31,7 @@ class ImageFinder:
     def _by_name(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = defaultdict(list)
         for path in dict.fromkeys(path for root in self.roots for path in walk(root)):
-            if is_image_name(path):
+            if is_image_name(path) and path.is_file():
                 found[name_key(path.name)].append(path)
                 found[f"{name_key(path.stem)}.*"].append(path)
                 found[f"{upload_name(path.name)}/"].append(path)

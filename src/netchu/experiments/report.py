@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from netchu.core.errors import NetchuError
 from netchu.core.html import chart, line_picture, write_html
 from netchu.core.metrics import Scores, score_by_source
+from netchu.core.options import new_file
 from netchu.data.frames import read_answers
 from netchu.data.manifest import read_manifest
 from netchu.experiments.analysis import KINDS, by_length, by_writer, confusions, count_kinds, worst
@@ -165,7 +166,7 @@ def main() -> None:
     """Read the command line and write the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs, such as outputs/b0_192_f0")
-    parser.add_argument("--out", type=Path, help="the file to write; default: report.html in the first run's folder")
+    parser.add_argument("--out", type=new_file, metavar="FILE", help="default: report.html in the first run's folder")
     arguments = parser.parse_args()
     out = arguments.out or arguments.runs[0] / "report.html"
     write_report(out, [read_finished(folder) for folder in arguments.runs])

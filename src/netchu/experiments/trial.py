@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.core.options import add_options, configured
+from netchu.core.options import add_number, add_options, configured
 
 WIDTH, LETTERS, CLASSES = 800, 40, 160  # a usual line, for trials without data
 LARGER = 1.05  # a larger batch must be that much faster to be chosen
@@ -184,11 +184,9 @@ def main() -> None:
     parser.add_argument("what", choices=["auto", "lr"])
     add_options(parser, "--config", required=True)
     add_options(parser, "--configs", "--set")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement of auto")
-    parser.add_argument("--batches", type=int, default=150, help="of lr")
+    add_number(parser, "--seconds", float, 0, default=5.0, help="of each measurement of auto")
+    add_number(parser, "--batches", int, 10, default=150, help="of lr")
     args = parser.parse_args()
-    if args.batches < 10:
-        raise NetchuError(f"--batches {args.batches}: give at least 10")
     cfg = configured(args)
     if args.what == "auto":
         print(f"--set {' '.join(auto_configure(cfg, seconds=args.seconds))}")

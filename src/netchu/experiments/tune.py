@@ -14,9 +14,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from netchu.core.config import ALL_DATA_FOLD
 from netchu.core.errors import NetchuError, StoppedError, last_line
 from netchu.core.interruption import Interruption
-from netchu.core.options import add_options, configured
+from netchu.core.options import add_number, add_options, configured
 from netchu.experiments.tuning import (
     OBJECTIVES,
     PRUNERS,
@@ -38,12 +39,12 @@ def parse() -> argparse.Namespace:
     add_options(parser, "--configs")
     add_options(parser, "--set", help="fields that all trials have")
     add_options(parser, "--seed", help="of the search")
-    parser.add_argument("--fold", type=int, help="fold to tune by, 0 to 4")
+    add_number(parser, "--fold", int, 0, ALL_DATA_FOLD - 1, help="fold to tune by, 0 to 4")
     parser.add_argument("--space", type=Path, metavar="FILE.py", help="default: configs/spaces/NAME.py")
-    parser.add_argument("--trials", type=int, default=20, help="of the whole study")
+    add_number(parser, "--trials", int, 1, default=20, help="of the whole study")
     parser.add_argument("--objective", choices=OBJECTIVES, default="kalapa_score")
     parser.add_argument("--pruner", choices=PRUNERS, default="median")
-    parser.add_argument("--workers", type=int, default=1, help="processes on this machine")
+    add_number(parser, "--workers", int, 1, default=1, help="processes on this machine")
     parser.add_argument("--name", help="of the study; default: the config's")
     parser.add_argument("--out", type=Path, default=Path("outputs/tune"), metavar="DIR", help="folder of the studies")
     parser.add_argument("--storage", default="", metavar="URL", help="postgresql://... ; default: SQLite in the folder")
@@ -53,9 +54,6 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     """Work on the study alone or by workers, then write what was found; TRIALS_LEFT when some are left."""
     args = parse()
-    for key in ("trials", "workers"):
-        if getattr(args, key) < 1:
-            raise NetchuError(f"--{key} {getattr(args, key)}: expected 1 or more")
     cfg = configured(args, fold=args.fold)
     if not cfg.threads:
         cfg = replace(cfg, threads=max(1, (os.cpu_count() or 1) // args.workers))

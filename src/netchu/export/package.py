@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netchu.core.charset import Charset
+from netchu.core.config import portable_path
 from netchu.core.files import atomic_path
 from netchu.core.metrics import Scores, score_table
 from netchu.core.preprocess import Geometry
@@ -60,6 +61,7 @@ def card(
     """The model card as Markdown; says "not measured" and "not stated" where nobody measured or stated."""
     cfg, metrics = bundle.cfg, bundle.metrics
     numbers = about["preprocessing"]
+    start = portable_path(cfg.load_weight) or "no earlier bundle"
     held_out = f"fold {cfg.fold}" if cfg.holds_out else "no fold"
     measured = {f"held-out {source}": Scores(**part) for source, part in (metrics.get("by_source") or {}).items()}
     export = (
@@ -84,7 +86,7 @@ def card(
             "## Training",
             "",
             f"Trained on: {trained_on or 'not stated'}. Network: {cfg.backbone}, neck {cfg.neck} {cfg.hidden}, "
-            f"{cfg.epochs} epochs, {held_out} held out, started from {cfg.load_weight or 'no earlier bundle'}. "
+            f"{cfg.epochs} epochs, {held_out} held out, started from {start}. "
             f"SHA-256 of the bundle: {about['bundle_sha256']}.",
             "",
             "## Measured",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.core.images import read_image
+from netchu.core.options import new_file
 from netchu.core.preprocess import Geometry, preprocess
 from netchu.data.manifest import Line, read_lines, split
 from netchu.export.onnx_file import write_onnx, write_signed
@@ -134,13 +135,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("bundle", type=Path, metavar="BUNDLE.safetensors")
     parser.add_argument("--to", choices=TARGETS, required=True)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: the bundle's name with another suffix")
+    parser.add_argument("--out", type=new_file, metavar="FILE", help="default: the bundle's name with another suffix")
     parser.add_argument("--manifest", type=Path, metavar="FILE.csv", help="score the bundle's held-out fold")
     parser.add_argument("--images", type=Path, metavar="DIR", help="with --labels: score these lines")
     parser.add_argument("--labels", type=Path, metavar="FILE.tsv", help="id, tab, text")
     parser.add_argument("--count", type=int, default=0, metavar="N", help="score about N of the lines; 0: all")
     parser.add_argument("--scheme", choices=SCHEMES, default="weight-only", help="of int8")
-    parser.add_argument("--package", type=Path, metavar="FILE.zip", help="also pack model, charset, vectors and card")
+    parser.add_argument("--package", type=new_file, metavar="FILE.zip", help="also pack model, charset, vectors, card")
     parser.add_argument("--trained-on", default="", metavar="TEXT", help="for the card: the lines that it learnt from")
     args = parser.parse_args()
     if args.count < 0:

@@ -4,6 +4,7 @@ Source of the average: Wortsman et al. 2022, "Model soups" (arXiv:2203.05482). I
 bundle; whether it reads better than its parts is for `netchu oof` to say.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def average_bundles(
     if len(bundles) < 2:
         raise NetchuError("a soup needs two bundles or more; name them with --bundles")
     shares = list(weights) if weights is not None else [1.0] * len(bundles)
-    if len(shares) != len(bundles) or min(shares) < 0 or sum(shares) <= 0:
+    if len(shares) != len(bundles) or not 0 < sum(shares) < math.inf or min(shares) < 0:
         raise NetchuError(f"{len(bundles)} bundles need as many weights, 0 or more, not {shares}")
     first, about = read_bundle(bundles[0])
     total = {name: torch.zeros_like(tensor, dtype=torch.float32) for name, tensor in first.items()}

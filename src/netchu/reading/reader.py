@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from netchu.core.errors import NetchuError
-from netchu.core.images import Image, decode, on_paper, pillow_array, read_image, to_grey
+from netchu.core.images import Image, decode, on_paper, pillow_array, read_image, to_grey, turn_by_exif
 from netchu.ctc.decoders import Reading
 from netchu.reading.ensemble import Ensemble, TimedReading
 from netchu.reading.recipe import default_recipe, plain_recipe, read_recipe
@@ -120,7 +120,7 @@ def open_image(image: Any, *, page: bool = False) -> Image:
         return decode(bytes(image), name_of(image), page=page)[0]
     if hasattr(image, "convert") and hasattr(image, "getbands"):  # a Pillow image, without importing Pillow
         try:
-            image = pillow_array(image)
+            image = pillow_array(turn_by_exif(image))
         except (OSError, ValueError) as error:  # it is decoded only now
             raise NetchuError(f"{name_of(image)}: cannot be decoded ({error}); replace the file") from error
     if not isinstance(image, np.ndarray):

@@ -15,11 +15,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from netchu.core.budget import BUDGET_MB, MEGABYTE, check, measure, table
-from netchu.core.config import GEOMETRY, PATH, ROOT, differing, marked
+from netchu.core.config import GEOMETRY, PATH, ROOT, differing, marked, portable_path
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder, hash_file, refuse_foreign_folder
 from netchu.core.images import read_image
-from netchu.core.options import add_options
+from netchu.core.options import add_number, add_options
 from netchu.data.manifest import Line, read_lines
 from netchu.model.bundle_file import read_arrays
 from netchu.reading.recipe import RELEASE, Recipe, read_recipe, write_recipe
@@ -81,7 +81,7 @@ def release(
         for ensemble in (torch, onnx):
             if wrong := differences(ensemble, vectors):
                 raise NetchuError(f"{out}: the copy does not read its own vectors ({wrong[0]}); nothing was replaced")
-        held_out = held_out_lines(manifests, measured)[:: max(1, check_every)]
+        held_out = held_out_lines(manifests, measured)[::check_every]
         apart, wrong = compare_engines(
             torch, onnx,
             [*((f"vector {i}", partial(getattr, v, "image")) for i, v in enumerate(vectors, 1)),
@@ -129,12 +129,7 @@ def swap(recipe: Recipe, replaced: Mapping[Path, Path]) -> Recipe:
 
 def portable(text: str) -> str:
     """The text, absolute paths cut to their last two parts (a folder: one), without the maker's machine."""
-
-    def cut(match: re.Match[str]) -> str:
-        path = PurePosixPath(match[0])
-        return "/".join(path.parts[-2:] if path.suffix else path.parts[-1:])
-
-    return re.sub(r"(?<![\w.~/])/[^\s=,'\"]+", cut, text)
+    return re.sub(r"(?<![\w.~/])/[^\s=,'\"]+", lambda match: portable_path(match[0]), text)
 
 
 def _copy(chosen: Recipe, measured: Recipe, folder: Path) -> Recipe:
@@ -150,7 +145,7 @@ def _copy(chosen: Recipe, measured: Recipe, folder: Path) -> Recipe:
             stem = PurePosixPath(config.get("name") or "member").name  # a config of a subfolder has that in its name
             number = sum(copy.stem.rsplit("~", 1)[0] == stem for copy in names.values())
             names[path.resolve()] = folder / (f"{stem}~{number + 1}.safetensors" if number else f"{stem}.safetensors")
-            config |= {key: portable(config.get(key, "")) for key in marked(PATH)}
+            config |= {key: portable_path(config.get(key, "")) for key in marked(PATH)}
             write_bundle(names[path.resolve()], tensors, about)
             add_graph(names[path.resolve()])
     language, places = (
@@ -193,9 +188,10 @@ def main() -> None:
     )
     add_options(parser, "--budget-mb")
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR")
-    parser.add_argument(
-        "--check-every", type=int, default=1, metavar="N", help="read one of N held-out lines with both engines; 1: all"
-    )
+    add_number(
+        parser, "--check-every", int, 1,
+        default=1, metavar="N", help="read one of N held-out lines with both engines; 1: all",
+    )  # fmt: skip
     args = parser.parse_args()
     replaced = {}
     for pair in args.replace:

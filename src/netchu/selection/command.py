@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from netchu.core.options import add_options
+from netchu.core.options import add_number, add_options, new_file
 
 
 def main() -> None:
@@ -14,26 +14,26 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("select", help="the best ensemble within limits -> ensemble.json")
     add_options(command, "--oof", "--budget-mb", "--language", "--held-out-language", "--places")
-    command.add_argument("--time-s", type=float, default=2.0, help="limit on seconds a line, here, one at a time")
-    command.add_argument("--parts", type=int, default=5, help="parts of the nested cross-validation over writers")
-    command.add_argument("--out", type=Path, default=Path("ensemble.json"), metavar="FILE", help="the recipe to write")
+    add_number(command, "--time-s", float, 0, default=2.0, help="limit on seconds a line, here, one at a time")
+    add_number(command, "--parts", int, 2, default=5, help="parts of the nested cross-validation over writers")
+    command.add_argument("--out", type=new_file, default="ensemble.json", metavar="FILE", help="the recipe to write")
     command = commands.add_parser("compare", help="every way of decoding and combining, side by side")
     add_options(command, "--oof", "--language", "--held-out-language", "--places")
-    command.add_argument("--parts", type=int, default=2, help="parts of the writers: tuned on the others, read on one")
+    add_number(command, "--parts", int, 2, default=2, help="parts of the writers: tuned on the others, read on one")
     command = commands.add_parser("oof", help="what a bundle reads in the fold that it never trained on")
     command.add_argument("bundle", type=Path, help="a .safetensors file")
     add_options(command, "--manifest", required=True)
     command.add_argument("--source", default="", help="only lines of this data set; empty: all")
-    command.add_argument("--stretch", type=float, default=1.0, help="read lines this many times as wide as they are")
-    command.add_argument("--out", type=Path, required=True, metavar="FILE.npz", help="the out-of-fold file to write")
+    add_number(command, "--stretch", float, 0.5, 2, default=1.0, help="read lines so many times as wide as they are")
+    command.add_argument("--out", type=new_file, required=True, metavar="FILE.npz", help="out-of-fold file to write")
     command = commands.add_parser("int8", help="an int8 copy of a bundle, half its size")
     command.add_argument("bundle", type=Path, help="a .safetensors file")
-    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the copy to write")
+    command.add_argument("--out", type=new_file, required=True, metavar="FILE", help="the copy to write")
     command = commands.add_parser("soup", help="the average of fine-tunes of one pretraining")
     add_options(command, "--bundles", required=True)
-    command.add_argument("--weights", type=float, nargs="*", metavar="W", help="a weight for each; default: equal ones")
+    add_number(command, "--weights", float, 0, nargs="*", metavar="W", help="a weight for each; default: equal ones")
     command.add_argument("--any-start", action="store_true", help="their load_weight may differ: they share one before")
-    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the bundle to write")
+    command.add_argument("--out", type=new_file, required=True, metavar="FILE", help="the bundle to write")
     args = parser.parse_args()
     if args.command == "select":  # PyTorch is not imported for --help
         from netchu.selection.select_ensemble import select_ensemble

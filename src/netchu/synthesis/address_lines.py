@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from netchu.core.errors import NetchuError
+from netchu.core.options import add_number
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import open_gazetteers
 from netchu.synthesis.batches import produce
@@ -57,10 +57,8 @@ def main() -> None:
     parser = make_parser(__doc__)
     add_writing(parser)
     add_addresses(parser)
-    parser.add_argument("--blank", type=float, default=0.0, help="share of lines without any writing (empty label)")
+    add_number(parser, "--blank", float, 0, 1, default=0.0, help="share of lines without any writing (empty label)")
     arguments = parser.parse_args()
-    if not 0.0 <= arguments.blank <= 1.0:
-        raise NetchuError(f"--blank {arguments.blank}: expected a share between 0 and 1")
     order = read_order(arguments)
     own = {key: getattr(arguments, key) for key in ("style", "style_from", "blank")}
     produce(AddressLines(**read_writing(arguments), **own, gazetteer=tuple(arguments.gazetteer)), order)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path, write_text
+from netchu.core.options import add_number, add_options, new_file
 from netchu.language.conventions import place_tones
 from netchu.synthesis.address_lines import add_addresses, choose_styles
 from netchu.synthesis.addresses import AddressGrammar
@@ -43,14 +43,12 @@ def write_places(path: Path, gazetteer: AdminUnits) -> None:
 def main() -> None:
     """Read the arguments and write both files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=200_000, help="how many addresses")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.txt", help="one address a line")
-    parser.add_argument("--places", type=Path, metavar="FILE.tsv", help="also write province, district, ward")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
+    add_number(parser, "--count", int, 1, default=200_000, help="how many addresses")
+    parser.add_argument("--out", type=new_file, required=True, metavar="FILE.txt", help="one address a line")
+    parser.add_argument("--places", type=new_file, metavar="FILE.tsv", help="also write province, district, ward")
+    add_options(parser, "--seed")
     add_addresses(parser)
     arguments = parser.parse_args()
-    if arguments.count < 1 or arguments.seed < 0:
-        raise NetchuError(f"--count {arguments.count} --seed {arguments.seed}: expected 1 or more, and 0 or more")
     gazetteer = open_gazetteers(arguments.gazetteer)
     styles = choose_styles(arguments.style, arguments.style_from)
     write_texts(arguments.out, AddressGrammar(gazetteer, styles), arguments.count, arguments.seed)

@@ -4,9 +4,10 @@ Line `i` is made from the random numbers of `(seed, i)` alone. Work is cut into 
 leaves a part in `OUT/parts/`, and the parts become `labels.tsv` in one step at the end.
 """
 
+import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -19,7 +20,8 @@ from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path, write_json, write_text
+from netchu.core.files import atomic_path, hash_file, write_json, write_text
+from netchu.core.image_files import walk
 from netchu.data.label_files import read_json
 from netchu.data.lmdb_file import STORE, Record, open_lmdb, put_record
 
@@ -28,6 +30,7 @@ ROOM_PER_LINE = 256 * 1024  # bytes of address space of a store, not of disk
 QUALITY = 92
 LABELS = "labels.tsv"
 RUN = "run.json"
+CONTENT = "content of "  # begins the keys of a record that hold hashes
 
 SyntheticLine = tuple[np.ndarray, str, str]
 LineMaker = Callable[[int], SyntheticLine]
@@ -122,6 +125,23 @@ def _each_chunk(order: Order, todo: list[range], call: Callable[[range], Any]) -
             bar.update(len(numbers))
 
 
+def contents(**named: str | Sequence[str]) -> dict[str, str]:
+    """For a generator's record: by `content of KEY` one SHA-256 of what the files that KEY names hold, and the .txt and
+    .json files of the folders; nothing for keys that name none."""
+    found = {}
+    for key, names in named.items():
+        paths = [Path(name) for name in ([names] if isinstance(names, str) else names) if name]
+        files = [
+            file
+            for path in paths
+            for file in (walk(path) if path.is_dir() else [path])
+            if file.is_file() and (file == path or file.suffix.lower() in (".txt", ".json"))
+        ]
+        if files:
+            found[CONTENT + key] = hashlib.sha256("".join(map(hash_file, files)).encode()).hexdigest()
+    return found
+
+
 def _check_run(order: Order, generator: LineGenerator) -> bool:
     """Claim the folder for this run; True if it is complete already. Raises NetchuError for another run's folder."""
     settings = {**generator.record(), "count": order.count, "shard": order.shard, "lmdb": order.lmdb}
@@ -129,7 +149,8 @@ def _check_run(order: Order, generator: LineGenerator) -> bool:
     path = order.out / RUN
     if path.exists():
         began = read_json(path)
-        changed = [key for key in sorted({*settings, *began}) if settings.get(key) != began.get(key)]
+        known = {key for key in settings if key in began or not key.startswith(CONTENT)}  # earlier versions have none
+        changed = [key for key in sorted({*known, *began}) if settings.get(key) != began.get(key)]
         if changed:
             raise NetchuError(f"{order.out}: was begun with another {', '.join(changed)}; choose another --out")
         return (order.out / LABELS).exists() and not order.lmdb

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from netchu.core.errors import NetchuError
-from netchu.synthesis.batches import LineMaker, Order, SyntheticLine
+from netchu.core.options import add_number, add_options
+from netchu.synthesis.batches import LineMaker, Order, SyntheticLine, contents
 from netchu.synthesis.effects import PRESETS
 from netchu.synthesis.fonts import choose_faces, find_fonts
 from netchu.synthesis.renderer import Renderer
@@ -33,8 +34,10 @@ class WrittenLines:
         raise NotImplementedError
 
     def record(self) -> dict[str, Any]:
-        """The settings, with fonts by file name so that another machine can go on."""
-        return {**asdict(self), "fonts": [Path(path).name for path in self.fonts], "generator": self.generator}
+        """The settings, with fonts by file name so that another machine can go on, and what the files hold."""
+        own = asdict(self)
+        read = contents(**{key: own[key] for key in ("fonts", "gazetteer", "style_from", "poems") if key in own})
+        return {**own, **read, "fonts": [Path(path).name for path in self.fonts], "generator": self.generator}
 
     def build(self) -> LineMaker:
         """Load texts and fonts; returns the line maker."""
@@ -56,11 +59,11 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=(description or "").partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--count", type=int, default=1000, help="how many lines")
-    parser.add_argument("--out", type=Path, required=True, help="folder for images/ and labels.tsv")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--height", type=int, default=64, help="height of the images in pixels")
+    add_number(parser, "--count", int, 1, default=1000, help="how many lines")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for images/ and labels.tsv")
+    add_options(parser, "--seed", help="same seed, same bytes")
+    add_number(parser, "--jobs", int, -1, default=2, help="processes; -1: as many as cores")
+    add_number(parser, "--height", int, 16, 512, default=64, help="height of the images in pixels")
     parser.add_argument("--effects", choices=sorted(PRESETS), default="full", help="table of effects")
     parser.add_argument("--shard", default="1/1", metavar="I/N", help="make only part I of N (another machine each)")
     parser.add_argument("--dask", default="", metavar="URL", help="scheduler of a Dask cluster, tcp://host:8786")
@@ -74,7 +77,7 @@ def add_writing(parser: argparse.ArgumentParser) -> None:
         "--fonts", type=Path, help="folder of .ttf and .otf faces; without it, those of this repository"
     )
     parser.add_argument("--faces", default="", metavar="NAMES", help="only these, such as mali,itim; empty: all")
-    parser.add_argument("--writers", type=int, default=1000, help="how many made-up writers share the lines")
+    add_number(parser, "--writers", int, 1, default=1000, help="how many made-up writers share the lines")
 
 
 def read_order(arguments: argparse.Namespace) -> Order:
@@ -83,18 +86,12 @@ def read_order(arguments: argparse.Namespace) -> Order:
     which, shards = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= which <= shards:
         raise NetchuError(f"--shard {arguments.shard}: expected I/N with I from 1 to N, such as 2/8")
-    if arguments.jobs == 0 or arguments.jobs < -1:
+    if not arguments.jobs:
         raise NetchuError(f"--jobs {arguments.jobs}: expected 1 or more, or -1 for all cores")
-    if arguments.seed < 0:
-        raise NetchuError(f"--seed {arguments.seed}: expected 0 or more")
-    if not 16 <= arguments.height <= 512:
-        raise NetchuError(f"--height {arguments.height}: not between 16 and 512 pixels")
     return Order(arguments.out, arguments.count, arguments.jobs, (which, shards), arguments.dask, arguments.lmdb)
 
 
 def read_writing(arguments: argparse.Namespace) -> dict[str, Any]:
     """The fields of WrittenLines. Raises NetchuError for too few writers or no complete face in --fonts."""
-    if arguments.writers < 1:
-        raise NetchuError(f"--writers {arguments.writers}: expected 1 or more")
     fonts = tuple(str(path) for path in choose_faces(find_fonts(arguments.fonts), arguments.faces))
     return {"fonts": fonts, **{key: getattr(arguments, key) for key in ("writers", "height", "effects", "seed")}}

@@ -6,10 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path, refuse_folder
+from netchu.core.files import atomic_path
 from netchu.core.image_files import find_images
 from netchu.core.images import read_image
+from netchu.core.options import add_number, add_options, new_file
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import packaged_gazetteer
 from netchu.synthesis.effects import PRESETS
@@ -46,23 +46,18 @@ def make_sheet(columns: list[list[np.ndarray]], width: int) -> np.ndarray:
 def main() -> None:
     """Read the arguments and draw the sheet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="PNG to write")
+    parser.add_argument("--out", type=new_file, required=True, metavar="FILE.png", help="PNG to write")
     parser.add_argument("--real", type=Path, help="folder of real line images for the left column")
     parser.add_argument("--lines", type=Path, help="folder of synthetic lines; without it, new ones are made")
-    parser.add_argument("--count", type=int, default=16, help="lines in a column")
-    parser.add_argument("--height", type=int, default=64, help="height of a line in pixels")
-    parser.add_argument("--width", type=int, default=1100, help="width of a column in pixels")
+    add_number(parser, "--count", int, 1, default=16, help="lines in a column")
+    add_number(parser, "--height", int, 16, 512, default=64, help="height of a line in pixels")
+    add_number(parser, "--width", int, 1, default=1100, help="width of a column in pixels")
     parser.add_argument("--effects", choices=sorted(PRESETS), default="full", help="table of effects")
     parser.add_argument(
         "--fonts", type=Path, help="folder of .ttf and .otf faces; without it, those of this repository"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    add_options(parser, "--seed")
     arguments = parser.parse_args()
-    if arguments.count < 1 or arguments.width < 1:
-        raise NetchuError("--count and --width: expected 1 or more")
-    if arguments.seed < 0 or not 16 <= arguments.height <= 512:
-        raise NetchuError("--seed: expected 0 or more; --height: expected 16 to 512 pixels")
-    refuse_folder(arguments.out)
     rng = np.random.default_rng(arguments.seed)
     folders = [folder for folder in (arguments.real, arguments.lines) if folder is not None]
     columns = [sample_images(folder, arguments.count, arguments.height, rng) for folder in folders]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from netchu.core.errors import NetchuError
-from netchu.synthesis.batches import LineMaker, SyntheticLine, produce
+from netchu.core.options import add_number
+from netchu.synthesis.batches import LineMaker, SyntheticLine, contents, produce
 from netchu.synthesis.effects import PRESETS, check_effects
 from netchu.synthesis.options import make_parser, read_order
 from netchu.synthesis.recombine import LineReuser, read_lines
@@ -31,9 +32,9 @@ class RecombinedLines:
     words: str = ""
 
     def record(self) -> dict[str, Any]:
-        """The settings."""
+        """The settings, and what the manifest holds."""
         own = {key: value for key, value in asdict(self).items() if key != "words"}
-        return {**own, "generator": "aug"}
+        return {**own, **contents(manifest=self.manifest), "generator": "aug"}
 
     def build(self) -> LineMaker:
         """Read the manifest; returns the line maker."""
@@ -63,13 +64,11 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--manifest", required=True, help="CSV with img_path,text,writer_id,fold")
     parser.add_argument("--folds", required=True, help="training folds to read, such as 1,2,3,4; no other is touched")
-    parser.add_argument("--recombine", type=float, default=0.6, help="share of lines that join words of one writer")
+    add_number(parser, "--recombine", float, 0, 1, default=0.6, help="share of lines that join words of one writer")
     parser.add_argument(
         "--bundle", type=Path, help="find words by what this bundle reads; train it on the same --folds, not on others"
     )
     arguments = parser.parse_args()
-    if not 0.0 <= arguments.recombine <= 1.0:
-        raise NetchuError(f"--recombine {arguments.recombine}: expected a share between 0 and 1")
     order = read_order(arguments)
     folds = read_folds(arguments.folds)
     found: dict[str, Any] = {}

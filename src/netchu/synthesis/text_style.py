@@ -90,7 +90,9 @@ def read_texts(path: Path) -> list[str]:
     A folder means every .txt file in it. Raises NetchuError when nothing can be read as labels.
     """
     if path.is_dir():
-        return [text for child in sorted(path.glob("*.txt")) for text in read_texts(child)]
+        if not (files := sorted(path.glob("*.txt"))):
+            raise NetchuError(f"{path}: holds no .txt file with labels; name the folder that does, or a file")
+        return [text for file in files for text in read_texts(file)]
     texts: list[Any]
     if path.suffix == ".json":
         content = read_json(path)

@@ -4,6 +4,7 @@
 first and the last letter of each word stand. They are kept in a JSON file, since many processes need them.
 """
 
+import hashlib
 import itertools
 import json
 from collections.abc import Sequence
@@ -75,14 +76,16 @@ def save_words(path: Path, lines: Sequence[Line], bundle_path: Path) -> str:
     """Write the words of `lines` to `path`, unless they stand there already from the same bundle and lines; the hash
     of the bundle's weights."""
     weights: str = read_bundle(bundle_path)[1]["hashes"]["weights"]
+    labels = json.dumps([(str(line.path), line.text) for line in lines])
+    about = {"bundle": weights, "lines": hashlib.sha256(labels.encode()).hexdigest()}
     try:
         began = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         began = {}
-    if (began.get("bundle"), began.get("lines")) == (weights, len(lines)):
+    if isinstance(began, dict) and about.items() <= began.items():
         return weights
     found = find_words(lines, bundle_path)
-    write_text(path, json.dumps({"bundle": weights, "lines": len(lines), "words": found}, ensure_ascii=False))
+    write_text(path, json.dumps({**about, "words": found}, ensure_ascii=False))
     print(f"{bundle_path}: sees the words of {len(found)} of {len(lines)} lines")
     return weights
 

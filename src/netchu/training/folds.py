@@ -33,13 +33,14 @@ COLUMNS = ("id", "source", "fold", "text", "answer", "confidence")
 Fit = Callable[[Config], dict[str, Any]]  # config -> report
 
 
-def train_folds(runs: Sequence[Config], fit: Fit, command: Callable[[Config], list[str]]) -> str:
-    """Train the run of every fold that is not complete yet; returns the table and writes it with the answers.
+def train_folds(runs: Sequence[Config], fit: Fit, command: Callable[[Config], list[str]], *, anew: bool = False) -> str:
+    """Train the run of every fold that is not complete yet, or of every fold `anew`; returns the table and writes it
+    with the answers.
 
     fit trains one run in this process. command gives the words that train a fold in a process of its own, used when
     several GPUs are visible; then each GPU takes the next fold as soon as it is free.
     """
-    todo = [cfg for cfg in runs if not is_complete(cfg)]
+    todo = [cfg for cfg in runs if anew or not is_complete(cfg)]
     gpus = torch.cuda.device_count()
     if gpus > 1:
         _spread(todo, command, gpus)

@@ -44,9 +44,10 @@ def save_state(folder: Path, state: dict[str, Any], *, keep: int = 1) -> None:
 
 
 def forget_states(folder: Path) -> None:
-    """Delete the states of an earlier run in a run's folder, from which a new one would else go on."""
-    for path in folder.glob("state*.pt"):
-        path.unlink()
+    """Delete the states of an earlier run in a run's folder, from which a new one would else go on, and its report, by
+    which a new one that was cut off would count as complete."""
+    for path in (*folder.glob("state*.pt"), folder / "report.json"):
+        path.unlink(missing_ok=True)
 
 
 def has_state(folder: Path) -> bool:

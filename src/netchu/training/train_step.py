@@ -21,6 +21,7 @@ from netchu.training.resume import Stateful
 NoteBad = Callable[[float, float, Batch], None]  # gets loss, gradient norm, batch
 
 MAX_BAD_STEPS = 10  # batches in a row without a finite loss
+MAX_LOST_STEPS = 24  # steps in a row without a finite gradient, while fp16's scale falls from 2^16 to 2^-8
 
 
 class TrainStep:
@@ -46,7 +47,7 @@ class TrainStep:
         self.factor = learning_rate(cfg.warmup)
         self._may_overflow = accelerator.mixed_precision == "fp16"  # its scaler skips such steps and lowers the scale
         self._norm: Tensor | float = 0.0
-        self._bad_steps = 0
+        self._bad_steps = self._lost_steps = 0
         self._counted = 0  # batches whose gradients wait for a step
 
     @property
@@ -75,7 +76,8 @@ class TrainStep:
 
         progress: share of the training that is done after this batch. Returns (loss, whether any process was asked to
         stop). A batch without a finite loss changes nothing, on all processes, and those that are accumulated with it
-        count; without a finite gradient none of them does. After MAX_BAD_STEPS in a row NetchuError is raised.
+        count; without a finite gradient none of them does. After MAX_BAD_STEPS batches or MAX_LOST_STEPS steps in a row
+        NetchuError is raised.
         """
         device = self.accelerator.device
         images = batch.images.to(device, memory_format=self.memory_format, non_blocking=True)
@@ -93,7 +95,9 @@ class TrainStep:
             for group in self.optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * self.factor(progress)
             self._norm = self.accelerator.clip_grad_norm_(self._run.parameters(), self.cfg.clip_norm)
-            if self._may_overflow or math.isfinite(self.norm):  # the scaler looks by itself
+            finite = math.isfinite(self.norm)
+            self._lost_steps = 0 if finite else self._lost_steps + 1
+            if finite or self._may_overflow:  # the scaler skips it by itself
                 self.optimizer.step()
                 self.ema.update_parameters(self.objective.model)
             else:
@@ -112,6 +116,10 @@ class TrainStep:
                 )
         else:
             self._bad_steps = 0
+        if self._lost_steps >= MAX_LOST_STEPS:
+            raise NetchuError(
+                f"gradient was not finite for {MAX_LOST_STEPS} steps in a row; lower lr, or --set precision=fp32"
+            )
         return value, stop
 
     def _heal_statistics(self) -> None:

@@ -1,0 +1,157 @@
+"""Every command with a file that is missing, a folder, empty, cut off or of another kind: one line that names it."""
+
+import gzip
+import random
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from netchu.cli import main
+from netchu.core.errors import run_main
+from netchu.language.arpa import write_arpa
+from netchu.language.ngram import load_ngram, save_ngram
+from netchu.language.smoothing import train_ngram
+from netchu.model.bundle import save_bundle
+from netchu.model.recogniser import build_model
+from netchu.reading.recipe import plain_recipe, write_recipe
+from netchu.selection.out_of_fold import measure_oof
+from netchu.synthesis import address_lines, address_texts, poem_lines, recombined_lines
+from tests.support.tiny import CHARSET, TEXTS, TINY
+
+LAYOUTS = (
+    "kalapa", "labels-json", "labels-tsv", "path-text", "csv", "label-studio", "mcocr", "iam", "pairs", "sidecars",
+    "parquet", "lmdb", "page-xml", "huggingface", "answers", "synthetic",
+)  # fmt: skip
+COMMANDS = [  # {a name}: a file of the folder `good`, broken in turn; @a name: one that stays; OUT: a new folder
+    "read {image.jpg} --bundles {a.safetensors} --threads 1",
+    "read @image.jpg --ensemble {ensemble.json} --threads 1",
+    "read --page {image.jpg} --bundles {a.safetensors} --threads 1",
+    "infer --images {image.jpg} --bundles {a.safetensors} --labels {labels.tsv} --out OUT/s.csv --threads 1",
+    "cut-page {image.jpg} --out OUT/lines",
+    "prepare {lines} --out OUT/data",
+    *(f"prepare --{layout} {{labels.tsv}} --out OUT/data" for layout in LAYOUTS),
+    "prepare --labels-tsv @lines --helping {lines} --out OUT/data",
+    "prepare --labels-tsv @lines --group-hands {a.safetensors} --out OUT/data",
+    "export-data {train.csv} --to paddleocr --out OUT/data",
+    "check {train.csv} --bundles {a.safetensors} --report OUT/r.html",
+    "check @train.csv -C tiny --configs {configs} --report OUT/r.html",
+    "preview --out OUT/p.png --real {image.jpg} --lines {image.jpg} --count 1",
+    "preview --out OUT/p.png --fonts {fonts} --count 1",
+    "language train --texts {texts.txt} --manifest {train.csv} --out OUT/a.nlm",
+    "language train --texts {texts.gz} --out OUT/a.nlm",
+    "language export {a.nlm} --out OUT/a.arpa",
+    "language import {a.arpa} --out OUT/a.nlm",
+    "language measure {a.nlm} --texts {texts.txt}",
+    "train -C tiny --configs {configs} --set manifest={train.csv} output_dir=OUT",
+    "train -C tiny --configs @configs --set epochs=1 output_dir=OUT load_weight={a.safetensors}",
+    "train -C tiny --configs @configs --set epochs=1 output_dir=OUT teacher={a.safetensors}",
+    "import-weights {a.onnx} --out OUT/a.safetensors",
+    "trial lr -C tiny --configs {configs} --set manifest={train.csv} load_weight={a.safetensors}",
+    "tune -C tiny --configs @configs --fold 0 --trials 1 --out OUT --space {space.py} --set epochs=1",
+    "runs {run}",
+    "report {run} --out OUT/r.html",
+    "registry --models OUT/models add {a.safetensors}",
+    "oof {a.safetensors} --manifest {train.csv} --out OUT/oof.npz",
+    "select --oof {a.safetensors}={oof.npz} --language {a.nlm} --places {places.tsv} --parts 2 --out OUT/e.json",
+    "select --oof {run} --parts 2 --out OUT/e.json",
+    "select --oof @a.safetensors=@oof.npz --language @a.nlm --held-out-language {b.nlm} --parts 2 --out OUT/e.json",
+    "compare --oof {a.safetensors}={oof.npz} --language {a.nlm} --places {places.tsv}",
+    "soup --bundles {a.safetensors} {b.safetensors} --out OUT/s.safetensors",
+    "int8 {a.safetensors} --out OUT/s.safetensors",
+    "export {a.safetensors} --to torchscript --manifest {train.csv} --count 1 --out OUT/a.pt",
+    "export @a.safetensors --to torchscript --images {lines} --labels {labels.tsv} --count 1 --out OUT/a.pt",
+    "release --ensemble {ensemble.json} --lines {lines} --manifest {train.csv} --out OUT/release --check-every 99",
+    "release --ensemble @ensemble.json --lines @lines --manifest @train.csv --replace @a.safetensors={b.safetensors} "
+    "--out OUT/release",
+    "figures --release {run} --out OUT",
+]
+MADE = "--count 1 --jobs 1 --out OUT/a"
+SCRIPTS = [
+    (address_lines.main, f"gendata_address.py {MADE} --gazetteer {{places}} --style-from {{labels.tsv}}"),
+    (address_lines.main, f"gendata_address.py {MADE} --fonts {{fonts}}"),
+    (poem_lines.main, f"gendata_poems.py {MADE} --poems {{poems.csv}}"),
+    (recombined_lines.main, f"gendata_aug.py {MADE} --folds 1,2 --manifest {{train.csv}} --bundle {{a.safetensors}}"),
+    (address_texts.main, "gentext_address.py --count 1 --out OUT/a --gazetteer {places} --style-from {labels.tsv}"),
+]
+CASES = [(main, f"netchu {line}") for line in COMMANDS] + SCRIPTS
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory, manifest: Path, lines_folder: Path) -> Path:
+    """A folder with a file of every kind that the commands take."""
+    folder = tmp_path_factory.mktemp("good")
+    for name in ("a", "b"):
+        torch.manual_seed(ord(name))
+        cfg = replace(TINY, neck="none", hidden=16, manifest=str(manifest))
+        save_bundle(folder / f"{name}.safetensors", build_model(cfg, len(CHARSET)), cfg, CHARSET, metrics={}, hashes={})
+    shutil.copyfile(manifest, folder / "train.csv")
+    measure_oof(folder / "a.safetensors", manifest, folder / "oof.npz")
+    shutil.copyfile(lines_folder / "images/0/0.jpg", folder / "image.jpg")
+    (folder / "labels.tsv").write_text("image.jpg\tHà Nội\n", encoding="utf-8")
+    (folder / "texts.txt").write_text("\n".join(TEXTS * 3), encoding="utf-8")
+    (folder / "texts.gz").write_bytes(gzip.compress("\n".join(TEXTS * 30).encode()))
+    for name in ("a.nlm", "b.nlm"):
+        save_ngram(folder / name, train_ngram(TEXTS * 3, order=4))
+    write_arpa(folder / "a.arpa", load_ngram(folder / "a.nlm"))
+    (folder / "places.tsv").write_text("Hà Nội\tĐống Đa\tThổ Quan\n", encoding="utf-8")
+    write_recipe(folder / "ensemble.json", plain_recipe([folder / "a.safetensors"], "greedy"))
+    (folder / "a.onnx").write_bytes(b"\x08\x08")
+    (folder / "poems.csv").write_text("content\nTrăm năm trong cõi người ta\n", encoding="utf-8")
+    (folder / "space.py").write_text("def space(trial):\n    return {}\n", encoding="utf-8")
+    (folder / "lines").symlink_to(lines_folder)
+    for name in ("run", "places", "fonts", "configs"):
+        (folder / name).mkdir()
+    (folder / "places/wards.txt").write_text("Phường 1\tQuận 5\tHồ Chí Minh\n", encoding="utf-8")
+    (folder / "configs/tiny.py").write_text(
+        f"from netchu.core.config import Config\ncfg = {replace(cfg, name='')!r}\n", encoding="utf-8"
+    )
+    return folder
+
+
+def broken(file: Path, folder: Path) -> dict[str, Path]:
+    """Files of the same name that cannot stand for a good one, by what is wrong with them."""
+    kinds = ("missing", "folder", "empty", "cut off", "bytes", "list", "text")
+    found = {kind: folder / kind / file.name for kind in kinds}
+    for path in found.values():
+        path.parent.mkdir(parents=True)
+    found["folder"].mkdir()
+    data = file.read_bytes() if file.is_file() else b"some file"
+    found["empty"].write_bytes(b"")
+    found["cut off"].write_bytes(data[: len(data) * 2 // 3])
+    found["bytes"].write_bytes(random.Random(0).randbytes(3000))
+    found["list"].write_text("[1, []]\n", encoding="utf-8")
+    found["text"].write_text('Hà Nội\n\n,"\t;\n', encoding="utf-8")
+    return found
+
+
+@pytest.mark.parametrize(("command", "line"), CASES, ids=[line for _, line in CASES])
+def test_a_file_that_cannot_be_used_is_one_line(
+    command: Callable[[], None],
+    line: str,
+    good: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No traceback, and no file is left behind. What can be used after all, such as any text, is no mistake."""
+    for name in dict.fromkeys(re.findall(r"\{(.*?)\}", line)):
+        for kind, path in broken(good / name, tmp_path / name.replace(".", "_")).items():
+            out = tmp_path / "out"
+            out.mkdir()
+            told = line.replace(f"{{{name}}}", str(path).replace(" ", "\\ ")).replace("OUT", str(out))
+            words = shlex.split(re.sub(r"\{(.*?)\}|(?<!\w)@([\w.]+)", lambda m: str(good / (m[1] or m[2])), told))
+            monkeypatch.setattr("sys.argv", words)
+            with pytest.raises(SystemExit) as ended:
+                run_main(command)
+            errors = [row for row in capsys.readouterr().err.splitlines() if row.startswith("error: ")]
+            assert (ended.value.code, len(errors)) in ((0, 0), (2, 1)), (name, kind, errors)
+            if errors:
+                assert str(path) in errors[0], (name, kind)
+                assert not [left for left in out.rglob("*") if left.is_file()], (name, kind, errors)
+            shutil.rmtree(out)
