@@ -161,6 +161,28 @@ def test_a_lost_database_is_made_again_from_the_folder(settings: ServiceSettings
     service.close()
 
 
+def test_what_was_held_out_stays_so_when_it_comes_anew(settings: ServiceSettings) -> None:
+    """Also after the day in which it can be undone, without the database; what was trained on does not judge later."""
+    service = Service(settings)
+    client = TestClient(guarded(service), base_url=HOST)
+    for seed in range(9):
+        correct(client, png(seed=seed), f"Tổ {seed}")
+    listed = client.get("/api/samples?order=oldest").json()["samples"]
+    assert [sample["number"] for sample in listed if sample["held_out"]] == [5]
+    for number in (5, 1):
+        client.delete(f"/api/samples/{listed[number - 1]['id']}")
+    service.close()
+    for path in (*(settings.data / "deleted").iterdir(), *settings.data.glob("service.sqlite*")):
+        path.unlink()
+    service = Service(settings)
+    client = TestClient(guarded(service), base_url=HOST)
+    for seed in (0, 4):  # as numbers 10, a fifth one, and 11
+        correct(client, png(seed=seed), "anew")
+    listed = client.get("/api/samples?order=oldest").json()["samples"]
+    assert [(sample["number"], sample["held_out"]) for sample in listed[-2:]] == [(10, False), (11, True)]
+    service.close()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("  ", "is empty"), ("a\nb", "control characters"), ("x" * 400, "400 characters; a line has at most 300")],

@@ -2,7 +2,8 @@
 
 The JSON is written last and holds everything, so a pair is complete or does not count, and the database can be made
 again from the folder. Every fifth new line is held out from training for good. What is deleted lies in a folder of its
-own for a day, so that it can come back.
+own for a day, so that it can come back. Only whether it was held out is known for longer, by its id: the same image may
+come anew, and what was trained on must not judge, nor the other way round.
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Any
 
 from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path, write_json
+from netchu.core.files import atomic_path, write_json, write_text
 from netchu.core.images import Image
 from netchu.serve.confidence import DetailedReading
 from netchu.serve.store import MAX_CHARACTERS, Sample, Store, Version
@@ -28,6 +29,7 @@ OLDEST_FIELDS = ("id", "number", "text", "read_text", "version", "held_out", "cr
 LATER_FIELDS = {"checked": True, "confidence": None, "accept": None, "batch": "", "name": "", "page": None}
 SPACES = dict.fromkeys(map(ord, "\u00a0\u202f\u2007"), " ")  # that browsers and word processors put in
 LOCK = "samples"
+HELD_OUT, TRAINED = "held out", "trained"  # what is known of a deleted line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +46,7 @@ class Samples:
 
     def __init__(self, folder: Path, store: Store, clock: Callable[[], float] = time.time) -> None:
         self.folder, self.store, self.clock = folder, store, clock
-        self.deleted = folder.with_name("deleted")
+        self.deleted, self.sides = folder.with_name("deleted"), folder.with_name("sides")
         folder.mkdir(parents=True, exist_ok=True)
 
     def correct(
@@ -113,8 +115,10 @@ class Samples:
     def delete(self, key: str) -> None:
         """Delete a sample with its file; raises RefusalError (404). `restore` brings it back for a day."""
         with self.store.exclusive(LOCK):
-            self.get(key)
+            sample = self.get(key)
             self._purge()
+            write_text(self.sides / key, HELD_OUT if sample.held_out else TRAINED)
+            sync_folder(self.sides)
             self.store.remove_sample(key)
             self.deleted.mkdir(exist_ok=True)
             for suffix in (".json", ".png"):
@@ -164,11 +168,12 @@ class Samples:
         return made
 
     def _new(self, image: Image, origin: Origin) -> Sample:
-        number = self.store.last_number() + 1
+        key, number = content_id(image), self.store.last_number() + 1
+        side = self.sides / key
         return Sample(
-            id=content_id(image),
+            id=key,
             number=number,
-            held_out=number % HOLD_OUT_EVERY == 0,
+            held_out=side.read_text() == HELD_OUT if side.is_file() else number % HOLD_OUT_EVERY == 0,
             created=self.clock(),
             batch=origin.batch,
             name=origin.name,
