@@ -753,6 +753,41 @@ class TestBatch:
         service.samples.recover()
         assert not list(service.samples.deleted.iterdir()), "or at the next start"
 
+    def test_a_crash_between_a_file_and_its_row_loses_no_text(
+        self, settings: ServiceSettings, client: TestClient, service: Service, kept: Any, monkeypatch: Any
+    ) -> None:
+        def crash(sample: Any) -> None:
+            raise KeyboardInterrupt
+
+        client.put(f"/api/samples/{kept[0]['id']}", json={"text": "Huê"})
+        monkeypatch.setattr(service.store, "save_sample", crash)
+        for change in (
+            lambda: service.samples.retype(kept[0]["id"], "Huế"),
+            lambda: service.samples.correct(decode(png(seed=1, width=500)), "Hà Nội"),
+        ):
+            with pytest.raises(KeyboardInterrupt):
+                change()
+        service.close()
+        again = Service(settings)
+        listed = TestClient(guarded(again), base_url=HOST).get("/api/samples?order=oldest&state=checked").json()
+        assert [sample["text"] for sample in listed["samples"]] == ["Huế", "Hà Nội"]
+        assert again.store.count_samples()[0] == 2 and again.samples.recover() == 0
+        again.close()
+
+    def test_a_deletion_or_its_undoing_that_was_broken_off_can_be_undone(
+        self, settings: ServiceSettings, client: TestClient, service: Service, kept: Any
+    ) -> None:
+        """One of the two files was moved."""
+        key = kept[1]["id"]
+        client.delete(f"/api/samples/{key}")
+        (service.samples.deleted / f"{key}.png").replace(service.samples.picture(key))
+        service.close()
+        again = Service(settings)
+        client = TestClient(guarded(again), base_url=HOST)
+        assert client.post(f"/api/samples/{key}/restore").status_code == 200
+        assert client.get(f"/api/samples/{key}/image").status_code == 200
+        again.close()
+
     def test_a_lost_database_knows_the_batch(self, settings: ServiceSettings, service: Service, kept: Any) -> None:
         before = [sample.to_dict() for sample in service.store.samples()]
         service.close()

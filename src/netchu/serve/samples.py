@@ -146,26 +146,33 @@ class Samples:
         return sample
 
     def recover(self) -> int:
-        """Samples whose JSON is there but whose row is not get their row; leftovers of broken writes are deleted.
+        """Rows become what the JSON says, which is written first; what was written or moved by half is put in order.
 
-        Returns how many rows were made.
+        Returns how many rows were made or mended. Raises NetchuError for a damaged JSON.
         """
         with self.store.exclusive(LOCK):
             self._purge()
-            samples = self.store.samples()
-            known, taken = {sample.id for sample in samples}, {sample.number for sample in samples}
-            made = 0
-            for path in sorted(self.folder.glob("*/*")):
-                if path.name.startswith(".") or (path.suffix == ".png" and not path.with_suffix(".json").is_file()):
+            known = {sample.id: sample for sample in self.store.samples()}
+            taken = {sample.number for sample in known.values()}
+            paths = sorted(self.folder.glob("*/*"))
+            whole = {path.stem for path in paths if path.suffix == ".json"}
+            mended = 0
+            for path in paths:
+                if path.suffix == ".png" and (self.deleted / f"{path.stem}.json").is_file() and path.stem not in whole:
+                    path.replace(self.deleted / path.name)  # of a deletion or of its undoing
+                elif path.name.startswith(".") or (path.suffix == ".png" and path.stem not in whole):
                     path.unlink()
-                elif path.suffix == ".json" and path.stem not in known:
-                    facts = read_sidecar(path)
-                    if facts["number"] in taken:
+                elif path.suffix == ".json":
+                    facts, row = read_sidecar(path), known.get(path.stem)
+                    if row is not None:
+                        facts["number"] = row.number
+                    elif facts["number"] in taken:
                         facts["number"] = max(taken) + 1
-                    taken.add(facts["number"])
-                    self.store.save_sample(Sample(**facts))
-                    made += 1
-        return made
+                    if row is None or facts != row.facts():
+                        taken.add(facts["number"])
+                        self.store.save_sample(Sample(**facts))
+                        mended += 1
+        return mended
 
     def _new(self, image: Image, origin: Origin) -> Sample:
         key, number = content_id(image), self.store.last_number() + 1
