@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import openpyxl
 import pytest
+from fastapi.routing import APIRoute
 from PIL import Image as Pillow
 from starlette.testclient import TestClient
 
@@ -466,6 +467,45 @@ def test_errors_are_one_sentence_of_json(client: TestClient) -> None:
     bad = client.post("/api/retrain", json={"epochs": 0})
     assert (bad.status_code, bad.json()["error"]) == (422, "epochs: Input should be greater than or equal to 1")
     assert recognise(client, png(), query="?page=true").status_code == 422
+
+
+def test_every_route_refuses_in_one_shape(
+    service: Service, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sentence and a word, whatever is wrong: address, method, token, host, size, body, part of a file, the disk."""
+    client = TestClient(guarded(service), base_url=HOST, raise_server_exceptions=False)
+    key = correct(client, png(), "Huế").json()["id"]
+    answers = []
+    routes = [route for route in build_app(service).routes if isinstance(route, APIRoute)]
+    assert len(routes) > 20
+    for route in routes:
+        for value in ("0" * 64, "99", "x"):
+            path = re.sub(r"{\w+}", value, route.path)
+            for method in (*(route.methods or ()), "PATCH"):
+                answers += [client.request(method, path), client.request(method, path, json={"text": "", "name": 5})]
+                answers.append(client.request(method, path, content=b"{", headers={"content-type": "application/json"}))
+                answers.append(client.request(method, path, files={"images": b"no image"}, data={"text": "a"}))
+    for path in (f"/api/samples/{key}/image", "/api/samples/export"):
+        answers += [client.get(path, headers={"range": part}) for part in ("bytes=99999-", "bytes=x")]
+        assert [answer.status_code for answer in answers[-2:]] == [416, 400]
+    answers.append(client.get("/nothing"))
+    answers.append(client.get("/api/models", headers={"host": "elsewhere.example"}))
+    answers.append(recognise(client, b"x" * 500_000))
+    answers.append(recognise(TestClient(guarded(service, most=0), base_url=HOST), png()))
+    monkeypatch.setattr(service.batcher, "capacity", 0)
+    answers.append(recognise(client, png()))
+    monkeypatch.setattr(service.store, "batches", lambda: 1 / 0)
+    answers.append(client.get("/api/batches"))
+    service.versions.path(1).write_text("{")
+    answers.append(client.post("/api/models/1/promote"))
+    service.settings = replace(settings, token=TOKEN)
+    answers.append(TestClient(guarded(service), base_url=HOST).get("/api/samples"))
+    refused = [answer for answer in answers if answer.status_code >= 400]
+    for answer in refused:
+        body = answer.json()
+        assert body.keys() == {"error", "code"}, (answer.request.method, answer.url, body)
+        assert body["error"] and re.fullmatch("[a-z_]+", body["code"]), body
+    assert {answer.status_code for answer in refused} == {400, 401, 403, 404, 405, 409, 413, 415, 416, 422, 500, 503}
 
 
 def part(image: Any, top: int, bottom: int) -> PageLine:

@@ -1,7 +1,7 @@
 """What stands before every request: who may ask, how much may be sent, how long it may take, how many at once.
 
 Plain ASGI, so it sees a request before any of its body is read. Whatever changes state needs the token when there is
-one, and never comes from another site's page. No CORS header is ever sent. Answers are JSON: {"error": "a sentence"}.
+one, and never comes from another site's page. No CORS header is ever sent. A refusal looks like any other error.
 """
 
 import asyncio
@@ -12,8 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.responses import JSONResponse
-
+from netchu.serve.replies import error_reply
 from netchu.serve.uploads import RefusalError
 
 Message = MutableMapping[str, Any]
@@ -82,7 +81,7 @@ class RequestGuard:
             await self.app(scope, body.receive, send_guarded)
         except RefusalError as refusal:
             further = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": str(self.retry_after())}}
-            reply = JSONResponse({"error": refusal.message}, refusal.status, further.get(refusal.status))
+            reply = error_reply(refusal.status, refusal.message, refusal.code, further.get(refusal.status))
             await reply(scope, receive, send_guarded)
         finally:
             self.open -= 1
