@@ -9,6 +9,7 @@ import re
 import sqlite3
 import sys
 import tempfile
+import time
 import unicodedata
 import zipfile
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ from netchu.reading.recipe import plain_recipe, read_recipe, write_recipe
 from netchu.reading.submission import read_folder
 from netchu.serve.api import build_app
 from netchu.serve.request_guard import RequestGuard
+from netchu.serve.samples import Samples
 from netchu.serve.service import DATABASE, Service, ServiceSettings
 from netchu.serve.uploads import UploadLimits
 from netchu.synthesis.renderer import Renderer
@@ -779,6 +781,8 @@ class TestBatch:
         assert client.post(f"/api/samples/{'0' * 64}/restore").status_code == 404
 
     def test_it_is_gone_after_a_day(self, client: TestClient, service: Service, kept: list[dict[str, Any]]) -> None:
+        now = time.time()
+
         def delete_yesterday(key: str) -> None:
             client.delete(f"/api/samples/{key}")
             for path in service.samples.deleted.iterdir():
@@ -787,11 +791,26 @@ class TestBatch:
         delete_yesterday(kept[0]["id"])
         assert client.post(f"/api/samples/{kept[0]['id']}/restore").status_code == 404
         delete_yesterday(kept[1]["id"])
+        service.samples.clock = lambda: now + 600
         client.put(f"/api/samples/{kept[2]['id']}", json={"text": "Huế"})
-        assert not list(service.samples.deleted.iterdir()), "whatever is changed next"
+        assert not list(service.samples.deleted.iterdir()), "whatever is changed some minutes later"
         delete_yesterday(kept[2]["id"])
-        service.samples.recover()
+        Samples(service.samples.folder, service.store).recover()
         assert not list(service.samples.deleted.iterdir()), "or at the next start"
+
+    def test_what_was_deleted_is_not_looked_through_for_every_line(
+        self, client: TestClient, service: Service, kept: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looks, glob = [], Path.glob
+
+        def look(path: Path, pattern: str) -> Any:
+            looks.append(path)
+            return glob(path, pattern)
+
+        monkeypatch.setattr(Path, "glob", look)
+        for line in kept:
+            client.put(f"/api/samples/{line['id']}", json={"text": "Huế"})
+        assert looks.count(service.samples.deleted) <= 1
 
     def test_a_crash_between_a_file_and_its_row_loses_no_text(
         self, settings: ServiceSettings, client: TestClient, service: Service, kept: Any, monkeypatch: Any

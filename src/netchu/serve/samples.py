@@ -25,6 +25,7 @@ from netchu.serve.uploads import RefusalError, content_id, encode_png
 HOLD_OUT_EVERY = 5
 MAX_NAME = 80  # characters of a batch's or a file's name
 UNDO_SECONDS = 24 * 3600.0
+PURGE_SECONDS = 300.0  # between two looks for what was deleted longer ago
 OLDEST_FIELDS = ("id", "number", "text", "read_text", "version", "held_out", "created")  # in every sidecar
 LATER_FIELDS = {"checked": True, "confidence": None, "accept": None, "batch": "", "name": "", "page": None}
 SPACES = dict.fromkeys(map(ord, "\u00a0\u202f\u2007"), " ")  # that browsers and word processors put in
@@ -47,6 +48,7 @@ class Samples:
     def __init__(self, folder: Path, store: Store, clock: Callable[[], float] = time.time) -> None:
         self.folder, self.store, self.clock = folder, store, clock
         self.deleted, self.sides = folder.with_name("deleted"), folder.with_name("sides")
+        self._next_purge = 0.0
         folder.mkdir(parents=True, exist_ok=True)
 
     def correct(
@@ -136,7 +138,7 @@ class Samples:
             sidecar = self.deleted / f"{key}.json"
             if (again := self.store.get(Sample, key)) is not None:  # the same picture came anew
                 return again
-            if not sidecar.is_file():
+            if not sidecar.is_file() or self._is_old(sidecar):
                 raise RefusalError(404, "there is no such deleted sample")
             sample = Sample(**read_sidecar(sidecar) | {"number": self.store.last_number() + 1})
             self.picture(key).parent.mkdir(exist_ok=True)
@@ -200,10 +202,17 @@ class Samples:
         self.store.save_sample(sample)
 
     def _purge(self) -> None:
-        """Forget for good what was deleted more than a day ago."""
+        """Forget for good what was deleted more than a day ago; looks for it once in `PURGE_SECONDS`."""
+        if self.clock() < self._next_purge:
+            return
+        self._next_purge = self.clock() + PURGE_SECONDS
         for path in self.deleted.glob("*"):
-            if path.stat().st_mtime < time.time() - UNDO_SECONDS:
+            if self._is_old(path):
                 path.unlink(missing_ok=True)
+
+    def _is_old(self, deleted: Path) -> bool:
+        """Whether a deletion was too long ago to be undone."""
+        return deleted.stat().st_mtime < self.clock() - UNDO_SECONDS
 
 
 def check_text(text: str, field: str = "text", *, empty: bool = False) -> str:
