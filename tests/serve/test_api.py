@@ -25,6 +25,7 @@ import openpyxl
 import pytest
 from fastapi.routing import APIRoute
 from PIL import Image as Pillow
+from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from netchu.core.errors import NetchuError
@@ -205,6 +206,21 @@ def test_statistics_count_what_was_read_wrong(client: TestClient) -> None:
     assert body["by_version"]["1"]["exact"] == pytest.approx(2 / 6)
     assert body["by_version"]["1"]["cer"] == pytest.approx(4 / 18)
     assert body["hardest"] == [{"character": "ế", "right": 2, "seen": 6}]
+
+
+def test_statistics_are_of_one_moment(client: TestClient, service: Service) -> None:
+    """A correction that comes while they are read is in all of them or in none."""
+    correct(client, png(seed=0), "Huế", read_text="Huê", version=1)
+    seeds = iter(range(1, 100))
+
+    def interfere(*told: Any) -> None:
+        if "FROM sums" in told[2]:
+            service.samples.correct(decode(png(seed=next(seeds))), "Huế", read_text="Huê", version=1)
+
+    event.listen(service.store.engine, "after_cursor_execute", interfere)
+    body = client.get("/api/statistics").json()
+    event.remove(service.store.engine, "after_cursor_execute", interfere)
+    assert body["corrections"] == body["changed"] == body["by_version"]["1"]["lines"]
 
 
 def test_versions_are_promoted_and_rolled_back(client: TestClient, service: Service, tiny_bundle: Path) -> None:
