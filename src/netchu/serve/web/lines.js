@@ -25,8 +25,7 @@ export function add(files, batch = "") {
 
 // A kept line to look at again.
 export function addKept(file, sample) {
-  const number = sample.page?.line ?? 0;
-  const card = new Card(file, sample.name, { number, batch: sample.batch, sample: sample.id, single: true });
+  const card = new Card(file, sample.name, { batch: sample.batch, sample: sample.id, single: true });
   if (sample.checked) card.typed = sample.text;
   queue(card);
   return card;
