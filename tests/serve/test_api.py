@@ -9,6 +9,7 @@ import re
 import sqlite3
 import sys
 import tempfile
+import time
 import unicodedata
 import zipfile
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ import cv2
 import numpy as np
 import openpyxl
 import pytest
+from fastapi.routing import APIRoute
 from PIL import Image as Pillow
+from sqlalchemy import event
 from starlette.testclient import TestClient
 
 from netchu.core.errors import NetchuError
@@ -36,6 +39,7 @@ from netchu.reading.recipe import plain_recipe, read_recipe, write_recipe
 from netchu.reading.submission import read_folder
 from netchu.serve.api import build_app
 from netchu.serve.request_guard import RequestGuard
+from netchu.serve.samples import Samples
 from netchu.serve.service import DATABASE, Service, ServiceSettings
 from netchu.serve.uploads import UploadLimits
 from netchu.synthesis.renderer import Renderer
@@ -161,6 +165,28 @@ def test_a_lost_database_is_made_again_from_the_folder(settings: ServiceSettings
     service.close()
 
 
+def test_what_was_held_out_stays_so_when_it_comes_anew(settings: ServiceSettings) -> None:
+    """Also after the day in which it can be undone, without the database; what was trained on does not judge later."""
+    service = Service(settings)
+    client = TestClient(guarded(service), base_url=HOST)
+    for seed in range(9):
+        correct(client, png(seed=seed), f"Tổ {seed}")
+    listed = client.get("/api/samples?order=oldest").json()["samples"]
+    assert [sample["number"] for sample in listed if sample["held_out"]] == [5]
+    for number in (5, 1):
+        client.delete(f"/api/samples/{listed[number - 1]['id']}")
+    service.close()
+    for path in (*(settings.data / "deleted").iterdir(), *settings.data.glob("service.sqlite*")):
+        path.unlink()
+    service = Service(settings)
+    client = TestClient(guarded(service), base_url=HOST)
+    for seed in (0, 4):  # as numbers 10, a fifth one, and 11
+        correct(client, png(seed=seed), "anew")
+    listed = client.get("/api/samples?order=oldest").json()["samples"]
+    assert [(sample["number"], sample["held_out"]) for sample in listed[-2:]] == [(10, False), (11, True)]
+    service.close()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("  ", "is empty"), ("a\nb", "control characters"), ("x" * 400, "400 characters; a line has at most 300")],
@@ -180,6 +206,21 @@ def test_statistics_count_what_was_read_wrong(client: TestClient) -> None:
     assert body["by_version"]["1"]["exact"] == pytest.approx(2 / 6)
     assert body["by_version"]["1"]["cer"] == pytest.approx(4 / 18)
     assert body["hardest"] == [{"character": "ế", "right": 2, "seen": 6}]
+
+
+def test_statistics_are_of_one_moment(client: TestClient, service: Service) -> None:
+    """A correction that comes while they are read is in all of them or in none."""
+    correct(client, png(seed=0), "Huế", read_text="Huê", version=1)
+    seeds = iter(range(1, 100))
+
+    def interfere(*told: Any) -> None:
+        if "FROM sums" in told[2]:
+            service.samples.correct(decode(png(seed=next(seeds))), "Huế", read_text="Huê", version=1)
+
+    event.listen(service.store.engine, "after_cursor_execute", interfere)
+    body = client.get("/api/statistics").json()
+    event.remove(service.store.engine, "after_cursor_execute", interfere)
+    assert body["corrections"] == body["changed"] == body["by_version"]["1"]["lines"]
 
 
 def test_versions_are_promoted_and_rolled_back(client: TestClient, service: Service, tiny_bundle: Path) -> None:
@@ -444,6 +485,45 @@ def test_errors_are_one_sentence_of_json(client: TestClient) -> None:
     bad = client.post("/api/retrain", json={"epochs": 0})
     assert (bad.status_code, bad.json()["error"]) == (422, "epochs: Input should be greater than or equal to 1")
     assert recognise(client, png(), query="?page=true").status_code == 422
+
+
+def test_every_route_refuses_in_one_shape(
+    service: Service, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sentence and a word, whatever is wrong: address, method, token, host, size, body, part of a file, the disk."""
+    client = TestClient(guarded(service), base_url=HOST, raise_server_exceptions=False)
+    key = correct(client, png(), "Huế").json()["id"]
+    answers = []
+    routes = [route for route in build_app(service).routes if isinstance(route, APIRoute)]
+    assert len(routes) > 20
+    for route in routes:
+        for value in ("0" * 64, "99", "x"):
+            path = re.sub(r"{\w+}", value, route.path)
+            for method in (*(route.methods or ()), "PATCH"):
+                answers += [client.request(method, path), client.request(method, path, json={"text": "", "name": 5})]
+                answers.append(client.request(method, path, content=b"{", headers={"content-type": "application/json"}))
+                answers.append(client.request(method, path, files={"images": b"no image"}, data={"text": "a"}))
+    for path in (f"/api/samples/{key}/image", "/api/samples/export"):
+        answers += [client.get(path, headers={"range": part}) for part in ("bytes=99999-", "bytes=x")]
+        assert [answer.status_code for answer in answers[-2:]] == [416, 400]
+    answers.append(client.get("/nothing"))
+    answers.append(client.get("/api/models", headers={"host": "elsewhere.example"}))
+    answers.append(recognise(client, b"x" * 500_000))
+    answers.append(recognise(TestClient(guarded(service, most=0), base_url=HOST), png()))
+    monkeypatch.setattr(service.batcher, "capacity", 0)
+    answers.append(recognise(client, png()))
+    monkeypatch.setattr(service.store, "batches", lambda: 1 / 0)
+    answers.append(client.get("/api/batches"))
+    service.versions.path(1).write_text("{")
+    answers.append(client.post("/api/models/1/promote"))
+    service.settings = replace(settings, token=TOKEN)
+    answers.append(TestClient(guarded(service), base_url=HOST).get("/api/samples"))
+    refused = [answer for answer in answers if answer.status_code >= 400]
+    for answer in refused:
+        body = answer.json()
+        assert body.keys() == {"error", "code"}, (answer.request.method, answer.url, body)
+        assert body["error"] and re.fullmatch("[a-z_]+", body["code"]), body
+    assert {answer.status_code for answer in refused} == {400, 401, 403, 404, 405, 409, 413, 415, 416, 422, 500, 503}
 
 
 def part(image: Any, top: int, bottom: int) -> PageLine:
@@ -717,6 +797,8 @@ class TestBatch:
         assert client.post(f"/api/samples/{'0' * 64}/restore").status_code == 404
 
     def test_it_is_gone_after_a_day(self, client: TestClient, service: Service, kept: list[dict[str, Any]]) -> None:
+        now = time.time()
+
         def delete_yesterday(key: str) -> None:
             client.delete(f"/api/samples/{key}")
             for path in service.samples.deleted.iterdir():
@@ -725,11 +807,61 @@ class TestBatch:
         delete_yesterday(kept[0]["id"])
         assert client.post(f"/api/samples/{kept[0]['id']}/restore").status_code == 404
         delete_yesterday(kept[1]["id"])
+        service.samples.clock = lambda: now + 600
         client.put(f"/api/samples/{kept[2]['id']}", json={"text": "Huế"})
-        assert not list(service.samples.deleted.iterdir()), "whatever is changed next"
+        assert not list(service.samples.deleted.iterdir()), "whatever is changed some minutes later"
         delete_yesterday(kept[2]["id"])
-        service.samples.recover()
+        Samples(service.samples.folder, service.store).recover()
         assert not list(service.samples.deleted.iterdir()), "or at the next start"
+
+    def test_what_was_deleted_is_not_looked_through_for_every_line(
+        self, client: TestClient, service: Service, kept: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looks, glob = [], Path.glob
+
+        def look(path: Path, pattern: str) -> Any:
+            looks.append(path)
+            return glob(path, pattern)
+
+        monkeypatch.setattr(Path, "glob", look)
+        for line in kept:
+            client.put(f"/api/samples/{line['id']}", json={"text": "Huế"})
+        assert looks.count(service.samples.deleted) <= 1
+
+    def test_a_crash_between_a_file_and_its_row_loses_no_text(
+        self, settings: ServiceSettings, client: TestClient, service: Service, kept: Any, monkeypatch: Any
+    ) -> None:
+        def crash(sample: Any) -> None:
+            raise KeyboardInterrupt
+
+        client.put(f"/api/samples/{kept[0]['id']}", json={"text": "Huê"})
+        monkeypatch.setattr(service.store, "save_sample", crash)
+        for change in (
+            lambda: service.samples.retype(kept[0]["id"], "Huế"),
+            lambda: service.samples.correct(decode(png(seed=1, width=500)), "Hà Nội"),
+        ):
+            with pytest.raises(KeyboardInterrupt):
+                change()
+        service.close()
+        again = Service(settings)
+        listed = TestClient(guarded(again), base_url=HOST).get("/api/samples?order=oldest&state=checked").json()
+        assert [sample["text"] for sample in listed["samples"]] == ["Huế", "Hà Nội"]
+        assert again.store.count_samples()[0] == 2 and again.samples.recover() == 0
+        again.close()
+
+    def test_a_deletion_or_its_undoing_that_was_broken_off_can_be_undone(
+        self, settings: ServiceSettings, client: TestClient, service: Service, kept: Any
+    ) -> None:
+        """One of the two files was moved."""
+        key = kept[1]["id"]
+        client.delete(f"/api/samples/{key}")
+        (service.samples.deleted / f"{key}.png").replace(service.samples.picture(key))
+        service.close()
+        again = Service(settings)
+        client = TestClient(guarded(again), base_url=HOST)
+        assert client.post(f"/api/samples/{key}/restore").status_code == 200
+        assert client.get(f"/api/samples/{key}/image").status_code == 200
+        again.close()
 
     def test_a_lost_database_knows_the_batch(self, settings: ServiceSettings, service: Service, kept: Any) -> None:
         before = [sample.to_dict() for sample in service.store.samples()]

@@ -1,5 +1,6 @@
 """Connections of strangers: half-sent headers shut nobody out, and none waits for ever."""
 
+import json
 import socket
 import threading
 import time
@@ -85,3 +86,14 @@ def test_a_header_has_its_time(port: int) -> None:
 def test_a_huge_header_is_refused(port: int) -> None:
     with connect(port, HEADER + b"x: " + b"y" * 100_000) as large, suppress(ConnectionResetError):
         assert large.recv(1000).startswith(b"HTTP/1.1 400")
+
+
+def test_what_is_no_http_is_refused_in_words(port: int) -> None:
+    with connect(port, b"no such thing\r\n\r\n") as strange:
+        answer = b"".join(iter(lambda: strange.recv(1000), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400") and b"application/json" in head
+    assert json.loads(body) == {
+        "error": "the request cannot be read (Invalid HTTP request received)",
+        "code": "malformed",
+    }

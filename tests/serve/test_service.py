@@ -241,6 +241,35 @@ def test_a_job_that_cannot_start_has_failed_and_blocks_none(
         jobs.resume(1)
 
 
+def test_what_a_job_held_goes_when_it_fails_and_stays_while_it_is_interrupted(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def popen(*args: Any, **options: Any) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    def hold(state: str) -> tuple[Job, list[Path]]:
+        job = Job(base=1, state=state)
+        jobs.store.insert(job)
+        paths = [jobs.folder / str(job.id) / name for name in ("pictures/a.png", "member0/state.pt", "manifest.csv")]
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return job, paths
+
+    job, paths = hold("running")
+    jobs._close(job, "failed", "the disk was full")
+    assert not any(path.exists() for path in paths)
+    monkeypatch.setattr("netchu.serve.jobs.subprocess.Popen", popen)
+    job, paths = hold("interrupted")
+    with pytest.raises(RefusalError, match="could not be started"):
+        jobs.resume(job.id)
+    assert jobs.get(job.id).state == "interrupted" and all(path.exists() for path in paths)
+    _, left = hold("failed")  # by a kill, or by an older version of the service
+    again = Jobs(jobs.folder, jobs.store, jobs.versions, jobs.promote, jobs.serving)
+    assert not any(path.exists() for path in left) and all(path.exists() for path in paths)
+    again.close()
+
+
 def test_every_job_that_was_running_is_marked(jobs: Jobs) -> None:
     for _ in range(25):
         jobs.store.insert(Job(base=1))
@@ -369,6 +398,7 @@ def test_a_job_fails_goes_on_ends_with_the_service_and_is_cancelled(service: Run
     wait_for(lambda: service.job()["state"] != "running")
     assert service.job()["state"] == "failed"
     assert "is empty (0 bytes)" in service.job()["message"]
+    wait_for(lambda: not list((service.data / "jobs").rglob("*.png")), 10)
     picture.write_bytes(content)
     assert service.client.post("/api/retrain/1/continue").status_code == 202
     wait_for(lambda: service.job()["done"] > 0)

@@ -305,6 +305,83 @@ def test_a_box_that_is_moved_again_before_its_answer_keeps_one_line(service: Run
 
 
 @needs_browser
+def test_a_line_whose_box_is_deleted_is_kept_no_more(service: Running, photo: Path) -> None:
+    """Neither a checked one nor one that is still being read; undone, it is kept as it was. Skipped, it stays."""
+
+    def kept() -> dict[str, bool]:
+        return {s["id"]: s["checked"] for s in service.client.get("/api/samples").json()["samples"]}
+
+    with Browser(language="en") as browser:
+        browser.open(service.url)
+        browser.click("#batch")
+        browser.press(*"Box 9")
+        browser.choose_files("#files", photo)
+        wait_until(lambda: count(browser, ".box") >= 4 and all_read(browser))
+        boxes = count(browser, ".box")
+        browser.run("document.querySelector('.line.of-page textarea').focus()")
+        browser.press(*"Hue", "Enter")
+        wait_until(lambda: list(kept().values()).count(True) == 1)
+        before = kept()
+        browser.run("document.querySelector('.box').focus()")
+        browser.press("Delete")
+        wait_until(lambda: len(kept()) == boxes - 1)
+        assert not any(kept().values()) and count(browser, ".box") == boxes - 1
+        assert service.client.get("/api/batches").json()[0]["lines"] == boxes - 1
+        browser.click("#notice button")
+        wait_until(lambda: kept() == before)
+        assert (count(browser, ".box"), count(browser, ".line.saved")) == (boxes, 1)
+
+        browser.run(
+            "const send = window.fetch; window.asked = window.answered = 0; window.fetch = async (...a) => {"
+            "if (!a[1]?.body?.get?.('boxes')) return send(...a); asked += 1; const answer = await send(...a);"
+            "await new Promise(done => setTimeout(done, 1000)); answered += 1; return answer }"
+        )
+        browser.run("document.querySelectorAll('.box')[1].focus()")
+        browser.press("ArrowRight", "Delete")  # before what was moved is asked for
+        wait_until(lambda: len(kept()) == boxes - 1)
+        time.sleep(1)
+        assert browser.run("return asked") == 0 and len(kept()) == boxes - 1
+        browser.click("#notice button")
+        wait_until(lambda: browser.run("return answered") == 1)
+        wait_until(lambda: len(kept()) == boxes and kept() != before)
+        moved = kept()
+        assert len(moved.keys() - before.keys()) == 1, "what stands in the moved box is kept, not what stood in it"
+        browser.run("document.querySelectorAll('.box')[2].focus()")
+        browser.press("ArrowRight")
+        wait_until(lambda: browser.run("return asked") == 2)
+        browser.press("Delete")  # after it
+        wait_until(lambda: browser.run("return answered") == 2)
+        wait_until(lambda: len(kept()) == boxes - 1)
+        assert kept().keys() < moved.keys()
+
+        browser.run("document.querySelector('.line.of-page .work:not([hidden]) .remove').click()")
+        wait_until(lambda: count(browser, ".line.of-page") == boxes - 2)
+        time.sleep(0.5)
+        assert len(kept()) == boxes - 1
+        assert browser.complaints() == []
+
+
+@needs_browser
+def test_a_page_that_came_twice_keeps_the_lines_of_the_other_one(service: Running, photo: Path) -> None:
+    def kept() -> int:
+        return int(service.client.get("/api/samples").json()["count"])
+
+    with Browser(language="en") as browser:
+        browser.open(service.url)
+        browser.click("#batch")
+        browser.press(*"Box 9")
+        browser.choose_files("#files", photo, photo)
+        wait_until(lambda: count(browser, ".sheet") == 2 and all_read(browser))
+        boxes = count(browser, ".box") // 2
+        for sheet, lines in ((1, boxes), (0, boxes - 1)):
+            browser.run(f"document.querySelectorAll('.sheet')[{sheet}].querySelector('.box').focus()")
+            browser.press("Delete")
+            time.sleep(0.5)
+            wait_until(lambda lines=lines: kept() == lines)  # type: ignore[misc]
+        assert browser.complaints() == []
+
+
+@needs_browser
 def test_the_page_forgives(service: Running, pictures: list[Path]) -> None:
     """What was saved opens again, what failed is tried again or taken away, what Esc took comes back."""
     words = read_words()["en"]

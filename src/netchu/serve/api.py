@@ -21,14 +21,13 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
-from starlette.types import Receive, Scope, Send
 
 from netchu.core.images import Image, on_paper
 from netchu.serve.batching import OverloadError, VersionedReading
 from netchu.serve.exports import FORMATS
 from netchu.serve.forms import Form, read_form
 from netchu.serve.layout import SPLITS, FindLines, Piece, Sheet, parse_boxes, parse_sheet, take_apart
-from netchu.serve.replies import add_errors, add_page
+from netchu.serve.replies import PassingFile, StoredFile, add_errors, add_page
 from netchu.serve.samples import Origin, check_name
 from netchu.serve.service import Service
 from netchu.serve.store import Wanted
@@ -71,18 +70,6 @@ class Exported(Wanted):
     """Parameters of GET /api/samples/export."""
 
     format: str = "csv"
-
-
-class PassingFile(FileResponse):
-    """A file that is deleted once it was sent, or could not be: a background task is left out where a range of it is
-    asked for that it does not have."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the file."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            Path(self.path).unlink()
 
 
 def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastAPI:
@@ -207,7 +194,7 @@ def build_app(service: Service, *, find_lines: FindLines | None = None) -> FastA
     @app.get("/api/samples/{key}/image")
     def image(key: SampleKey) -> FileResponse:
         """The picture of a sample."""
-        return FileResponse(service.samples.picture(service.samples.get(key).id), media_type="image/png")
+        return StoredFile(service.samples.picture(service.samples.get(key).id), media_type="image/png")
 
     @app.put("/api/samples/{key}")
     def retype(key: SampleKey, body: Text) -> dict[str, Any]:

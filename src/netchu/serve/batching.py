@@ -15,7 +15,6 @@ from typing import Protocol
 
 from netchu.core.images import Image
 from netchu.serve.confidence import DetailedReading
-from netchu.serve.uploads import RefusalError
 
 MAX_RETRY_AFTER = 60  # seconds
 FACTOR = 4  # batches have 1, 4, 16 ... lines: every other shape would cost the processor kernels of its own
@@ -90,11 +89,7 @@ class Batcher:
         return len(self._queue)
 
     def submit(self, images: Sequence[Image], timeout: float) -> "list[Future[VersionedReading]]":
-        """Queue all images or none; a future gives its reading, or OverloadError after `timeout` seconds of waiting.
-
-        Raises RefusalError (413) for more images than could ever wait at once."""
-        if len(images) > self.capacity:
-            raise RefusalError(413, f"{len(images)} lines in one request; at most {self.capacity} are taken")
+        """Queue all images or none; a future gives its reading, or OverloadError after `timeout` seconds of waiting."""
         deadline, recogniser = time.monotonic() + timeout, self.recogniser
         lines = [Waiting(image, deadline, recogniser.input_width(image)) for image in images]
         with self._changed:

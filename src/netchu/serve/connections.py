@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from netchu.serve.replies import error_reply
+
 MOST = 256  # connections at a time
 HEADER_SECONDS = 10.0  # for the header of a request to arrive
 HEADER_BYTES = 32_768
@@ -49,6 +51,18 @@ class BoundedProtocol(H11Protocol):
             self._unwatch()
         elif self.late is None and self.conn.trailing_data[0]:
             self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP as any other request is refused."""
+        reply = error_reply(400, f"the request cannot be read ({msg.rstrip('.')})")
+        headers = [*reply.raw_headers, (b"connection", b"close")]
+        for event in (
+            h11.Response(status_code=400, headers=headers),
+            h11.Data(data=bytes(reply.body)),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def give_up(self) -> None:
         """Close a connection whose header has not come."""

@@ -2,7 +2,8 @@
 continued.
 
 What a job does is `retraining`; here is only its life. A job that ends without having finished is `interrupted` and can
-be continued from its last saved step, whatever ended it. Who works on a job holds the lock `LOCK` of the database,
+be continued from its last saved step, whatever ended it. One that failed keeps nothing but what it said, and begins
+anew when it is continued. Who works on a job holds the lock `LOCK` of the database,
 which ends with the process.
 """
 
@@ -46,6 +47,10 @@ class Jobs:
         self._wanted = ""  # the state that a stop was asked for
         self._release: Callable[[], None] | None = None  # of the lock, while a job is at work here
         self.follow()
+        if (release := store.hold(LOCK)) is not None:  # no job is at work anywhere
+            for job in store.jobs():
+                self._clear(job)  # what a kill has left
+            release()
 
     @property
     def running(self) -> int:
@@ -77,7 +82,7 @@ class Jobs:
         return job
 
     def resume(self, key: int) -> Job:
-        """Go on with an interrupted or failed job; raises RefusalError (404, 409)."""
+        """Go on with an interrupted job, or begin a failed one anew; raises RefusalError (404, 409)."""
         with self._lock:
             job = self.get(key)
             if job.state not in (INTERRUPTED, FAILED, RUNNING):
@@ -127,13 +132,14 @@ class Jobs:
             raise RefusalError(409, f"job {running}: is at work; one job runs at a time", "job_busy")
 
     def _begin(self, job: Job, plan: RetrainingPlan | None = None) -> None:
-        """Write the plan, if it is new, and start the process; else the job has failed and RefusalError is raised."""
+        """Write the plan, if it is new, and start the process; else the job has failed, or is interrupted as it was
+        before, and RefusalError is raised."""
         try:
             if plan is not None:
                 write_json(self.folder / str(job.id) / "job.json", asdict(plan))
             self._spawn(job)
         except (OSError, NetchuError) as error:
-            self._close(job, FAILED, f"could not be started: {error}")
+            self._close(job, FAILED if plan is not None else INTERRUPTED, f"could not be started: {error}")
             raise RefusalError(409, f"job {job.id}: could not be started ({error})") from error
 
     def _spawn(self, job: Job) -> None:
@@ -204,13 +210,6 @@ class Jobs:
             self.promote(version.id)
             outcome = "promoted"
         self._close(job, DONE, outcome)
-        for path in (
-            *folder.glob("member*/state*.pt"),
-            *folder.glob("member*/*.safetensors"),
-            folder / "ensemble.json",
-        ):
-            path.unlink()  # the versions folder has its own copy
-        shutil.rmtree(folder / PICTURES, ignore_errors=True)
 
     def _close(self, job: Job, state: str, message: str) -> None:
         job.state, job.message, job.finished = state, message, time.time()
@@ -219,5 +218,17 @@ class Jobs:
             self._release()
             self._release = None
         self.store.save(job)
-        if state == CANCELLED:
-            shutil.rmtree(self.folder / str(job.id), ignore_errors=True)
+        self._clear(job)
+
+    def _clear(self, job: Job) -> None:
+        """Delete the files that nobody needs once a job has come to its end."""
+        folder = self.folder / str(job.id)
+        if job.state == CANCELLED:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif job.state in (DONE, FAILED):
+            files = [*folder.glob("member*/state*.pt"), *folder.glob("member*/*.safetensors"), folder / "ensemble.json"]
+            if job.state == FAILED:  # its lines are taken anew when it is continued
+                files.append(folder / "manifest.csv")
+            for path in files:
+                path.unlink(missing_ok=True)  # the versions folder has its own copy
+            shutil.rmtree(folder / PICTURES, ignore_errors=True)

@@ -1,25 +1,20 @@
 """What stands before every request: who may ask, how much may be sent, how long it may take, how many at once.
 
 Plain ASGI, so it sees a request before any of its body is read. Whatever changes state needs the token when there is
-one, and never comes from another site's page. No CORS header is ever sent. Answers are JSON: {"error": "a sentence"}.
+one, and never comes from another site's page. No CORS header is ever sent. A refusal looks like any other error.
 """
 
 import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from netchu.serve.replies import error_reply
 from netchu.serve.uploads import RefusalError
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SAFE = ("GET", "HEAD")
@@ -42,7 +37,7 @@ class RequestGuard:
 
     def __init__(
         self,
-        app: App,
+        app: ASGIApp,
         *,
         token: str,
         loopback: bool,
@@ -58,7 +53,7 @@ class RequestGuard:
         self.token = hashlib.sha256(token.encode()).digest() if token else b""
         self.open = 0
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
@@ -82,7 +77,7 @@ class RequestGuard:
             await self.app(scope, body.receive, send_guarded)
         except RefusalError as refusal:
             further = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": str(self.retry_after())}}
-            reply = JSONResponse({"error": refusal.message}, refusal.status, further.get(refusal.status))
+            reply = error_reply(refusal.status, refusal.message, refusal.code, further.get(refusal.status))
             await reply(scope, receive, send_guarded)
         finally:
             self.open -= 1

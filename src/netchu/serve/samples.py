@@ -2,7 +2,8 @@
 
 The JSON is written last and holds everything, so a pair is complete or does not count, and the database can be made
 again from the folder. Every fifth new line is held out from training for good. What is deleted lies in a folder of its
-own for a day, so that it can come back.
+own for a day, so that it can come back. Only whether it was held out is known for longer, by its id: the same image may
+come anew, and what was trained on must not judge, nor the other way round.
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Any
 
 from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path, write_json
+from netchu.core.files import atomic_path, write_json, write_text
 from netchu.core.images import Image
 from netchu.serve.confidence import DetailedReading
 from netchu.serve.store import MAX_CHARACTERS, Sample, Store, Version
@@ -24,10 +25,12 @@ from netchu.serve.uploads import RefusalError, content_id, encode_png
 HOLD_OUT_EVERY = 5
 MAX_NAME = 80  # characters of a batch's or a file's name
 UNDO_SECONDS = 24 * 3600.0
+PURGE_SECONDS = 300.0  # between two looks for what was deleted longer ago
 OLDEST_FIELDS = ("id", "number", "text", "read_text", "version", "held_out", "created")  # in every sidecar
 LATER_FIELDS = {"checked": True, "confidence": None, "accept": None, "batch": "", "name": "", "page": None}
 SPACES = dict.fromkeys(map(ord, "\u00a0\u202f\u2007"), " ")  # that browsers and word processors put in
 LOCK = "samples"
+HELD_OUT, TRAINED = "held out", "trained"  # what is known of a deleted line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +47,8 @@ class Samples:
 
     def __init__(self, folder: Path, store: Store, clock: Callable[[], float] = time.time) -> None:
         self.folder, self.store, self.clock = folder, store, clock
-        self.deleted = folder.with_name("deleted")
+        self.deleted, self.sides = folder.with_name("deleted"), folder.with_name("sides")
+        self._next_purge = 0.0
         folder.mkdir(parents=True, exist_ok=True)
 
     def correct(
@@ -113,8 +117,10 @@ class Samples:
     def delete(self, key: str) -> None:
         """Delete a sample with its file; raises RefusalError (404). `restore` brings it back for a day."""
         with self.store.exclusive(LOCK):
-            self.get(key)
+            sample = self.get(key)
             self._purge()
+            write_text(self.sides / key, HELD_OUT if sample.held_out else TRAINED)
+            sync_folder(self.sides)
             self.store.remove_sample(key)
             self.deleted.mkdir(exist_ok=True)
             for suffix in (".json", ".png"):
@@ -132,7 +138,7 @@ class Samples:
             sidecar = self.deleted / f"{key}.json"
             if (again := self.store.get(Sample, key)) is not None:  # the same picture came anew
                 return again
-            if not sidecar.is_file():
+            if not sidecar.is_file() or self._is_old(sidecar):
                 raise RefusalError(404, "there is no such deleted sample")
             sample = Sample(**read_sidecar(sidecar) | {"number": self.store.last_number() + 1})
             self.picture(key).parent.mkdir(exist_ok=True)
@@ -142,33 +148,41 @@ class Samples:
         return sample
 
     def recover(self) -> int:
-        """Samples whose JSON is there but whose row is not get their row; leftovers of broken writes are deleted.
+        """Rows become what the JSON says, which is written first; what was written or moved by half is put in order.
 
-        Returns how many rows were made.
+        Returns how many rows were made or mended. Raises NetchuError for a damaged JSON.
         """
         with self.store.exclusive(LOCK):
             self._purge()
-            samples = self.store.samples()
-            known, taken = {sample.id for sample in samples}, {sample.number for sample in samples}
-            made = 0
-            for path in sorted(self.folder.glob("*/*")):
-                if path.name.startswith(".") or (path.suffix == ".png" and not path.with_suffix(".json").is_file()):
+            known = {sample.id: sample for sample in self.store.samples()}
+            taken = {sample.number for sample in known.values()}
+            paths = sorted(self.folder.glob("*/*"))
+            whole = {path.stem for path in paths if path.suffix == ".json"}
+            mended = 0
+            for path in paths:
+                if path.suffix == ".png" and (self.deleted / f"{path.stem}.json").is_file() and path.stem not in whole:
+                    path.replace(self.deleted / path.name)  # of a deletion or of its undoing
+                elif path.name.startswith(".") or (path.suffix == ".png" and path.stem not in whole):
                     path.unlink()
-                elif path.suffix == ".json" and path.stem not in known:
-                    facts = read_sidecar(path)
-                    if facts["number"] in taken:
+                elif path.suffix == ".json":
+                    facts, row = read_sidecar(path), known.get(path.stem)
+                    if row is not None:
+                        facts["number"] = row.number
+                    elif facts["number"] in taken:
                         facts["number"] = max(taken) + 1
-                    taken.add(facts["number"])
-                    self.store.save_sample(Sample(**facts))
-                    made += 1
-        return made
+                    if row is None or facts != row.facts():
+                        taken.add(facts["number"])
+                        self.store.save_sample(Sample(**facts))
+                        mended += 1
+        return mended
 
     def _new(self, image: Image, origin: Origin) -> Sample:
-        number = self.store.last_number() + 1
+        key, number = content_id(image), self.store.last_number() + 1
+        side = self.sides / key
         return Sample(
-            id=content_id(image),
+            id=key,
             number=number,
-            held_out=number % HOLD_OUT_EVERY == 0,
+            held_out=side.read_text() == HELD_OUT if side.is_file() else number % HOLD_OUT_EVERY == 0,
             created=self.clock(),
             batch=origin.batch,
             name=origin.name,
@@ -188,10 +202,17 @@ class Samples:
         self.store.save_sample(sample)
 
     def _purge(self) -> None:
-        """Forget for good what was deleted more than a day ago."""
+        """Forget for good what was deleted more than a day ago; looks for it once in `PURGE_SECONDS`."""
+        if self.clock() < self._next_purge:
+            return
+        self._next_purge = self.clock() + PURGE_SECONDS
         for path in self.deleted.glob("*"):
-            if path.stat().st_mtime < time.time() - UNDO_SECONDS:
+            if self._is_old(path):
                 path.unlink(missing_ok=True)
+
+    def _is_old(self, deleted: Path) -> bool:
+        """Whether a deletion was too long ago to be undone."""
+        return deleted.stat().st_mtime < self.clock() - UNDO_SECONDS
 
 
 def check_text(text: str, field: str = "text", *, empty: bool = False) -> str:

@@ -20,7 +20,7 @@ from netchu.serve.batching import Batcher
 from netchu.serve.jobs import Jobs
 from netchu.serve.retraining import LEAST_HELD_OUT, RetrainingPlan, choose_members
 from netchu.serve.samples import Samples
-from netchu.serve.store import CHARACTER, CHARACTERS, LINES, Job, Store
+from netchu.serve.store import CHARACTER, CHARACTERS, LINES, Job, Store, count_checked
 from netchu.serve.telemetry import Telemetry
 from netchu.serve.uploads import RefusalError, UploadLimits
 from netchu.serve.versions import Versions, describe_parts
@@ -210,13 +210,14 @@ class Service:
 
     def statistics(self) -> dict[str, Any]:
         """What the corrections say: how many, how well each version read them, which characters were hardest."""
-        every, held_out, changed = self.store.count_samples()
-        edits = self.store.sums(CHARACTERS)
+        sums = self.store.sums()
+        every, held_out, changed = count_checked(sums)
+        edits = sums[CHARACTERS]
         by_version = {
             version: {"lines": lines, "exact": right / lines, "cer": edits[version][1] / max(1, edits[version][0])}
-            for version, (lines, right) in sorted(self.store.sums(LINES).items(), key=lambda item: int(item[0]))
+            for version, (lines, right) in sorted(sums[LINES].items(), key=lambda item: int(item[0]))
         }
-        seen = [(c, right, total) for c, (total, right) in self.store.sums(CHARACTER).items()]
+        seen = [(c, right, total) for c, (total, right) in sums[CHARACTER].items()]
         wrong = [row for row in seen if row[1] < row[2] and row[2] >= LEAST_SEEN]
         hardest = sorted(wrong, key=lambda row: row[1] - row[2])[:HARDEST]
         return {

@@ -8,7 +8,7 @@ import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -229,6 +229,13 @@ def sums_of(sample: Sample) -> dict[tuple[str, str], tuple[int, int]]:
     return sums
 
 
+def count_checked(sums: Mapping[str, Mapping[str, tuple[int, int]]]) -> tuple[int, int, int]:
+    """(checked samples, those held out, those that had been read otherwise) of all sums by kind and name."""
+    every, held_out = sums.get(ALL, {}).get("", (0, 0))
+    changed, _ = sums.get(CHANGED, {}).get("", (0, 0))
+    return every, held_out, changed
+
+
 class Store:
     """The tables behind methods; rows come back detached, as plain objects."""
 
@@ -340,17 +347,17 @@ class Store:
         added = {"total": Sum.total + made.excluded.total, "part": Sum.part + made.excluded.part}
         session.execute(made.on_conflict_do_update(index_elements=["kind", "name"], set_=added))
 
-    def sums(self, kind: str) -> dict[str, tuple[int, int]]:
-        """(total, part) of each sum of a kind that is not empty, by name."""
+    def sums(self) -> defaultdict[str, dict[str, tuple[int, int]]]:
+        """(total, part) of each sum that is not empty, by kind and name, all of one moment."""
+        sums: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
         with self._session() as session:
-            rows = session.scalars(select(Sum).where(Sum.kind == kind, Sum.total > 0).order_by(Sum.name))
-            return {row.name: (row.total, row.part) for row in rows}
+            for row in session.scalars(select(Sum).where(Sum.total > 0).order_by(Sum.name)):
+                sums[row.kind][row.name] = row.total, row.part
+        return sums
 
     def count_samples(self) -> tuple[int, int, int]:
         """(checked samples, those held out, those that had been read otherwise)."""
-        every, held_out = self.sums(ALL).get("", (0, 0))
-        changed, _ = self.sums(CHANGED).get("", (0, 0))
-        return every, held_out, changed
+        return count_checked(self.sums())
 
     def batches(self) -> list[dict[str, Any]]:
         """Every batch, the newest first: its name, its lines, how many are checked, how many others are doubtful."""

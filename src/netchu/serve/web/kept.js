@@ -1,7 +1,7 @@
 // What the service keeps: batches and their progress, the list with search, deleting with a way back, downloads.
 
 import { addKept, isOpen } from "./lines.js";
-import { ask, Failure, hasToken, notice } from "./server.js";
+import { ask, guarded, hasToken, made, notice } from "./server.js";
 import { percent, say, when } from "./words.js";
 
 const MOST = 20; // rows that are added at a time
@@ -17,22 +17,6 @@ let locked = false; // until the token is given
 let timer;
 
 export const batchName = () => place("batch").value.normalize("NFC").trim();
-
-function made(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
-async function guarded(action) {
-  try {
-    return await action();
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    notice(error.said());
-    return null;
-  }
-}
 
 function asked() {
   const { search, of, state, order } = Object.fromEntries(new FormData(form));

@@ -1,7 +1,7 @@
 // Statistics, retraining with live progress and curves, versions.
 
 import { chart } from "./charts.js";
-import { ask, confirm, Failure, notice } from "./server.js";
+import { ask, confirm, guarded, made, notice } from "./server.js";
 import { number, percent, say, when } from "./words.js";
 
 const SECONDS = 1; // between two looks at a running job
@@ -13,33 +13,19 @@ let job = null;
 let versions = [];
 let timer;
 
-function made(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
 export async function refresh() {
   clearTimeout(timer);
-  try {
+  await guarded(async () => {
     let jobs;
     [statistics, jobs, versions] = await Promise.all(["api/statistics", "api/retrain", "api/models"].map((p) => ask(p)));
     job = jobs.length ? await ask(`api/retrain/${jobs[0].id}`) : null;
     draw();
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    notice(error.said());
-  }
+  });
   if (job?.state === "running") timer = setTimeout(refresh, 1000 * SECONDS);
 }
 
 async function act(path, body, method = "POST") {
-  try {
-    await ask(path, { method, body });
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    notice(error.said());
-  }
+  await guarded(() => ask(path, { method, body }));
   await refresh();
 }
 

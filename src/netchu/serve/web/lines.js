@@ -25,8 +25,7 @@ export function add(files, batch = "") {
 
 // A kept line to look at again.
 export function addKept(file, sample) {
-  const number = sample.page?.line ?? 0;
-  const card = new Card(file, sample.name, { number, batch: sample.batch, sample: sample.id, single: true });
+  const card = new Card(file, sample.name, { batch: sample.batch, sample: sample.id, single: true });
   if (sample.checked) card.typed = sample.text;
   queue(card);
   return card;
@@ -82,7 +81,7 @@ export class Card {
     this.input.addEventListener("keydown", (event) => this.key(event));
     for (const kind of ["keyup", "click", "focus"]) this.input.addEventListener(kind, () => this.follow());
     this.root.addEventListener("focusin", () => this.sheet?.show(this));
-    const actions = { save: "save", doubt: "nextDoubt", remove: "remove", retry: "retry", discard: "remove", reopen: "reopen" };
+    const actions = { save: "save", doubt: "nextDoubt", remove: "remove", retry: "retry", discard: "discard", reopen: "reopen" };
     for (const [name, action] of Object.entries(actions))
       this.part(`.${name}`).addEventListener("click", () => this[action]());
     list.append(this.root);
@@ -162,6 +161,7 @@ export class Card {
       for (const line of lines.filter((each) => each.page === i)) {
         const card = this.cardOf(sheet, sheet.add(line.corners));
         this.root.before(card.root);
+        card.placed = card.box.corners;
         card.file = blobOf(line.image);
         card.picture(card.file);
         card.show(line);
@@ -181,29 +181,47 @@ export class Card {
     return card;
   }
 
-  // The box was drawn or moved: what stands in it now? One request at a time, since each may keep a line, which the
-  // next one deletes.
+  // The box was drawn or moved: what stands in it now?
   async reread() {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     this.saved = "";
     this.state(say("waiting"));
-    const before = this.answered;
-    this.answered = (async () => {
-      await before;
-      if (turn === this.turn) await this.attempt(() => this.readBox()); // else it was moved again meanwhile
-    })();
-    await this.answered;
+    await this.inTurn(async () => {
+      if (turn === this.turn) await this.attempt(() => this.readBox()); // else it was moved again or deleted meanwhile
+    });
+  }
+
+  // One request at a time, since each may keep a line, which the next one deletes.
+  inTurn(action) {
+    const answered = (this.answered ?? Promise.resolve()).then(action);
+    this.answered = answered.catch(() => {}); // who asked hears of it
+    return answered;
   }
 
   async readBox() {
-    const [line] = (await this.request(this.sheet.picture, { boxes: [this.box.corners] })).lines;
+    const { corners } = this.box;
+    const [line] = (await this.request(this.sheet.picture, { boxes: [corners] })).lines;
+    this.placed = corners;
     this.file = blobOf(line.image);
     this.picture(this.file);
-    if (this.sample && this.sample !== line.id)
-      await ask(`api/samples/${this.sample}`, { method: "DELETE" }).catch((error) => {
-        if (error.code !== "no_sample") throw error; // else somebody has deleted it already
-      });
+    if (this.sample !== line.id) await this.forget();
+    this.sample = line.id ?? "";
     this.show(line);
+  }
+
+  // The line that stood in the box is kept no more, unless it is also on another card, as of a page that came twice.
+  async forget() {
+    if (!this.sample || cards.some((card) => card !== this && card.sample === this.sample)) return;
+    await ask(`api/samples/${this.sample}`, { method: "DELETE" }).catch((error) => {
+      if (error.code !== "no_sample") throw error; // else somebody has deleted it already
+    });
+  }
+
+  // The box is there again: its line is kept as it was, and read where the box was moved before its end.
+  async recall() {
+    if (this.sample)
+      await this.inTurn(() => this.attempt(() => ask(`api/samples/${this.sample}/restore`, { method: "POST" })));
+    if (this.placed !== this.box.corners) await this.reread();
   }
 
   show(reading) {
@@ -421,9 +439,8 @@ export class Card {
     form.append("version", this.reading.version);
     if (this.batch) form.append("batch", this.batch);
     this.part(".save").disabled = this.input.readOnly = true;
-    let kept;
     try {
-      kept = await ask("api/corrections", { method: "POST", body: form });
+      await this.inTurn(async () => (this.sample = (await ask("api/corrections", { method: "POST", body: form })).id));
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       notice(error.said());
@@ -433,7 +450,6 @@ export class Card {
     }
     const following = this.neighbour(1) ?? this.neighbour(-1);
     this.saved = text;
-    this.sample = kept.id;
     this.draw();
     count();
     notice(say("saved", { text }));
@@ -455,23 +471,50 @@ export class Card {
     this.root.remove();
   }
 
-  // Take the card away, with its box; the notice brings it back.
-  remove() {
+  discard() {
+    if (this.box) this.deleteBox();
+    else this.remove();
+  }
+
+  // Take the card away, with its box; the notice brings it back. A kept line stays as it is. Returns what brings it back.
+  remove(word = "removed", whenBack = () => {}) {
     const following = this.neighbour(1) ?? this.neighbour(-1);
     const [before, place] = [this.root.nextSibling, cards.indexOf(this)];
     this.leave();
     this.sheet?.remove(this.box);
     if (this.reading) following?.enter();
     count();
-    notice(say("removed", { name: this.name }), {
+    const putBack = () => {
+      if (cards.includes(this)) return;
+      list.insertBefore(this.root, before?.isConnected ? before : null);
+      cards.splice(place, 0, this);
+      this.sheet?.put(this.box);
+      count();
+      if (this.reading && !this.failed) this.enter();
+    };
+    notice(say(word, { name: this.name }), {
       word: "undo",
       action: () => {
-        list.insertBefore(this.root, before?.isConnected ? before : null);
-        cards.splice(place, 0, this);
-        this.sheet?.put(this.box);
-        count();
-        if (this.reading && !this.failed) this.enter();
+        putBack();
+        whenBack();
       },
+    });
+    return putBack;
+  }
+
+  // Where there is no line, none is kept, whatever of it is still being read.
+  deleteBox() {
+    const putBack = this.remove("box_deleted", () => this.recall());
+    this.turn = (this.turn ?? 0) + 1;
+    return this.inTurn(async () => {
+      try {
+        await this.forget();
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        putBack();
+        notice(error.said());
+      }
+      whenSaved();
     });
   }
 }

@@ -72,6 +72,7 @@ export class Sheet {
   }
 
   remove(box) {
+    clearTimeout(box.timer);
     this.boxes = this.boxes.filter((each) => each !== box);
     if (this.current === box) this.current = null;
     this.draw();
@@ -212,7 +213,7 @@ export class Sheet {
     const step = Math.max(1, this.page.size[0] / 200) * (event.ctrlKey ? 5 : 1);
     const arrow = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
     if (event.key === "Enter" && box.card.reading) box.card.enter();
-    else if (event.key === "Delete" || event.key === "Backspace") box.card.remove();
+    else if (event.key === "Delete" || event.key === "Backspace") box.card.deleteBox();
     else if (arrow) {
       const [dx, dy] = arrow;
       if (event.shiftKey) box.corners = stretched(box.corners, 2, [box.corners[2][0] + dx, box.corners[2][1] + dy]);

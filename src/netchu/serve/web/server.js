@@ -1,4 +1,5 @@
-// Requests to the service: errors as sentences, the token when it is asked for, patience when it is busy.
+// Requests to the service: errors as sentences, the token when it is asked for, patience when it is busy. And what all
+// parts of the page need: elements, questions, notices.
 
 import { has, say } from "./words.js";
 
@@ -75,6 +76,24 @@ export function confirm(question) {
     dialog.returnValue = "";
     dialog.showModal();
   });
+}
+
+// An element with its properties and children.
+export function made(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+// What the action gives; null where the service refused it, which is then said.
+export async function guarded(action) {
+  try {
+    return await action();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    notice(error.said());
+    return null;
+  }
 }
 
 let timer;
