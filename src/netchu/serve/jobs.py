@@ -2,9 +2,8 @@
 continued.
 
 What a job does is `retraining`; here is only its life. A job that ends without having finished is `interrupted` and can
-be continued from its last saved step, whatever ended it. One that failed keeps nothing but what it said, and begins
-anew when it is continued. Who works on a job holds the lock `LOCK` of the database,
-which ends with the process.
+be continued from its last saved step, whatever ended it. So can one that failed, for a day: then its files go when the
+service or a job begins. Who works on a job holds the lock `LOCK` of the database, which ends with the process.
 """
 
 import shutil
@@ -22,6 +21,7 @@ from netchu.core.files import write_json
 from netchu.data.label_files import read_json
 from netchu.reading.recipe import read_recipe
 from netchu.serve.retraining import PICTURES, STOPPED, RetrainingPlan, read_progress
+from netchu.serve.samples import UNDO_SECONDS
 from netchu.serve.store import CANCELLED, DONE, FAILED, INTERRUPTED, RUNNING, Job, Store
 from netchu.serve.uploads import RefusalError
 from netchu.serve.versions import Versions
@@ -48,8 +48,7 @@ class Jobs:
         self._release: Callable[[], None] | None = None  # of the lock, while a job is at work here
         self.follow()
         if (release := store.hold(LOCK)) is not None:  # no job is at work anywhere
-            for job in store.jobs():
-                self._clear(job)  # what a kill has left
+            self._clear_all()
             release()
 
     @property
@@ -76,13 +75,14 @@ class Jobs:
         """Begin a job from version `base`; raises RefusalError (409) while another one is at work."""
         with self._lock:
             self._take()
+            self._clear_all()
             job = Job(base=base)
             self.store.insert(job)
             self._begin(job, plan)
         return job
 
     def resume(self, key: int) -> Job:
-        """Go on with an interrupted job, or begin a failed one anew; raises RefusalError (404, 409)."""
+        """Go on with an interrupted or failed job; raises RefusalError (404, 409)."""
         with self._lock:
             job = self.get(key)
             if job.state not in (INTERRUPTED, FAILED, RUNNING):
@@ -220,14 +220,20 @@ class Jobs:
         self.store.save(job)
         self._clear(job)
 
+    def _clear_all(self) -> None:
+        """The same for all: what a kill has left, and what failed long ago."""
+        for job in self.store.jobs():
+            self._clear(job)
+
     def _clear(self, job: Job) -> None:
         """Delete the files that nobody needs once a job has come to its end."""
         folder = self.folder / str(job.id)
+        failed_long_ago = job.state == FAILED and (job.finished or 0) < time.time() - UNDO_SECONDS
         if job.state == CANCELLED:
             shutil.rmtree(folder, ignore_errors=True)
-        elif job.state in (DONE, FAILED):
+        elif job.state == DONE or failed_long_ago:
             files = [*folder.glob("member*/state*.pt"), *folder.glob("member*/*.safetensors"), folder / "ensemble.json"]
-            if job.state == FAILED:  # its lines are taken anew when it is continued
+            if failed_long_ago:  # its lines are taken anew when it is continued
                 files.append(folder / "manifest.csv")
             for path in files:
                 path.unlink(missing_ok=True)  # the versions folder has its own copy
