@@ -154,7 +154,7 @@ def test_unwritable_output(bundle: Path, images: Path, tmp_path: Path) -> None:
 
 def test_training_mistakes(tmp_path: Path) -> None:
     assert_refused(run("train.py", "-C", "dmeo"), "did you mean 'demo'")
-    assert_refused(run("train.py", "-C", "demo", "--seed", -1), "seed=-1", "0 to 2147483647")
+    assert_refused(run("train.py", "-C", "demo", "--seed", -1), "--seed -1", "0 to 2147483647")
     assert_refused(run("train.py", "-C", "demo", "--set", "epohcs=1"), "did you mean 'epochs'")
     missing = run("train.py", "-C", "demo", "--set", f"manifest={tmp_path / 'no.csv'}", f"output_dir={tmp_path}")
     assert_refused(missing, "no.csv: no such manifest", "prepare_ext_data.py")

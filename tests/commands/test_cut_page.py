@@ -14,7 +14,10 @@ def test_the_command_writes_the_lines_or_says_why_not(tmp_path: Path) -> None:
     form = make_form("blank", 3, rows=3)
     cv2.imwrite(str(tmp_path / "page.jpg"), form.photo)
     program = ["-m", "netchu", "cut-page"]
-    for words, says in ((["."], ".: image cannot be read"), (["page.jpg", "--draw", "."], "cannot be written")):
+    for words, says in (
+        (["."], ".: image cannot be read"),
+        (["page.jpg", "--draw", "."], ".: is a folder; name a file in it"),
+    ):
         done = fresh(*program, *words, cwd=tmp_path)
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and says in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["page.jpg"], "no line is left to be refused next time"

@@ -358,7 +358,8 @@ def test_a_line_whose_box_is_deleted_is_kept_no_more(service: Running, photo: Pa
         wait_until(lambda: count(browser, ".line.of-page") == boxes - 2)
         time.sleep(0.5)
         assert len(kept()) == boxes - 1
-        assert browser.complaints() == []
+        late = "/image - Failed to load resource"  # of a listed line that is deleted before its picture is fetched
+        assert [said for said in browser.complaints() if late not in said] == []
 
 
 @needs_browser

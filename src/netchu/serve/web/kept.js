@@ -108,7 +108,7 @@ function row(sample) {
   new IntersectionObserver((seen, observer) => {
     if (!seen.some((entry) => entry.isIntersecting)) return;
     observer.disconnect();
-    guarded(async () => (image.src = URL.createObjectURL(await pictureOf(sample))));
+    pictureOf(sample).then((file) => (image.src = URL.createObjectURL(file)), () => {});  // gone meanwhile: so will the row
   }).observe(image);
   const state = sample.checked ? say("checked") : say("unchecked", { percent: percent(sample.confidence ?? 0) });
   const about = [sample.batch, sample.name, when(sample.created)].filter(Boolean).join(" · ");
