@@ -269,6 +269,16 @@ def test_a_page_stays_with_its_boxes_which_can_be_changed(service: Running, phot
         assert browser.complaints() == []
 
 
+def open_in_batch(browser: Browser, service: Running, batch: str, photo: Path) -> int:
+    """Name a batch on the page, give it a photographed form, wait until all is read; returns its number of boxes."""
+    browser.open(service.url)
+    browser.click("#batch")
+    browser.press(*batch)
+    browser.choose_files("#files", photo)
+    wait_until(lambda: count(browser, ".box") >= 4 and all_read(browser))
+    return count(browser, ".box")
+
+
 @needs_browser
 def test_a_box_that_is_moved_again_before_its_answer_keeps_one_line(service: Running, photo: Path) -> None:
     """In a batch each place of a box is kept at first; and the line of a box may be deleted by somebody else."""
@@ -277,12 +287,7 @@ def test_a_box_that_is_moved_again_before_its_answer_keeps_one_line(service: Run
         return [sample["id"] for sample in service.client.get("/api/samples").json()["samples"]]
 
     with Browser(language="en") as browser:
-        browser.open(service.url)
-        browser.click("#batch")
-        browser.press(*"Box 8")
-        browser.choose_files("#files", photo)
-        wait_until(lambda: count(browser, ".box") >= 4 and all_read(browser))
-        boxes = count(browser, ".box")
+        boxes = open_in_batch(browser, service, "Box 8", photo)
         assert len(kept()) == boxes
         browser.run(
             "const send = window.fetch; window.asked = window.answered = 0; window.fetch = async (...a) => {"
@@ -312,12 +317,7 @@ def test_a_line_whose_box_is_deleted_is_kept_no_more(service: Running, photo: Pa
         return {s["id"]: s["checked"] for s in service.client.get("/api/samples").json()["samples"]}
 
     with Browser(language="en") as browser:
-        browser.open(service.url)
-        browser.click("#batch")
-        browser.press(*"Box 9")
-        browser.choose_files("#files", photo)
-        wait_until(lambda: count(browser, ".box") >= 4 and all_read(browser))
-        boxes = count(browser, ".box")
+        boxes = open_in_batch(browser, service, "Box 9", photo)
         browser.run("document.querySelector('.line.of-page textarea').focus()")
         browser.press(*"Hue", "Enter")
         wait_until(lambda: list(kept().values()).count(True) == 1)
