@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -19,26 +19,42 @@ from netchu.core.errors import NetchuError
 def atomic_path(target: Path | str) -> Iterator[Path]:
     """Give a temporary path in the target's folder; rename it to `target` on success, delete it on failure.
 
-    The folder is made when it is missing. The temporary name keeps the target's suffix, since some writers
-    choose their format by it. Raises NetchuError when the target is a folder, its folder cannot be written or the disk
-    is full, and when another file that is read meanwhile cannot be.
+    The folder is made when it is missing, and goes again on failure. The temporary name keeps the target's suffix,
+    since some writers choose their format by it. Raises NetchuError when the target is a folder, its folder cannot be
+    written or the disk is full, and when another file that is read meanwhile cannot be.
     """
     target = Path(target)
     refuse_folder(target)
-    with writing(target, "choose another folder"):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
-    temporary = Path(name)
+    with folder_for(target):
+        with writing(target, "choose another folder"):
+            handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
+            os.close(handle)
+        temporary = Path(name)
+        try:
+            with writing(target, "free some space or choose another folder"), _reading(temporary):
+                yield temporary
+                temporary.chmod(0o666 & ~_umask())  # only now, since a writer may have put a new file there
+                with temporary.open("rb") as stream:
+                    os.fsync(stream.fileno())
+                temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_for(target: Path) -> Iterator[None]:
+    """Make the folders that a target needs; when the block fails, those that were made and are empty go again. Raises
+    NetchuError when one cannot be made."""
+    made = [folder for folder in target.parents if not folder.exists()]
     try:
-        with writing(target, "free some space or choose another folder"), _reading(temporary):
-            yield temporary
-            temporary.chmod(0o666 & ~_umask())  # only now, since a writer may have put a new file there
-            with temporary.open("rb") as stream:
-                os.fsync(stream.fileno())
-            temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        with writing(target, "choose another folder"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def refuse_folder(path: Path) -> None:
@@ -104,22 +120,22 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     A folder that stood there before goes when the new one is whole (`refuse_foreign_folder` first, where a person
     named it). Raises NetchuError when nothing can be written.
     """
-    with writing(target, "choose another folder"):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        temporary.chmod(0o777 & ~_umask())
-    old = temporary.with_name(f"{temporary.name}.old")
-    try:
-        with writing(target, "free some space or choose another folder"), _reading(temporary):
-            yield temporary
-            if target.exists():
-                target.rename(old)
-            temporary.rename(target)
-    finally:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        for leftover in (temporary, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+    with folder_for(target):
+        with writing(target, "choose another folder"):
+            temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+            temporary.chmod(0o777 & ~_umask())
+        old = temporary.with_name(f"{temporary.name}.old")
+        try:
+            with writing(target, "free some space or choose another folder"), _reading(temporary):
+                yield temporary
+                if target.exists():
+                    target.rename(old)
+                temporary.rename(target)
+        finally:
+            if old.exists() and not target.exists():
+                old.rename(target)
+            for leftover in (temporary, old):
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextmanager
