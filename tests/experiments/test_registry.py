@@ -14,7 +14,7 @@ from netchu.experiments import registry
 from netchu.experiments.registry import Registry
 from netchu.model.bundle import load_bundle
 from tests.support.bundles import untrained
-from tests.support.commands import CONTEXT
+from tests.support.commands import CONTEXT, assert_refused, netchu
 from tests.support.tiny import TINY
 
 METRICS = {"kalapa_score": 0.9, "cer": 0.05}
@@ -89,6 +89,14 @@ def test_mistakes_leave_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NetchuError, match="cannot be written"):
         Registry(tmp_path / "file" / "models").add(bundle)
+
+
+@pytest.mark.parametrize("words", [("list",), ("show", "promoted")])
+def test_a_file_or_a_folder_in_its_place_is_no_empty_registry(words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "models" / "registry.json").mkdir(parents=True)
+    for folder, says in (("file", "file: is a file; name the folder"), ("models", "registry.json: cannot be read")):
+        assert_refused(netchu("registry", "--models", folder, *words, cwd=tmp_path), says)
 
 
 def test_registering_again_mends_a_changed_bundle(tmp_path: Path) -> None:

@@ -51,8 +51,11 @@ class Registry:
         self.path = folder / "registry.json"
 
     def entries(self) -> list[Entry]:
-        """All entries, the oldest first; raises NetchuError when the file is damaged or of another format."""
-        if not self.path.is_file():
+        """All entries, the oldest first; raises NetchuError when the folder is a file, and when the registry's own file
+        is damaged or of another format."""
+        if self.folder.is_file():
+            raise NetchuError(f"{self.folder}: is a file; name the folder of a registry with --models")
+        if not self.path.exists():
             return []
         content = read_json(self.path)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
