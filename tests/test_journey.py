@@ -73,8 +73,8 @@ def test_unreadable_images_get_an_empty_answer_and_a_warning(bundle: Path, image
     (images / "1" / "2.jpg").write_bytes(b"no image")
     out = tmp_path / "s.csv"
     result = run("infer.py", "--images", images, "--bundles", bundle, "--out", out)
-    assert result.returncode == 0
-    assert "warning: 2 images could not be read" in result.stdout
+    assert result.returncode == 1, "so that a script notices"
+    assert "warning: 2 images could not be read; the first: " in result.stderr
     rows = {r["id"]: r["answer"] for r in csv.DictReader(out.open(encoding="utf-8"))}
     assert len(rows) == 48
     assert rows["0/1.jpg"] == rows["1/2.jpg"] == ""
@@ -88,18 +88,9 @@ def test_every_image_unreadable_still_gives_a_whole_file(bundle: Path, tmp_path:
     folder = tmp_path / "broken"
     folder.mkdir()
     (folder / "a.jpg").write_bytes(b"x")
-    result = run(
-        "infer.py",
-        "--images",
-        folder,
-        "--bundles",
-        bundle,
-        "--out",
-        tmp_path / "s.csv",
-        "--samples",
-        tmp_path / "s.png",
-    )
-    assert_refused(result, "no line to draw")
+    words = ("--images", folder, "--bundles", bundle, "--out", tmp_path / "s.csv")
+    for more in ((), ("--samples", tmp_path / "s.png")):
+        assert_refused(run("infer.py", *words, *more), "a.jpg: is not an image")
     assert (tmp_path / "s.csv").read_text(encoding="utf-8").startswith("id,answer,elapsed_time\na.jpg,,")
 
 

@@ -24,13 +24,15 @@ from netchu.reading.submission import (
     images_of,
     read_folder,
     read_labels,
+    report_unread,
     write_details,
     write_submission,
 )
 
 
-def main() -> None:
-    """Check the size, read every image, write the submission, print scores when labels are given."""
+def main() -> int:
+    """Check the size, read every image, write the submission, print scores when labels are given. Returns 1 when some
+    images could not be read."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
     parser.add_argument(
         "--images", type=Path, required=True, metavar="DIR", help="line images, nested folders too, or one image file"
@@ -98,19 +100,18 @@ def main() -> None:
         if kept.path.is_file() and not rank:
             print(f"{kept.path}: keeps {kept.count} answers; go on with --resume")
     if rank:
-        return
+        return 0
     slowest = max(answers, key=lambda a: a.seconds)
     print(
         f"{args.out}: {len(answers)} lines in {seconds:.1f} s, {fresh / seconds:.1f} lines/s, "
         f"slowest {slowest.seconds:.3f} s ({slowest.id})"
     )
+    status = report_unread([a.problem for a in answers if a.problem], len(answers))
     if labels:
         print(score([a.text for a in answers if a.id in labels], [labels[a.id] for a in answers if a.id in labels]))
     if args.samples:
         print(f"{args.samples}: {draw_answers(args.samples, root, answers, labels)} lines with what was read")
-    unread = [a for a in answers if a.problem]
-    if unread:
-        print(f"warning: {len(unread)} images could not be read, their answer is empty; the first: {unread[0].problem}")
+    return status
 
 
 def processes() -> tuple[int, int]:

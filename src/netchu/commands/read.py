@@ -15,13 +15,13 @@ from netchu.core.tables import csv_text
 from netchu.reading.kept_answers import Answer
 from netchu.reading.options import add_model_options, check_model_options
 from netchu.reading.reader import Reader
-from netchu.reading.submission import cores, describe, read_images
+from netchu.reading.submission import cores, describe, read_images, report_unread
 
 FORMATS = ("text", "json", "csv", "alto")
 
 
-def main() -> None:
-    """Read what is named; print it, or write it to a file."""
+def main() -> int:
+    """Read what is named; print it, or write it to a file. Returns 1 when some images could not be read."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split(":")[0])
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE_OR_FOLDER")
     parser.add_argument("--page", action="store_true", help="the images are photographs of pages: find their lines")
@@ -49,15 +49,13 @@ def main() -> None:
     else:
         answers = read_images(images, reader.ensemble, workers=args.threads or cores(), quiet=len(images) == 1)
         text, problems = format_lines(answers, form), [answer.problem for answer in answers if answer.problem]
-    if len(problems) == len(images):
-        raise NetchuError(problems[0])
+    status = report_unread(problems, len(images))
     if args.out:
         write_text(args.out, text)
         print(f"{args.out}: {len(images) - len(problems)} images read")
     else:
         sys.stdout.write(text)
-    if problems:
-        print(f"warning: {len(problems)} images could not be read; the first: {problems[0]}", file=sys.stderr)
+    return status
 
 
 def _named(given: Path, *, alone: bool) -> list[tuple[Path, str]]:

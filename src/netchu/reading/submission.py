@@ -5,6 +5,7 @@ An id is the image's path relative to the folder, with forward slashes, e.g. `7/
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -140,6 +141,16 @@ def _read_chunk(images: Sequence[tuple[str, Path]], ensemble: Ensemble, strict: 
             timed = next(readings)
             answers.append(Answer(name, timed.reading, timed.seconds))
     return answers
+
+
+def report_unread(problems: Sequence[str], count: int) -> int:
+    """The exit status of a command that has read `count` images: 0, or 1 when some had a problem, which it says to
+    standard error. Raises NetchuError with the first one when none could be read."""
+    if len(problems) == count:
+        raise NetchuError(problems[0])
+    if problems:
+        print(f"warning: {len(problems)} images could not be read; the first: {problems[0]}", file=sys.stderr)
+    return int(bool(problems))
 
 
 def describe(answer: Answer) -> dict[str, Any]:
