@@ -153,14 +153,16 @@ def test_a_complete_fold_whose_files_are_gone_is_said_in_one_line(
         train_folds([cfg], fit, lambda _: [])
 
 
-def test_a_new_run_forgets_the_states_of_the_one_before(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed before its first save, it has nothing to go on from, least of all what another run had saved."""
+def test_a_new_run_forgets_the_one_before(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before its first save, it has nothing to go on from, and no file of another run stands for its own."""
     fit(tiny)
+    assert (tiny.run_dir / "best.safetensors").is_file() and (tiny.run_dir / "valid.csv").is_file()
     monkeypatch.setattr(TrainStep, "step", lambda *args, **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         fit(tiny, resume=False)
     with pytest.raises(NetchuError, match="no state to resume from"):
         fit(tiny, resume=True)
+    assert [path.name for path in tiny.run_dir.iterdir() if path.is_file()] == ["log.jsonl"]
 
 
 def test_a_state_inside_an_epoch_wants_as_many_processes(tiny: Config) -> None:

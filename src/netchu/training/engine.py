@@ -29,7 +29,7 @@ from netchu.training.optimizer import EpochAverage
 from netchu.training.rendering import LineSource, OpenSource, RenderAhead
 from netchu.training.resume import (
     Stateful,
-    forget_states,
+    forget_run,
     has_state,
     load_state,
     refuse_other_run,
@@ -95,7 +95,7 @@ class Trainer:
         """Run all remaining epochs; returns the report that is also written to `report.json`."""
         if self.accelerator.is_main_process:
             if not self.resumed:
-                forget_states(self.cfg.run_dir)
+                forget_run(self.cfg.run_dir)
             self.run = Run(self.cfg.run_dir, resume_step=self.step if self.resumed else None, cfg=self.cfg)
         ahead = None
         if self.source:

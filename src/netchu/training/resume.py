@@ -14,6 +14,10 @@ from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path, hash_file
 
 STATE = "state.pt"
+LEFT = (
+    "report.json", "best.safetensors", "last.safetensors", "valid.csv", "bad_batches.jsonl",
+    "curves.png", "samples.png",
+)  # fmt: skip
 
 
 class Stateful(Protocol):
@@ -43,10 +47,10 @@ def save_state(folder: Path, state: dict[str, Any], *, keep: int = 1) -> None:
                 _aged(path, age - 1).replace(_aged(path, age))
 
 
-def forget_states(folder: Path) -> None:
-    """Delete the states of an earlier run in a run's folder, from which a new one would else go on, and its report, by
-    which a new one that was cut off would count as complete."""
-    for path in (*folder.glob("state*.pt"), folder / "report.json"):
+def forget_run(folder: Path) -> None:
+    """Delete the states of an earlier run in a run's folder, from which a new one would else go on, and what it left,
+    which would be taken for the new one's until its first validation, or for good where it is cut off before."""
+    for path in (*folder.glob("state*.pt"), *(folder / name for name in LEFT)):
         path.unlink(missing_ok=True)
 
 
