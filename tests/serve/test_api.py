@@ -742,6 +742,24 @@ class TestBatch:
         sheet = next(root.iter(f"{space}Page"))
         assert (sheet.get("WIDTH"), sheet.get("HEIGHT")) == ("400", "300")
 
+    def test_a_deleted_line_that_is_saved_from_its_card_stands_on_its_page(self, halving: TestClient) -> None:
+        """Its card was still open when it was deleted in the list of kept lines. In another batch it is new."""
+        page = np.random.default_rng(0).integers(0, 255, (300, 400), dtype=np.uint8)
+        sent = {"images": ("tờ 1.png", png(page))}
+        lines = halving.post("/api/samples", files=sent, data={"batch": "Hộp 2"}).json()["lines"]
+
+        def stands(line: dict[str, Any], batch: str) -> Any:
+            halving.delete(f"/api/samples/{line['id']}")
+            image = {"image": ("tờ 1.png", base64.b64decode(line["image"].partition("base64,")[2]))}
+            done = halving.post("/api/corrections", files=image, data={"text": "Huế", "batch": batch})
+            assert (done.status_code, done.json()["id"]) == (201, line["id"])
+            listed = halving.get("/api/samples").json()["samples"]
+            return next(sample["page"] for sample in listed if sample["id"] == line["id"])
+
+        before = {sample["id"]: sample["page"] for sample in halving.get("/api/samples").json()["samples"]}
+        assert before[lines[0]["id"]] and stands(lines[0], "Hộp 2") == before[lines[0]["id"]]
+        assert stands(lines[1], "Hộp 3") is None
+
     def test_pages_of_one_name_stay_apart_and_a_box_belongs_to_its_page(self, halving: TestClient) -> None:
         """Telephones call every photograph image.jpg; pages of a PDF come back as pictures with boxes."""
 

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,8 @@ class Samples:
         origin: Origin | None = None,
     ) -> tuple[Sample, bool]:
         """Keep a line whose text a person has confirmed; on return it is on the disk. The same image again replaces
-        the text, and keeps what is known of the reading where nothing new is said of it. Returns the sample, and
-        whether the image is new.
+        the text, and keeps what is known of the reading where nothing new is said of it; one that was deleted less than
+        a day ago stands where it stood on its page. Returns the sample, and whether the image is new.
 
         Raises RefusalError for a text that is no line or an unknown version, NetchuError when the disk is full.
         """
@@ -70,11 +70,15 @@ class Samples:
         read_text = check_text(read_text, "read_text", empty=True) if read_text is not None else None
         if version is not None and self.store.get(Version, version) is None:
             raise RefusalError(422, f"version: there is no version {version}")
+        origin, key = origin or Origin(), content_id(image)
         with self.store.exclusive(LOCK):
-            known = self.store.get(Sample, content_id(image))
+            known = self.store.get(Sample, key)
             if known is not None and known.checked and known.text == text:
                 return known, False
-            sample = known or self._new(image, origin or Origin())
+            before = self._deleted_facts(key)
+            if (before.get("batch"), before.get("name")) == (origin.batch, origin.name):
+                origin = replace(origin, page=before["page"])
+            sample = known or self._new(image, origin)
             if known is None or read_text is not None:
                 sample.read_text, sample.version = read_text, version
             sample.text, sample.checked = text, True
@@ -135,12 +139,11 @@ class Samples:
         """Undo a deletion; raises RefusalError (404) when it is too long ago."""
         with self.store.exclusive(LOCK):
             self._purge()
-            sidecar = self.deleted / f"{key}.json"
             if (again := self.store.get(Sample, key)) is not None:  # the same picture came anew
                 return again
-            if not sidecar.is_file() or self._is_old(sidecar):
+            if not (facts := self._deleted_facts(key)):
                 raise RefusalError(404, "there is no such deleted sample")
-            sample = Sample(**read_sidecar(sidecar) | {"number": self.store.last_number() + 1})
+            sample = Sample(**facts | {"number": self.store.last_number() + 1})
             self.picture(key).parent.mkdir(exist_ok=True)
             for suffix in (".png", ".json"):
                 (self.deleted / f"{key}{suffix}").replace(self.picture(key).with_suffix(suffix))
@@ -209,6 +212,11 @@ class Samples:
         for path in self.deleted.glob("*"):
             if self._is_old(path):
                 path.unlink(missing_ok=True)
+
+    def _deleted_facts(self, key: str) -> dict[str, Any]:
+        """Facts of a sample that was deleted less than a day ago; empty where there is none."""
+        sidecar = self.deleted / f"{key}.json"
+        return read_sidecar(sidecar) if sidecar.is_file() and not self._is_old(sidecar) else {}
 
     def _is_old(self, deleted: Path) -> bool:
         """Whether a deletion was too long ago to be undone."""
