@@ -17,15 +17,17 @@ def test_the_command_writes_the_lines_or_says_why_not(tmp_path: Path) -> None:
     for words, says in (
         (["."], ".: image cannot be read"),
         (["page.jpg", "--draw", "."], ".: is a folder; name a file in it"),
+        (["page.jpg", "--draw", "a.xyz"], "--draw a.xyz: no kind of picture ends in .xyz; name it .png"),
     ):
         done = fresh(*program, *words, cwd=tmp_path)
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and says in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["page.jpg"], "no line is left to be refused next time"
-    command = [*program, tmp_path / "page.jpg", "--draw", tmp_path / "drawn.png"]
+    command = [*program, tmp_path / "page.jpg", "--draw", tmp_path / "drawn.jpg"]
     done = fresh(*command)
     assert done.returncode == 0, done.stderr
     assert [p.name for p in sorted((tmp_path / "page_lines").iterdir())] == ["000.png", "001.png", "002.png"]
-    assert read_image(tmp_path / "drawn.png").shape == form.photo.shape
+    assert read_image(tmp_path / "drawn.jpg").shape == form.photo.shape
+    assert (tmp_path / "drawn.jpg").read_bytes().startswith(b"\xff\xd8"), "it is what its name says"
     done = fresh(*command)
     assert done.returncode == 2 and "000.png: is a line of an earlier page" in done.stderr
     cv2.imwrite(str(tmp_path / "empty.png"), np.full((300, 300), 230, np.uint8))

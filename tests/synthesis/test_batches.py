@@ -228,10 +228,14 @@ def test_preview_draws_a_sheet(tmp_path: Path) -> None:
     folder = tmp_path / "real"
     folder.mkdir()
     cv2.imwrite(str(folder / "a.png"), np.full((40, 300), 200, np.uint8))
-    command = ["-m", "netchu", "preview", "--out", tmp_path / "sheet.png", "--real", folder]
+    command = ["-m", "netchu", "preview", "--out", tmp_path / "sheet.jpg", "--real", folder]
     done = fresh(*command, "--count", 3, "--width", 400)
     assert done.returncode == 0, done.stderr
     refused = fresh(*command, "--out", ".")
     assert (refused.returncode, refused.stderr) == (2, "error: .: is a folder; name a file in it\n")
-    sheet = cv2.imread(str(tmp_path / "sheet.png"), cv2.IMREAD_GRAYSCALE)
+    refused = fresh(*command, "--out", "a.xyz")
+    said = "error: --out a.xyz: no kind of picture ends in .xyz; name it .png\n"
+    assert (refused.returncode, refused.stderr) == (2, said)
+    assert (tmp_path / "sheet.jpg").read_bytes().startswith(b"\xff\xd8"), "it is what its name says"
+    sheet = cv2.imread(str(tmp_path / "sheet.jpg"), cv2.IMREAD_GRAYSCALE)
     assert sheet is not None and sheet.shape == (3 * 70, 2 * 406)

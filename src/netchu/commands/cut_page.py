@@ -3,14 +3,10 @@
 import argparse
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path
 from netchu.core.images import read_image
 from netchu.core.options import new_file
+from netchu.reading.drawing import check_picture, save_picture
 from netchu.reading.pages import draw_lines, find_lines
 
 
@@ -21,6 +17,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: a folder beside the page, PAGE_lines")
     parser.add_argument("--draw", type=new_file, metavar="FILE.png", help="the page with the lines found")
     args = parser.parse_args()
+    if args.draw:
+        check_picture(args.draw, "--draw")
     photo = read_image(args.page, page=True)
     folder = args.out or args.page.with_name(f"{args.page.stem}_lines")
     if folder.is_dir() and (older := sorted(folder.glob("[0-9][0-9][0-9].png"))):
@@ -33,9 +31,3 @@ def main() -> None:
     for number, line in enumerate(lines):
         save_picture(folder / f"{number:03d}.png", line.image)
     print(f"{folder}: {len(lines)} lines")
-
-
-def save_picture(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Write a PNG atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(cv2.imencode(".png", picture)[1].tobytes())

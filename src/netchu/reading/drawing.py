@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
@@ -18,7 +19,7 @@ GOOD, BAD, GREY = (80, 110, 0), (20, 40, 190), (90, 90, 90)  # BGR
 
 
 def check_picture(path: Path, option: str) -> None:
-    """Raise NetchuError, naming the option that asked for it, for a picture of no kind that `draw_samples` writes."""
+    """Raise NetchuError, naming the option that asked for it, for a picture of no kind that `save_picture` writes."""
     if path.suffix and not cv2.haveImageWriter(f"a{path.suffix}"):
         raise NetchuError(f"{option} {path}: no kind of picture ends in {path.suffix}; name it .png")
 
@@ -45,8 +46,13 @@ def draw_samples(path: Path, images: Sequence[Image], answers: Sequence[str], la
         for number, (text, colour) in enumerate(texts, 1):
             cv2.putText(sheet, text, (MARGIN, top + ROW + LEADING * number - 4), colour, face, FONT_SIZE)
         top += height
+    save_picture(path, sheet)
+
+
+def save_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write a picture (h, w) or (h, w, 3) BGR atomically, of the kind that its name ends in, or as PNG."""
     with atomic_path(path) as temporary:
-        temporary.write_bytes(cv2.imencode(path.suffix or ".png", sheet)[1].tobytes())
+        temporary.write_bytes(cv2.imencode(path.suffix or ".png", picture)[1].tobytes())
 
 
 def _texts(answer: str, label: str | None) -> list[tuple[str, tuple[int, int, int]]]:

@@ -6,10 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from netchu.core.files import atomic_path
 from netchu.core.image_files import find_images
 from netchu.core.images import read_image
 from netchu.core.options import add_number, add_options, new_file
+from netchu.reading.drawing import check_picture, save_picture
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import packaged_gazetteer
 from netchu.synthesis.effects import PRESETS
@@ -46,7 +46,7 @@ def make_sheet(columns: list[list[np.ndarray]], width: int) -> np.ndarray:
 def main() -> None:
     """Read the arguments and draw the sheet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--out", type=new_file, required=True, metavar="FILE.png", help="PNG to write")
+    parser.add_argument("--out", type=new_file, required=True, metavar="FILE.png", help="picture to write")
     parser.add_argument("--real", type=Path, help="folder of real line images for the left column")
     parser.add_argument("--lines", type=Path, help="folder of synthetic lines; without it, new ones are made")
     add_number(parser, "--count", int, 1, default=16, help="lines in a column")
@@ -58,6 +58,7 @@ def main() -> None:
     )
     add_options(parser, "--seed")
     arguments = parser.parse_args()
+    check_picture(arguments.out, "--out")
     rng = np.random.default_rng(arguments.seed)
     folders = [folder for folder in (arguments.real, arguments.lines) if folder is not None]
     columns = [sample_images(folder, arguments.count, arguments.height, rng) for folder in folders]
@@ -65,6 +66,5 @@ def main() -> None:
         grammar = AddressGrammar(packaged_gazetteer())
         renderer = Renderer(find_fonts(arguments.fonts), arguments.height, PRESETS[arguments.effects])
         columns.append([renderer.render(grammar.sample(rng), rng) for _ in range(arguments.count)])
-    with atomic_path(arguments.out.with_suffix(".png")) as temporary:
-        cv2.imwrite(str(temporary), make_sheet(columns, arguments.width))
-    print(arguments.out.with_suffix(".png"))
+    save_picture(arguments.out, make_sheet(columns, arguments.width))
+    print(arguments.out)
