@@ -18,9 +18,9 @@ from netchu.core.images import read_image
 from netchu.core.metrics import distance
 from netchu.serve.uploads import encode_png
 from tests.support.axe import axe_source
-from tests.support.browser import CHROMIUM, DRIVER, Browser, wait_until
+from tests.support.browser import CHROMIUM, DRIVER, Browser
 from tests.support.forms import make_form
-from tests.support.services import Running
+from tests.support.services import Running, wait_for
 from tests.support.tiny import ROOT, TEXTS
 
 PAGE = ROOT / "src" / "netchu" / "serve" / "web"
@@ -90,18 +90,18 @@ def test_upload_correct_retrain_promote_recognise_again(service: Running, pictur
     words = read_words()["vi"]
     with Browser(language="vi") as browser:
         browser.open(service.url)
-        wait_until(lambda: browser.text("#figure-corrections") == "0")
+        wait_for(lambda: browser.text("#figure-corrections") == "0")
         assert browser.text("#retrain-hint") == words["too_few"]
         browser.choose_files("#files", *pictures)
-        wait_until(lambda: browser.run("return document.querySelectorAll('.line').length") == len(pictures))
-        wait_until(lambda: all_read(browser))
+        wait_for(lambda: browser.run("return document.querySelectorAll('.line').length") == len(pictures))
+        wait_for(lambda: all_read(browser))
         shoot(browser, "read")
 
         # keyboard only: the doubtful character, its first alternative, the whole text anew, Enter to the next line
         browser.run("document.querySelector('textarea').focus()")
         read = browser.run("return document.activeElement.value")
         browser.press("F2")
-        wait_until(lambda: browser.text(".chips.characters"))
+        wait_for(lambda: browser.text(".chips.characters"))
         chosen = browser.run("return document.querySelector('.chips.characters button').firstChild.textContent")
         browser.press("Alt+1")
         changed = browser.run("return document.activeElement.value")
@@ -118,7 +118,7 @@ def test_upload_correct_retrain_promote_recognise_again(service: Running, pictur
                 text,
             )
             browser.press("Enter")
-            wait_until(lambda at=at: browser.text("#figure-corrections") == str(at + 1))  # type: ignore[misc]
+            wait_for(lambda at=at: browser.text("#figure-corrections") == str(at + 1))  # type: ignore[misc]
         assert browser.text("#left") == words["all_done"]
         assert len(list((service.data / "samples").glob("*/*.png"))) == len(pictures)
 
@@ -128,28 +128,28 @@ def test_upload_correct_retrain_promote_recognise_again(service: Running, pictur
             "options.method === 'POST' ? { ...options, body: JSON.stringify({ epochs: 40, lr: 0.003 }) } : options)"
         )
         browser.click("#retrain")
-        wait_until(lambda: browser.run("return document.querySelectorAll('#job .chart').length") >= 1, 200)
+        wait_for(lambda: browser.run("return document.querySelectorAll('#job .chart').length") >= 1, 200)
         assert browser.run("return document.querySelector('#job progress').value") > 0
         shoot(browser, "retraining")
-        wait_until(lambda: browser.text("#job-state") == words["done"], 200)
+        wait_for(lambda: browser.text("#job-state") == words["done"], 200)
         assert browser.text("#job .better") == words["promoted"].replace("{version}", "2")
         assert browser.text("#versions li:first-child .badge") == words["active"]
         shoot(browser, "retrained")
 
         browser.open(service.url)
         browser.choose_files("#files", pictures[0])
-        wait_until(lambda: browser.text("#left") == words["left"].replace("{count}", "1"))
+        wait_for(lambda: browser.text("#left") == words["left"].replace("{count}", "1"))
         again = browser.run("return document.querySelector('textarea').value")
         assert distance(again, TEXTS[0]) < distance(read, TEXTS[0])
 
         browser.click("#versions li:last-child button")
-        wait_until(lambda: browser.text("#versions li:last-child .badge") == words["active"])
+        wait_for(lambda: browser.text("#versions li:last-child .badge") == words["active"])
         assert service.client.get("/healthz").json()["version"] == 1
 
         browser.click("#versions li:last-child input")
         browser.press(*"ban dau", "Enter")
-        wait_until(lambda: service.client.get("/api/models").json()[1]["name"] == "ban dau")
-        wait_until(lambda: browser.run("return document.querySelector('#versions li:last-child input').defaultValue"))
+        wait_for(lambda: service.client.get("/api/models").json()[1]["name"] == "ban dau")
+        wait_for(lambda: browser.run("return document.querySelector('#versions li:last-child input').defaultValue"))
         assert browser.complaints() == []
 
 
@@ -158,7 +158,7 @@ def test_nothing_is_typed_or_sent_twice_while_a_line_is_saved(service: Running, 
     with Browser(language="en") as browser:
         browser.open(service.url)
         browser.choose_files("#files", pictures[0])
-        wait_until(lambda: browser.text("#left"))
+        wait_for(lambda: browser.text("#left"))
         browser.run(
             "const send = window.fetch;"
             "const later = (...a) => new Promise(done => setTimeout(() => done(send(...a)), 1500));"
@@ -169,7 +169,7 @@ def test_nothing_is_typed_or_sent_twice_while_a_line_is_saved(service: Running, 
         read = browser.run("return document.activeElement.value")
         browser.press("Enter", "x", "Enter")
         assert browser.run("return document.querySelector('textarea').value") == read
-        wait_until(lambda: browser.text("#figure-corrections") == "1")
+        wait_for(lambda: browser.text("#figure-corrections") == "1")
         assert browser.run("return window.sent") == 1
 
 
@@ -181,9 +181,9 @@ def test_on_a_phone_in_english_nothing_overflows_and_all_has_a_name(service: Run
         broken = pictures[0].with_name("broken.png")
         broken.write_bytes(pictures[0].read_bytes()[:60])
         browser.choose_files("#files", pictures[0], broken)
-        wait_until(lambda: browser.text(".state.failed"))
+        wait_for(lambda: browser.text(".state.failed"))
         assert browser.text(".state.failed") == words["error_damaged"]
-        wait_until(lambda: browser.text("#left") == words["left"].replace("{count}", "1"))
+        wait_for(lambda: browser.text("#left") == words["left"].replace("{count}", "1"))
         shoot(browser, "phone")
         assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
         small = browser.run(
@@ -223,8 +223,8 @@ def test_a_page_stays_with_its_boxes_which_can_be_changed(service: Running, phot
     with Browser(language="en") as browser:
         browser.open(service.url)
         browser.choose_files("#files", photo, strip)
-        wait_until(lambda: count(browser, ".line .work:not([hidden])") >= 4)
-        wait_until(lambda: all_read(browser))
+        wait_for(lambda: count(browser, ".line .work:not([hidden])") >= 4)
+        wait_for(lambda: all_read(browser))
         boxes = count(browser, ".box")
         assert count(browser, ".sheet img") == 1, "the photograph stays"
         assert count(browser, ".line") == boxes + 1, "the strip is one line by itself"
@@ -244,8 +244,8 @@ def test_a_page_stays_with_its_boxes_which_can_be_changed(service: Running, phot
         before = browser.run("return document.querySelector('.box polygon').getAttribute('points')")
         browser.press("ArrowRight", "ArrowDown", "Shift+ArrowRight")
         assert browser.run("return document.querySelector('.box polygon').getAttribute('points')") != before
-        wait_until(lambda: browser.run("return asked.length") == 1)  # once, when the keys rest
-        wait_until(lambda: all_read(browser))
+        wait_for(lambda: browser.run("return asked.length") == 1)  # once, when the keys rest
+        wait_for(lambda: all_read(browser))
         browser.press("Delete")
         assert (count(browser, ".box"), count(browser, ".line.of-page")) == (boxes - 1, boxes - 1)
         browser.click("#notice button")
@@ -253,11 +253,11 @@ def test_a_page_stays_with_its_boxes_which_can_be_changed(service: Running, phot
 
         browser.run("scrollTo(0, 0); document.querySelector('.sheet').scrollIntoView()")
         browser.drag(".sheet svg", (0.1, 0.85), (0.6, 0.97))
-        wait_until(lambda: count(browser, ".line.of-page") == boxes + 1)
-        wait_until(lambda: browser.run("return asked.length") == 2)
-        wait_until(lambda: all_read(browser))
+        wait_for(lambda: count(browser, ".line.of-page") == boxes + 1)
+        wait_for(lambda: browser.run("return asked.length") == 2)
+        wait_for(lambda: all_read(browser))
         browser.click(".add-box")
-        wait_until(lambda: count(browser, ".line.of-page .work:not([hidden])") == boxes + 2)
+        wait_for(lambda: count(browser, ".line.of-page .work:not([hidden])") == boxes + 2)
         assert browser.run("return document.activeElement.classList.contains('box')")
         browser.press("Enter")
         assert browser.run("return document.activeElement.tagName") == "TEXTAREA"
@@ -275,7 +275,7 @@ def open_in_batch(browser: Browser, service: Running, batch: str, photo: Path) -
     browser.click("#batch")
     browser.press(*batch)
     browser.choose_files("#files", photo)
-    wait_until(lambda: count(browser, ".box") >= 4 and all_read(browser))
+    wait_for(lambda: count(browser, ".box") >= 4 and all_read(browser))
     return count(browser, ".box")
 
 
@@ -296,16 +296,16 @@ def test_a_box_that_is_moved_again_before_its_answer_keeps_one_line(service: Run
         )
         browser.run("document.querySelector('.box').focus()")
         browser.press("ArrowRight")
-        wait_until(lambda: browser.run("return asked") == 1)
+        wait_for(lambda: browser.run("return asked") == 1)
         browser.press("ArrowDown")
-        wait_until(lambda: browser.run("return answered") == 2)
-        wait_until(lambda: len(kept()) == boxes)
-        wait_until(lambda: all_read(browser))
+        wait_for(lambda: browser.run("return answered") == 2)
+        wait_for(lambda: len(kept()) == boxes)
+        wait_for(lambda: all_read(browser))
         for key in kept():
             service.client.delete(f"/api/samples/{key}")
         browser.press("ArrowDown")
-        wait_until(lambda: browser.run("return answered") == 3)
-        wait_until(lambda: len(kept()) == 1 and all_read(browser))
+        wait_for(lambda: browser.run("return answered") == 3)
+        wait_for(lambda: len(kept()) == 1 and all_read(browser))
         assert count(browser, ".state.failed") == 0
 
 
@@ -320,15 +320,15 @@ def test_a_line_whose_box_is_deleted_is_kept_no_more(service: Running, photo: Pa
         boxes = open_in_batch(browser, service, "Box 9", photo)
         browser.run("document.querySelector('.line.of-page textarea').focus()")
         browser.press(*"Hue", "Enter")
-        wait_until(lambda: list(kept().values()).count(True) == 1)
+        wait_for(lambda: list(kept().values()).count(True) == 1)
         before = kept()
         browser.run("document.querySelector('.box').focus()")
         browser.press("Delete")
-        wait_until(lambda: len(kept()) == boxes - 1)
+        wait_for(lambda: len(kept()) == boxes - 1)
         assert not any(kept().values()) and count(browser, ".box") == boxes - 1
         assert service.client.get("/api/batches").json()[0]["lines"] == boxes - 1
         browser.click("#notice button")
-        wait_until(lambda: kept() == before)
+        wait_for(lambda: kept() == before)
         assert (count(browser, ".box"), count(browser, ".line.saved")) == (boxes, 1)
 
         browser.run(
@@ -338,24 +338,24 @@ def test_a_line_whose_box_is_deleted_is_kept_no_more(service: Running, photo: Pa
         )
         browser.run("document.querySelectorAll('.box')[1].focus()")
         browser.press("ArrowRight", "Delete")  # before what was moved is asked for
-        wait_until(lambda: len(kept()) == boxes - 1)
+        wait_for(lambda: len(kept()) == boxes - 1)
         time.sleep(1)
         assert browser.run("return asked") == 0 and len(kept()) == boxes - 1
         browser.click("#notice button")
-        wait_until(lambda: browser.run("return answered") == 1)
-        wait_until(lambda: len(kept()) == boxes and kept() != before)
+        wait_for(lambda: browser.run("return answered") == 1)
+        wait_for(lambda: len(kept()) == boxes and kept() != before)
         moved = kept()
         assert len(moved.keys() - before.keys()) == 1, "what stands in the moved box is kept, not what stood in it"
         browser.run("document.querySelectorAll('.box')[2].focus()")
         browser.press("ArrowRight")
-        wait_until(lambda: browser.run("return asked") == 2)
+        wait_for(lambda: browser.run("return asked") == 2)
         browser.press("Delete")  # after it
-        wait_until(lambda: browser.run("return answered") == 2)
-        wait_until(lambda: len(kept()) == boxes - 1)
+        wait_for(lambda: browser.run("return answered") == 2)
+        wait_for(lambda: len(kept()) == boxes - 1)
         assert kept().keys() < moved.keys()
 
         browser.run("document.querySelector('.line.of-page .work:not([hidden]) .remove').click()")
-        wait_until(lambda: count(browser, ".line.of-page") == boxes - 2)
+        wait_for(lambda: count(browser, ".line.of-page") == boxes - 2)
         time.sleep(0.5)
         assert len(kept()) == boxes - 1
         late = "/image - Failed to load resource"  # of a listed line that is deleted before its picture is fetched
@@ -372,13 +372,13 @@ def test_a_page_that_came_twice_keeps_the_lines_of_the_other_one(service: Runnin
         browser.click("#batch")
         browser.press(*"Box 9")
         browser.choose_files("#files", photo, photo)
-        wait_until(lambda: count(browser, ".sheet") == 2 and all_read(browser))
+        wait_for(lambda: count(browser, ".sheet") == 2 and all_read(browser))
         boxes = count(browser, ".box") // 2
         for sheet, lines in ((1, boxes), (0, boxes - 1)):
             browser.run(f"document.querySelectorAll('.sheet')[{sheet}].querySelector('.box').focus()")
             browser.press("Delete")
             time.sleep(0.5)
-            wait_until(lambda lines=lines: kept() == lines)  # type: ignore[misc]
+            wait_for(lambda lines=lines: kept() == lines)  # type: ignore[misc]
         assert browser.complaints() == []
 
 
@@ -393,13 +393,13 @@ def test_the_page_forgives(service: Running, pictures: list[Path]) -> None:
             "broken && String(a[0]).startsWith('api/recognise') ? Promise.reject(new TypeError('x')) : send(...a)"
         )
         browser.choose_files("#files", *pictures[:2])
-        wait_until(lambda: count(browser, ".state.failed") == 2)
+        wait_for(lambda: count(browser, ".state.failed") == 2)
         assert browser.text(".state.failed") == words["error_unreachable"]
         shoot(browser, "failed-1280-en")
         browser.run("window.broken = false")
         browser.click(".line:last-child .discard")
         browser.click(".line .retry")
-        wait_until(lambda: count(browser, ".work:not([hidden])") == 1)
+        wait_for(lambda: count(browser, ".work:not([hidden])") == 1)
         field = "return document.activeElement.value"
         browser.run("document.querySelector('textarea').focus(); document.querySelector('textarea').select()")
         browser.press(*"Hue 1")
@@ -408,11 +408,11 @@ def test_the_page_forgives(service: Running, pictures: list[Path]) -> None:
         browser.press("Escape")
         assert browser.run(field) == "Hue 1"
         browser.press("Enter")
-        wait_until(lambda: browser.text("#figure-corrections") == "1")
+        wait_for(lambda: browser.text("#figure-corrections") == "1")
         browser.click(".line.saved .reopen")
         assert browser.run(field) == "Hue 1"
         browser.press("End", "2", "Enter")
-        wait_until(lambda: browser.text(".line.saved .state") == "Hue 12")
+        wait_for(lambda: browser.text(".line.saved .state") == "Hue 12")
         listed = service.client.get("/api/samples").json()["samples"]
         assert [sample["text"] for sample in listed] == ["Hue 12"]
 
@@ -424,37 +424,37 @@ def test_a_batch_is_kept_gone_on_with_searched_and_taken_away(
     words = read_words()["en"]
     with Browser(language="en", downloads=tmp_path / "downloads") as browser:
         browser.open(service.url)
-        wait_until(lambda: browser.text("#kept-count"))
+        wait_for(lambda: browser.text("#kept-count"))
         browser.click("#batch")
         browser.press(*"Box 7")
         browser.choose_files("#files", *pictures[:4])
-        wait_until(lambda: count(browser, ".work:not([hidden])") == 4)
+        wait_for(lambda: count(browser, ".work:not([hidden])") == 4)
         browser.run("document.querySelector('textarea').focus()")
         browser.press("Enter")
         progress = words["batch_progress"].format(checked=1, lines=4, doubtful="{doubtful}").split("{")[0]
-        wait_until(lambda: browser.text("#batch-progress").startswith(progress))
+        wait_for(lambda: browser.text("#batch-progress").startswith(progress))
 
         browser.open(service.url)  # as after a power cut
-        wait_until(lambda: count(browser, "#batches button"))
+        wait_for(lambda: count(browser, "#batches button"))
         browser.click("#batches button")
-        wait_until(lambda: count(browser, ".work:not([hidden])") == 3)
+        wait_for(lambda: count(browser, ".work:not([hidden])") == 3)
         shoot(browser, "batch-1280-en")
 
         browser.run("document.getElementById('kept').scrollIntoView()")
         browser.click("#search")
         browser.press(*"no such text")
-        wait_until(lambda: browser.text("#kept-count") == words["kept_count"].format(count=0))
+        wait_for(lambda: browser.text("#kept-count") == words["kept_count"].format(count=0))
         browser.run(
             "const s = document.getElementById('search'); s.value = ''; s.form.dispatchEvent(new Event('input'))"
         )
-        wait_until(lambda: count(browser, "#kept-rows li") == 4)
+        wait_for(lambda: count(browser, "#kept-rows li") == 4)
         browser.run("document.querySelector('#kept-rows li .quiet').click()")
-        wait_until(lambda: count(browser, "#kept-rows li") == 3)
+        wait_for(lambda: count(browser, "#kept-rows li") == 3)
         browser.click("#notice button")
-        wait_until(lambda: count(browser, "#kept-rows li") == 4)
+        wait_for(lambda: count(browser, "#kept-rows li") == 4)
         browser.click("#download")
         table = tmp_path / "downloads" / "netchu.csv"
-        wait_until(table.is_file)
+        wait_for(table.is_file)
         rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines()))
         assert [row["batch"] for row in rows] == ["Box 7"] * 4
         assert sorted(row["checked"] for row in rows) == ["False", "False", "False", "True"]
@@ -481,11 +481,11 @@ def test_nothing_overflows_and_axe_finds_no_fault(
             browser.open(service.url)
             browser.run("sessionStorage.setItem('netchu-token', 'letters of a token')")
             browser.open(service.url)
-            wait_until(lambda: count(browser, "#kept-rows li") == 1)
+            wait_for(lambda: count(browser, "#kept-rows li") == 1)
             shoot(browser, f"empty-{name}")
             browser.choose_files("#files", photo, pictures[1], broken)
-            wait_until(lambda: count(browser, ".state.failed") == 1)
-            wait_until(lambda: count(browser, ".box") >= 4)
+            wait_for(lambda: count(browser, ".state.failed") == 1)
+            wait_for(lambda: count(browser, ".box") >= 4)
             browser.run("document.querySelector('.line textarea').focus()")
             shoot(browser, f"lines-{name}")
             assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
@@ -521,8 +521,8 @@ def test_the_keyboard_reaches_everything_in_the_order_of_the_page(service: Runni
     with Browser(language="en") as browser:
         browser.open(service.url)
         browser.choose_files("#files", photo)
-        wait_until(lambda: count(browser, ".line .work:not([hidden])") >= 4)
-        wait_until(lambda: all_read(browser))
+        wait_for(lambda: count(browser, ".line .work:not([hidden])") >= 4)
+        wait_for(lambda: all_read(browser))
         browser.run(
             "const b = document.body; b.tabIndex = -1; b.focus(); b.removeAttribute('tabindex'); scrollTo(0, 0)"
         )
@@ -562,7 +562,7 @@ def test_a_clerk_needs_one_key_for_a_right_line_and_three_for_one_wrong_mark(
         files[-1].write_bytes(encode_png(image))
     with Browser(language="vi", downloads=tmp_path / "downloads") as browser:
         browser.open(service.url)
-        wait_until(lambda: browser.text("#kept-count"))
+        wait_for(lambda: browser.text("#kept-count"))
         browser.run(
             "const send = window.fetch; let n = 0; window.fetch = async (...a) => { const answer = await send(...a);"
             "if (!String(a[0]).startsWith('api/recognise')) return answer; const body = await answer.json();"
@@ -573,7 +573,7 @@ def test_a_clerk_needs_one_key_for_a_right_line_and_three_for_one_wrong_mark(
         )
         began = time.perf_counter()
         browser.choose_files("#files", *files)
-        wait_until(lambda: count(browser, ".work:not([hidden])") == many)
+        wait_for(lambda: count(browser, ".work:not([hidden])") == many)
         browser.run("document.querySelector('textarea').focus()")
         keys: dict[bool, list[int]] = {True: [], False: []}
         for done in range(many):
@@ -581,11 +581,11 @@ def test_a_clerk_needs_one_key_for_a_right_line_and_three_for_one_wrong_mark(
             strokes = ["Enter"] if is_right else ["F2", "Alt+1", "Enter"]
             browser.press(*strokes)
             keys[is_right].append(len(strokes))
-            wait_until(lambda done=done: count(browser, ".line.saved") == done + 1)  # type: ignore[misc]
-        wait_until(lambda: browser.text("#kept-count").startswith(str(many)))
+            wait_for(lambda done=done: count(browser, ".line.saved") == done + 1)  # type: ignore[misc]
+        wait_for(lambda: browser.text("#kept-count").startswith(str(many)))
         browser.click("#download")
         table = tmp_path / "downloads" / "netchu.csv"
-        wait_until(table.is_file)
+        wait_for(table.is_file)
         seconds = time.perf_counter() - began
         rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines()))
     assert [row["text"] for row in rows] == ["Hà Nội"] * many
@@ -602,16 +602,16 @@ def test_a_token_is_asked_for_once(tmp_path: Path, tiny_bundle: Path, pictures: 
         with Browser(language="en") as browser:
             browser.open(service.url)
             browser.choose_files("#files", *pictures[:2])
-            wait_until(lambda: browser.run("return document.querySelectorAll('.work:not([hidden])').length") == 2)
+            wait_for(lambda: browser.run("return document.querySelectorAll('.work:not([hidden])').length") == 2)
             browser.run("document.querySelector('textarea').value = 'a'")
             browser.run("document.querySelector('textarea').focus()")
             browser.press("Enter")
-            wait_until(lambda: browser.run("return document.getElementById('token-dialog').open"))
+            wait_for(lambda: browser.run("return document.getElementById('token-dialog').open"))
             browser.press(*"letters of a token", "Enter")
-            wait_until(lambda: browser.text("#figure-corrections") == "1")
+            wait_for(lambda: browser.text("#figure-corrections") == "1")
             browser.run("document.querySelector('.line:not(.saved) textarea').value = 'b'")
             browser.run("document.querySelector('.line:not(.saved) textarea').focus()")
             browser.press("Enter")
-            wait_until(lambda: browser.text("#figure-corrections") == "2")
+            wait_for(lambda: browser.text("#figure-corrections") == "2")
     finally:
         service.stop()

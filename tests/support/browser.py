@@ -4,13 +4,13 @@ import base64
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import httpx2
+
+from tests.support.services import wait_for
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # key of an element's id, fixed by the standard
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -46,7 +46,7 @@ class Browser:
             options["mobileEmulation"] = {
                 "deviceMetrics": {"width": 390, "height": 844, "pixelRatio": 2, "touch": True}
             }
-        wait_until(self._is_ready, 60)
+        wait_for(self._is_ready, 60)
         wanted = {
             "capabilities": {"alwaysMatch": {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}}
         }
@@ -140,11 +140,3 @@ class Browser:
             self.client.close()
             self.driver.terminate()
             self.driver.wait(30)
-
-
-def wait_until(ready: Callable[[], Any], seconds: float = 180) -> None:
-    """Look again and again; fails after some seconds."""
-    deadline = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)

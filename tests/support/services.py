@@ -82,7 +82,8 @@ class Running:
         )
 
 
-def wait_for(ready: Callable[[], Any], seconds: float = 120) -> None:
+def wait_for(ready: Callable[[], Any], seconds: float = 180) -> None:
+    """Look again and again; fails after some seconds."""
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline, "waited too long"
