@@ -8,7 +8,7 @@ from pathlib import Path
 from netchu.core.images import read_image
 from netchu.reading.recipe import default_recipe
 from netchu.release.vectors import load_vectors
-from tests.support.commands import fresh
+from tests.support.commands import fresh, python
 from tests.support.tiny import ROOT
 
 
@@ -25,6 +25,12 @@ def test_twelve_lines_are_read_and_drawn_without_the_extras(tmp_path: Path) -> N
     assert re.findall(r"^ *\d+%  (.*?)(?:  \(wrong: .*\))?$", done.stdout, re.MULTILINE) == texts and len(texts) == 12
     drawn = read_image(picture)
     assert drawn.shape[0] > 12 * 60 and drawn.min() < 60 < 240 < drawn.max()
+
+
+def test_a_picture_that_cannot_be_written_is_refused_before_the_reading(tmp_path: Path) -> None:
+    for words, says in (((), "required: FILE.png"), ((".",), ".: is a folder"), (("a.xyz",), "no kind of picture")):
+        done = python(ROOT / "scripts/first_lines.py", *words, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "") and says in done.stderr and "Traceback" not in done.stderr
 
 
 def test_the_lean_environment_comes_first_and_neither_is_made_twice(tmp_path: Path) -> None:
