@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netchu.cli import GROUPS, VERBS, help_text
+from netchu.cli import GROUPS, VERBS, help_text, main
 from netchu.core.errors import NetchuError
 from netchu.core.options import Number
 from tests.support.commands import fresh, netchu
@@ -80,6 +80,21 @@ def options() -> Iterator[tuple[str, list[str], argparse.Action]]:
             for action in parser._actions:
                 if action.option_strings:
                     yield module, needed, action
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("read a.jpg --decoder beam", "--decoder beam: is of --bundles"),
+        ("infer --images a --decoder beam", "--decoder beam: is of --bundles"),
+        ("language train --texts a --fold 1 --out a.nlm", "--fold 1: .*; give --manifest"),
+        ("prepare a --hands 9", "--hands 9: .* --group-hands"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(monkeypatch: pytest.MonkeyPatch, words: str, says: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["netchu", *words.split()])
+    with pytest.raises(NetchuError, match=says):
+        main()
 
 
 NUMBERS = ("nan", "inf", "-inf", "-2")  # which no command can use

@@ -38,6 +38,8 @@ def read_lines(path: Path) -> list[str]:
 
 def train(args: argparse.Namespace) -> None:
     """Train on texts and on the labels of all folds but one."""
+    if args.fold != ALL_DATA_FOLD and not args.manifest:
+        raise NetchuError(f"--fold {args.fold}: its labels are those of a manifest; give --manifest")
     texts = [text for path in args.texts for text in read_lines(path)]
     held_out: list[str] = []
     folds: list[int] = []

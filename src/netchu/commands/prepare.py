@@ -52,6 +52,8 @@ def main() -> None:
         "--new-folds", action="store_true", help="make new folds where train_folds.csv has some already"
     )
     args = parser.parse_args()
+    if args.hands and not args.group_hands:
+        raise NetchuError(f"--hands {args.hands}: is how many groups --group-hands makes; give its bundle")
 
     sources = [(name, path) for name in READERS for path in getattr(args, name.replace("-", "_"))]
     sources += [("", path) for path in args.paths]

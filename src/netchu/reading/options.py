@@ -13,7 +13,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     members = parser.add_mutually_exclusive_group()
     members.add_argument("--bundles", type=Path, nargs="+", default=[], metavar="FILE", help="members of equal weight")
     members.add_argument("--ensemble", type=Path, metavar="FILE.json", help="of netchu select; default: the release")
-    parser.add_argument("--decoder", choices=DECODERS, default="greedy", help="of --bundles; a recipe names its own")
+    parser.add_argument("--decoder", choices=DECODERS, help="of --bundles, default greedy; a recipe names its own")
     parser.add_argument(
         "--engine", choices=("auto", *ENGINES), default="auto",
         help="onnx: onnxruntime; torch: PyTorch; auto: torch on a GPU and for bundles that were never released",
@@ -22,6 +22,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_model_options(args: argparse.Namespace) -> None:
-    """Raise NetchuError for a number of threads that cannot be."""
+    """Raise NetchuError for a number of threads that cannot be, and for a decoder that nobody would ask."""
     if args.threads < 0:
         raise NetchuError(f"--threads {args.threads}: expected 0 or more")
+    if args.decoder and not args.bundles:
+        raise NetchuError(f"--decoder {args.decoder}: is of --bundles; a recipe names its own")
+    args.decoder = args.decoder or "greedy"
