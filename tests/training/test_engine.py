@@ -165,6 +165,19 @@ def test_a_new_run_forgets_the_one_before(tiny: Config, monkeypatch: pytest.Monk
     assert [path.name for path in tiny.run_dir.iterdir() if path.is_file()] == ["log.jsonl"]
 
 
+def test_a_run_does_not_start_from_what_it_would_delete(tiny: Config, tiny_bundle: Path) -> None:
+    own = tiny.run_dir / "best.safetensors"
+    own.parent.mkdir(parents=True)
+    shutil.copy(tiny_bundle, own)
+    for cfg, field in (
+        (replace(tiny, load_weight=str(own)), "load_weight"),
+        (replace(tiny, teacher=str(own)), "teacher"),
+    ):
+        with pytest.raises(NetchuError, match=f"{field} .*best.safetensors: is in the folder that the new run clears"):
+            fit(cfg, resume=False)
+    assert own.is_file()
+
+
 def test_a_state_inside_an_epoch_wants_as_many_processes(tiny: Config) -> None:
     state = {"config": tiny.to_dict(), "hashes": run_hashes(tiny), "place": [0, 3, 3], "ranks": 2}
     with pytest.raises(NetchuError, match="was saved inside an epoch by 2 processes, now there are 1"):

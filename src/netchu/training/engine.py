@@ -33,6 +33,7 @@ from netchu.training.resume import (
     has_state,
     load_state,
     refuse_other_run,
+    refuse_own_start,
     run_hashes,
     save_state,
 )
@@ -51,6 +52,8 @@ class Trainer:
     def __init__(self, cfg: Config, *, resume: bool | None = None, open_source: OpenSource | None = None) -> None:
         self.cfg = cfg
         self.resumed = has_state(cfg.run_dir) if resume is None else resume
+        if not self.resumed:
+            refuse_own_start(cfg)
         self.source = _open_source(cfg, open_source)
         if cfg.threads:
             torch.set_num_threads(cfg.threads)

@@ -54,6 +54,13 @@ def forget_run(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def refuse_own_start(cfg: Config) -> None:
+    """Raise NetchuError for a new run that would delete the bundle that it starts or learns from."""
+    for field, name in (("load_weight", cfg.load_weight), ("teacher", cfg.teacher)):
+        if name and Path(name).parent.resolve() == cfg.run_dir.resolve():
+            raise NetchuError(f"{field} {name}: is in the folder that the new run clears; move it or rename the run")
+
+
 def has_state(folder: Path) -> bool:
     """Whether a run's folder holds any resume state."""
     return any(folder.glob("state*.pt"))
