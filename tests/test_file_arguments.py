@@ -52,6 +52,7 @@ COMMANDS = [  # {a name}: a file of the folder `good`, broken in turn; @a name: 
     "train -C tiny --configs @configs --set epochs=1 output_dir=OUT load_weight={a.safetensors}",
     "train -C tiny --configs @configs --set epochs=1 output_dir=OUT teacher={a.safetensors}",
     "import-weights {a.onnx} --out OUT/a.safetensors",
+    "slim {a.safetensors} --manifest {train.csv} --out OUT/s.safetensors",
     "trial lr -C tiny --configs {configs} --set manifest={train.csv} load_weight={a.safetensors}",
     "tune -C tiny --configs @configs --fold 0 --trials 1 --out OUT --space {space.py} --set epochs=1",
     "runs {run}",

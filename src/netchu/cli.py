@@ -35,6 +35,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "train": {
         "train": Verb("train a run of configs/, or the runs of all folds", "netchu.commands.train"),
         "import-weights": Verb("weights of PP-OCRv6 as a bundle to start from", "netchu.commands.import_weights"),
+        "slim": Verb("make a bundle of PP-OCRv6's network quicker", "netchu.commands.slim"),
         "trial": Verb("find the fastest settings, or the learning rate", "netchu.experiments.trial"),
         "tune": Verb("search over the fields of a config", "netchu.experiments.tune"),
         "runs": Verb("list runs, the best first", "netchu.experiments.runs"),

@@ -215,4 +215,6 @@ BACKBONES: dict[str, Callable[[Config], nn.Module]] = {
     "cnn3_low": lambda cfg: ConvStack(CNN3_LOW, cfg.width_stride),
     # Of PP-OCRv6, for `netchu import-weights`.
     "pplcnet_v4": lambda cfg: PPLCNetV4(cfg.width_stride, mean_rows=cfg.pool == "mean"),
+    # The same with fewer hidden channels, for `netchu slim`.
+    "pplcnet_v4_slim": lambda cfg: PPLCNetV4(cfg.width_stride, mean_rows=cfg.pool == "mean", slim=True),
 }

@@ -17,6 +17,7 @@ STAGES = (  # channels in, channels out and, block by block, whether it has sque
     (96, 192, (False, True, False, True, False, True, False)),
     (192, 384, (False, True, False)),
 )
+SLIM = {(96, 96): 128, (96, 192): 128, (192, 192): 192, (192, 384): 192, (384, 384): 384}  # channels -> hidden ones
 STEM_STRIDE = 4  # pixels a feature column
 
 
@@ -66,15 +67,17 @@ class SqueezeExcitation(nn.Module):
 
 
 class Block(nn.Module):
-    """Depthwise 3 x 3, perhaps squeeze-excitation, then 1 x 1 to twice the channels and back, with a residual."""
+    """Depthwise 3 x 3, perhaps squeeze-excitation, then 1 x 1 to twice the channels and back, with a residual; a slim
+    one has fewer channels in between."""
 
-    def __init__(self, inputs: int, outputs: int, *, excited: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, *, excited: bool, slim: bool = False) -> None:
         super().__init__()
+        hidden = SLIM[inputs, outputs] if slim else 2 * inputs
         halves = inputs != outputs  # where channels double, the height is halved
         self.spread = nn.Conv2d(inputs, inputs, 3, stride=(2, 1) if halves else 1, padding=1, groups=inputs)
         self.excitation = SqueezeExcitation(inputs) if excited else nn.Identity()
-        self.expand = Pointwise(inputs, 2 * inputs)
-        self.compress = Pointwise(2 * inputs, outputs)
+        self.expand = Pointwise(inputs, hidden)
+        self.compress = Pointwise(hidden, outputs)
         self.residual = not halves
         self.pool: nn.Module = nn.Identity()
 
@@ -127,13 +130,16 @@ class Mean(nn.Module):
 class PPLCNetV4(nn.Module):
     """Line images to feature maps at stride (16, width_stride), or with `mean_rows` to one row, the mean of all."""
 
-    def __init__(self, width_stride: int, *, mean_rows: bool = False) -> None:
+    def __init__(self, width_stride: int, *, mean_rows: bool = False, slim: bool = False) -> None:
         super().__init__()
         self.stem = Stem()
         self.stages = nn.Sequential(
             *(
                 nn.Sequential(
-                    *(Block(inputs if i == 0 else outputs, outputs, excited=e) for i, e in enumerate(excited))
+                    *(
+                        Block(inputs if i == 0 else outputs, outputs, excited=e, slim=slim)
+                        for i, e in enumerate(excited)
+                    )
                 )
                 for inputs, outputs, excited in STAGES
             )

@@ -28,10 +28,11 @@ TERMS = {
     "dhsd": "DHSD (nauman-riaz/DHSD): handwritten German place names, CC BY 4.0.",
     "testaments_poilus": "Testaments de poilus (HTR-United/CREMMA-AN-TestamentsDePoilus): French wills, CC BY 4.0.",
 }
-ORIGINS = {  # by backbone
-    "pplcnet_v4": "started from the recognition network of PP-OCRv6 (PaddleOCR, Apache-2.0, see NOTICE), which has "
-    "seen lines that its authors do not list.",
-}
+PP = (
+    "started from the recognition network of PP-OCRv6 (PaddleOCR, Apache-2.0, see NOTICE), which has "
+    "seen lines that its authors do not list."
+)
+ORIGINS = {"pplcnet_v4": PP, "pplcnet_v4_slim": PP}  # by backbone
 UNKNOWN = "terms not stated here; ask its owner."
 CARD = """# The released ensemble of netchu
 
