@@ -22,6 +22,10 @@ train() {  # train CONFIG
     python train.py -C "release/$1"
 }
 
+slim() {  # slim BUNDLE --out OUT
+    [ -f "$3" ] || netchu slim "$1" --manifest data/mix_b0.csv --out "$3"
+}
+
 mean() {  # mean OUT BUNDLES
     out=$1
     shift
@@ -50,14 +54,16 @@ train b0_2_f0
 train b0_3_f0
 train b0_4_f0
 train b0_4_f5
-for fold in f0 f5; do
-    [ -f $run/slim_0_$fold.safetensors ] ||
-        netchu slim $run/pp_64_$fold/best.safetensors --manifest data/mix_b0.csv --out $run/slim_0_$fold.safetensors
-    train slim_1_$fold
-    train slim_2_$fold
-    train slim_3_$fold
-    mean $run/slim_64_$fold/best.safetensors $run/slim_3_$fold/last.safetensors $run/slim_2_$fold/last.safetensors
-done
+slim $run/pp_64_f0/best.safetensors --out outputs/release/slim_0_f0.safetensors
+train slim_1_f0
+train slim_2_f0
+train slim_3_f0
+mean $run/slim_64_f0/best.safetensors $run/slim_3_f0/last.safetensors $run/slim_2_f0/last.safetensors
+slim $run/pp_64_f5/best.safetensors --out outputs/release/slim_0_f5.safetensors
+train slim_1_f5
+train slim_2_f5
+train slim_3_f5
+mean $run/slim_64_f5/best.safetensors $run/slim_3_f5/last.safetensors $run/slim_2_f5/last.safetensors
 
 address=synthetic_data/gentext_address.py
 python $address --count 300000 --gazetteer packaged corpora/vietnam_dataset --out synthetic/addresses.txt

@@ -154,5 +154,6 @@ def test_a_file_that_cannot_be_used_is_one_line(
             assert (ended.value.code, len(errors)) in ((0, 0), (2, 1)), (name, kind, errors)
             if errors:
                 assert str(path) in errors[0], (name, kind)
-                assert not list(out.iterdir()), (name, kind, errors)
+                whole = {out / "s.csv"} if name == "image.jpg" and "infer" in line else set()  # a row for every image
+                assert set(out.iterdir()) <= whole, (name, kind, errors)
             shutil.rmtree(out)

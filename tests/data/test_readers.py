@@ -331,7 +331,7 @@ def test_mcocr_rows_that_do_not_pair(tmp_path: Path, three: list[tuple[Path, str
             csv.writer(stream).writerows(changed)
         with pytest.raises(NetchuError, match=message):
             READERS["mcocr"](path, images=tmp_path / "cut")
-        assert list((tmp_path / "cut").iterdir()) == [], "nothing half-written is left"
+        assert not (tmp_path / "cut").exists(), "nothing half-written is left"
 
 
 def test_polygon_beyond_the_image_takes_the_edge() -> None:
@@ -368,7 +368,7 @@ def test_stores_that_are_damaged(tmp_path: Path, three: list[tuple[Path, str, st
         writing.delete(b"image-000000002")
     with pytest.raises(NetchuError, match="label-000000002 has no image"):
         READERS["lmdb"](store, images=tmp_path / "images")
-    assert list((tmp_path / "images").iterdir()) == []
+    assert not (tmp_path / "images").exists()
     (tmp_path / "hub").mkdir()
     table = make_parquet(tmp_path / "hub", three)
     file = next(table.rglob("*.parquet"))

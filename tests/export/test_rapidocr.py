@@ -67,12 +67,13 @@ def test_lines_are_read_like_the_bundle_reads_them(exported: tuple[Bundle, Path]
         return [reader(cv2.merge([line] * 3), use_det=False, use_cls=False).txts[0] for line in lines]
 
     lines, larger = rendered(), rendered(77)
-    own = own_texts(bundle, lines)
-    assert alone(lines) == own and score(own, WORDS).cer < 0.1
+    own, found = own_texts(bundle, lines), alone(lines)
+    assert found == own or bundle.cfg.height != 48, "without resizing, nothing differs"
+    assert max(score(own, WORDS).cer, score(found, WORDS).cer) < 0.05
     assert abs(score(alone(larger), WORDS).cer - score(own_texts(bundle, larger), WORDS).cer) < 0.02
     batch = reader.text_rec(TextRecInput(img=[cv2.merge([line] * 3) for line in lines]))
-    assert list(batch.txts) == own, "a line's text does not depend on its neighbours"
-    assert alone([255 - line for line in lines]) == own, "light writing is turned over"
+    assert list(batch.txts) == found, "a line's text does not depend on its neighbours"
+    assert alone([255 - line for line in lines]) == found, "light writing is turned over"
 
 
 def test_a_page_goes_through_rapidocrs_own_pipeline(exported: tuple[Bundle, Path]) -> None:
