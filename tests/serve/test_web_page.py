@@ -142,6 +142,7 @@ def test_upload_correct_retrain_promote_recognise_again(service: Running, pictur
         again = browser.run("return document.querySelector('textarea').value")
         assert distance(again, TEXTS[0]) < distance(read, TEXTS[0])
 
+        wait_for(lambda: count(browser, "#versions li:last-child button") == 1)  # the list may come after the reading
         browser.click("#versions li:last-child button")
         wait_for(lambda: browser.text("#versions li:last-child .badge") == words["active"])
         assert service.client.get("/healthz").json()["version"] == 1
