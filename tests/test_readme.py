@@ -47,6 +47,20 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", [*PAGES, "synthetic_data/README.md", "benchmarks/README.md"])
+def test_rows_of_a_table_have_as_many_cells_as_its_head(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        head, *rows = [re.sub(r"\\\|", "", row).count("|") for row in table.splitlines()]
+        assert set(rows) == {head}, table.splitlines()[0]
+
+
+def test_every_picture_of_docs_is_shown() -> None:
+    pages = "".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
+    shown = {Path(target).name for target in re.findall(r"!\[[^]]*\]\(([^)]+)\)", pages)}
+    assert {path.name for path in (ROOT / "docs").glob("*.png")} == shown
+
+
+@pytest.mark.parametrize("page", [*PAGES, "synthetic_data/README.md", "benchmarks/README.md"])
 def test_modules_that_a_page_names_exist(page: str) -> None:
     folders = ("src", "tests", "benchmarks", "configs", "synthetic_data", "scripts")
     known = {path.name for folder in folders for path in (ROOT / folder).rglob("*.py")}
