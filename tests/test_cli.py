@@ -11,7 +11,7 @@ import pytest
 
 from netchu.cli import GROUPS, VERBS, help_text, main
 from netchu.core.errors import NetchuError
-from netchu.core.options import Number
+from netchu.core.options import Number, new_file
 from tests.support.commands import fresh, netchu
 from tests.support.tiny import ROOT
 
@@ -98,26 +98,30 @@ def test_an_option_that_would_do_nothing_is_refused(monkeypatch: pytest.MonkeyPa
 
 
 NUMBERS = ("nan", "inf", "-inf", "-2")  # which no command can use
-OUTPUTS = ("--out", "--report", "--fix", "--draw", "--details", "--samples", "--package")
+OUTPUTS = ("--out", "--report", "--fix", "--draw", "--details", "--samples", "--package", "--write-lmdb")
 
 
 @pytest.mark.parametrize("kind", ["numbers", "outputs"])
 def test_what_no_command_can_use_is_said_before_any_work(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str
 ) -> None:
-    """In a line, before anything is opened or written: a number that is none, a folder in a file's place."""
+    """In a line, before anything is opened or written: a number that is none, a folder in a file's place, or the other
+    way round."""
     monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    places = {".": ".: is a folder; name a file in it", "file/a": "file/a: cannot be written (file is a file); choose"}
     tried = set()
     for module, words, action in options():
         option = action.option_strings[-1]
         is_number = action.type in (int, float) or isinstance(action.type, Number)
-        is_output = option in OUTPUTS and action.metavar != "DIR"
-        for value in NUMBERS if is_number and kind == "numbers" else "." if is_output and kind == "outputs" else ():
+        is_output = option in OUTPUTS or action.type is new_file
+        values = NUMBERS if is_number else [*places][action.metavar == "DIR" :] if is_output else ()
+        for value in values if is_number == (kind == "numbers") else ():
             monkeypatch.setattr(sys, "argv", ["netchu", *words, f"{option}={value}"])
             with pytest.raises((NetchuError, SystemExit)) as refused:
                 import_module(module).main()
             said = str(refused.value) if isinstance(refused.value, NetchuError) else capsys.readouterr().err
-            expected = (option, value) if kind == "numbers" else (".: is a folder; name a file in it",)
+            expected = (option, value) if kind == "numbers" else (places[value],)
             assert all(text in said for text in expected), (module, option, value, said)
             tried.add((module, *words, option))
-    assert len(tried) > 15 and not list(tmp_path.iterdir())
+    assert len(tried) > 15 and [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import sys
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from PIL import Image as PillowImage
 
 import netchu
+from netchu.cli import main
 from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
 from netchu.model.graph import add_graph
@@ -139,6 +141,13 @@ def test_infer_says_what_it_cannot_write_or_score_before_it_reads(folder: Path, 
         done = lean(tmp_path, "infer", "--images", folder / "0.jpg", *words, WORLD_SIZE="")
         assert done.returncode == 2 and done.stderr.startswith(message), done.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["labels.tsv"]
+
+
+def test_infer_says_before_it_reads_that_it_cannot_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(cv2, "FontFace")
+    monkeypatch.setattr(sys, "argv", ["netchu", "infer", "--images", "none", "--samples", "s.png"])
+    with pytest.raises(NetchuError, match=r"s\.png: OpenCV .* cannot draw it"):
+        main()
 
 
 def test_a_bundle_needs_a_graph_for_onnxruntime(bundle: Path, lines_folder: Path, tmp_path: Path) -> None:

@@ -56,3 +56,13 @@ def test_a_file_that_cannot_be_read_is_not_said_to_be_the_written_one(tmp_path: 
 def test_a_folder_is_no_file_to_write(tmp_path: Path) -> None:
     with pytest.raises(NetchuError, match="is a folder; name a file in it"), atomic_path(tmp_path):
         raise AssertionError("before any work")
+
+
+def test_a_file_is_no_folder_to_replace(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with (
+        pytest.raises(NetchuError, match=r"is a file\); choose another folder"),
+        atomic_folder(tmp_path / "thesis.txt"),
+    ):
+        raise AssertionError("before any work")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]

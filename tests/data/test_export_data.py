@@ -33,6 +33,10 @@ def test_there_and_back(target: str, manifest: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(sys, "argv", arguments)
     with pytest.raises(NetchuError, match=r"holds thesis\.txt"):
         cli.main()
+    monkeypatch.setattr(sys, "argv", [*arguments[:-1], str(tmp_path / "out" / "thesis.txt")])
+    with pytest.raises(NetchuError, match=r"thesis\.txt is a file\); choose another folder"):
+        cli.main()
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "mine"
 
 
 def test_xml_with_entities_is_refused(tmp_path: Path) -> None:

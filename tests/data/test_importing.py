@@ -1,11 +1,14 @@
 """A folder in each layout goes from import to a trained tiny model to a submission."""
 
 import csv
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import lmdb
 import pytest
 
+from netchu.cli import main
 from netchu.core.errors import NetchuError
 from netchu.data.importing import read_sources, write_manifests
 from netchu.data.layouts import READERS
@@ -70,6 +73,33 @@ def test_the_script_detects_and_writes_lmdb(name: str, lines: list[Sample], tmp_
     first, second = (read_lines(tmp_path / folder / "train_folds.csv") for folder in ("data", "again"))
     assert sorted(line.text for line in first) == sorted(line.text for line in second)
     assert {line.writer_id for line in first} == {line.writer_id for line in second}
+
+
+def test_what_cannot_be_used_is_said_before_a_data_set_is_read(
+    lines: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lines would be cut into image files, and the manifests written."""
+    for folder in ("set", "store", "old"):
+        (tmp_path / folder).mkdir()
+    data, path = tmp_path / "data", MAKERS["label-studio"](tmp_path / "set", lines)
+    for file in ("store/thesis.txt", "old/train_folds.csv"):
+        (tmp_path / file).touch()
+    monkeypatch.setitem(sys.modules, "lmdb", lmdb)
+    before = sorted(tmp_path.rglob("*"))
+    for words, says in (
+        (["--write-lmdb", tmp_path / "store"], r"store: holds thesis\.txt, which would be lost"),
+        (["--write-lmdb", data], "--write-lmdb .*data: --out writes there"),
+        (["--write-lmdb", data / "images"], "--write-lmdb .*images: --out writes there"),
+        (["--group-hands", "none.safetensors"], "none.safetensors: no such bundle"),
+        (["--group-hands", "none.safetensors", "--out", tmp_path / "old"], "--group-hands wants --new-folds"),
+        (["--write-lmdb", tmp_path / "new"], "new: LMDB needs the lmdb package"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["netchu", "prepare", *map(str, (path, "--out", data, *words))])
+        if "needs the lmdb package" in says:
+            monkeypatch.setitem(sys.modules, "lmdb", None)
+        with pytest.raises(NetchuError, match=says):
+            main()
+        assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_made_lines_in_one_lmdb_file_are_read(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from netchu.cli import main
 from netchu.commands.infer import main as infer
 from netchu.core.budget import BUDGET_MB, MEGABYTE
 from netchu.core.charset import Charset
@@ -298,6 +299,18 @@ def test_an_engine_that_asks_one_member_more_may_read_alike() -> None:
 
     line = ("line", lambda: np.zeros((8, 8), np.uint8))
     assert compare_engines(asking(1), asking(2), [line]) == (0.0, [])
+
+
+@needs_release
+def test_figures_want_all_that_they_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither picture is drawn where the selection's table is missing."""
+    (tmp_path / "release").mkdir()
+    shutil.copy(RELEASED / VECTORS, tmp_path / "release")
+    words = ["figures", "--release", str(tmp_path / "release"), "--out", str(tmp_path / "docs")]
+    monkeypatch.setattr(sys, "argv", ["netchu", *words])
+    with pytest.raises(NetchuError, match=r"ensemble_choices\.csv"):
+        main()
+    assert not (tmp_path / "docs").exists()
 
 
 def test_paths_of_the_makers_machine_are_cut() -> None:

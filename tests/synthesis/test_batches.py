@@ -160,7 +160,11 @@ def test_one_file_holds_the_same_lines(tmp_path: Path) -> None:
 def test_one_file_wants_the_lmdb_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lmdb", None)
     with pytest.raises(NetchuError, match=r"lines.lmdb: LMDB needs the lmdb package: pip install 'netchu\[lmdb\]'"):
-        produce(Stripes(), Order(tmp_path, 6, lmdb=True))
+        produce(Stripes(), Order(tmp_path / "a", 6, lmdb=True))
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(NetchuError, match="--dask needs the dask cluster client"):
+        produce(Stripes(), Order(tmp_path / "a", 6, dask="tcp://none"))
+    assert not list(tmp_path.iterdir()), "no folder is claimed before"
 
 
 def test_a_full_disk_leaves_no_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,5 +197,6 @@ def test_script_takes_a_bundle(manifest: Path, bundle: Path, tmp_path: Path) -> 
     about = load_bundle(bundle)
     done = make(untrained(tmp_path / bundle.name, about.cfg, about.charset, seed=1), "made")
     assert done.returncode == 2 and "made: was begun with another bundle; choose another --out" in done.stderr
+    assert "sees the words" not in done.stdout, "it is said before they are looked for"
     done = make(Path("none.safetensors"), "no")
     assert done.returncode == 2 and "none.safetensors: no such bundle" in done.stderr

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
-from netchu.core.options import new_file
+from netchu.core.options import new_file, new_folder
 from netchu.reading.drawing import check_picture, save_picture
 from netchu.reading.pages import draw_lines, find_lines
 
@@ -14,13 +14,13 @@ def main() -> None:
     """Cut a page; write the lines and, when asked for, the page with its lines drawn in."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("page", type=Path, metavar="PAGE.jpg")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: a folder beside the page, PAGE_lines")
+    parser.add_argument("--out", type=new_folder, metavar="DIR", help="default: a folder beside the page, PAGE_lines")
     parser.add_argument("--draw", type=new_file, metavar="FILE.png", help="the page with the lines found")
     args = parser.parse_args()
     if args.draw:
         check_picture(args.draw, "--draw")
     photo = read_image(args.page, page=True)
-    folder = args.out or args.page.with_name(f"{args.page.stem}_lines")
+    folder = args.out or new_folder(args.page.with_name(f"{args.page.stem}_lines"))
     if folder.is_dir() and (older := sorted(folder.glob("[0-9][0-9][0-9].png"))):
         raise NetchuError(f"{older[0]}: is a line of an earlier page; remove it and its like, or choose another --out")
     lines = find_lines(photo)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder, refuse_foreign_folder
 from netchu.core.images import read_image
+from netchu.core.options import new_folder
 from netchu.data.manifest import Line, read_lines
 from netchu.reading.alto import NAMESPACE
 
@@ -87,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("manifest", type=Path, metavar="MANIFEST.csv")
     parser.add_argument("--to", choices=TARGETS, required=True, help="the tool whose layout is written")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of images and labels")
+    parser.add_argument("--out", type=new_folder, required=True, metavar="DIR", help="folder of images and labels")
     args = parser.parse_args()
     lines = read_lines(args.manifest)
     export_lines(lines, args.to, args.out)

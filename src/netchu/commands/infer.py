@@ -13,7 +13,7 @@ from netchu.core.charset import describe_counts
 from netchu.core.errors import NetchuError, process_count
 from netchu.core.metrics import score
 from netchu.core.options import add_number, add_options, new_file
-from netchu.reading.drawing import check_picture
+from netchu.reading.drawing import check_letters, check_picture
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.kept_answers import KeptAnswers, fingerprint
 from netchu.reading.options import add_model_options, check_model_options
@@ -54,6 +54,7 @@ def main() -> int:
     check_model_options(args)
     if args.samples:
         check_picture(args.samples, "--samples")
+        check_letters(args.samples)
     rank, ranks = processes()
     if args.bundles:
         recipe = plain_recipe(args.bundles, args.decoder)

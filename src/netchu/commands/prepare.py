@@ -9,11 +9,10 @@ import argparse
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
-from netchu.core.options import add_number, add_options
+from netchu.core.options import add_number, add_options, new_folder
 from netchu.data.importing import has_folds, parse_columns, read_helping, read_sources, write_manifests
 from netchu.data.layouts import READERS
-from netchu.data.lmdb_file import write_lmdb
-from netchu.data.manifest import Line
+from netchu.data.lmdb_file import refuse_store, write_lmdb
 
 
 def main() -> None:
@@ -43,38 +42,38 @@ def main() -> None:
         help="group lines of unknown writers by how their hand looks to this bundle; folds keep such groups together",
     )
     add_number(parser, "--hands", int, 0, default=0, metavar="N", help="groups of a source; 0: one for 36 lines")
-    parser.add_argument("--out", type=Path, default=Path("data"), metavar="DIR", help="folder of the manifests")
+    parser.add_argument("--out", type=new_folder, default="data", metavar="DIR", help="folder of the manifests")
     parser.add_argument(
-        "--write-lmdb", type=Path, metavar="DIR", help="also write all lines as LMDB for deep-text-recognition tools"
+        "--write-lmdb", type=new_folder, metavar="DIR", help="also all lines as LMDB for deep-text-recognition tools"
     )
     add_options(parser, "--seed", help="of the folds")
     parser.add_argument(
         "--new-folds", action="store_true", help="make new folds where train_folds.csv has some already"
     )
     args = parser.parse_args()
+    bundle, images = None, args.out / "images"
+    if args.write_lmdb:
+        refuse_store(args.write_lmdb)
+        if images.resolve().is_relative_to(args.write_lmdb.resolve()):
+            raise NetchuError(f"--write-lmdb {args.write_lmdb}: --out writes there; name another folder")
     if args.hands and not args.group_hands:
         raise NetchuError(f"--hands {args.hands}: is how many groups --group-hands makes; give its bundle")
+    if args.group_hands and has_folds(args.out) and not args.new_folds:
+        raise NetchuError("--group-hands wants --new-folds: folds that were recorded do not keep such groups together")
+    if args.group_hands:
+        from netchu.model.bundle import load_bundle  # PyTorch is imported only here
 
+        bundle = load_bundle(args.group_hands)
     sources = [(name, path) for name in READERS for path in getattr(args, name.replace("-", "_"))]
     sources += [("", path) for path in args.paths]
     columns = parse_columns(args.columns)
-    lines = read_sources(sources, args.out / "images", columns)
-    lines += read_helping(args.helping, args.out / "images", columns)
-    if args.group_hands:
-        lines = _group_hands(
-            lines, args.group_hands, args.hands, keeps_folds=has_folds(args.out) and not args.new_folds
-        )
+    lines = read_sources(sources, images, columns)
+    lines += read_helping(args.helping, images, columns)
+    if bundle:
+        from netchu.data.hands import group_hands
+
+        lines = group_hands(lines, bundle, args.hands)
     lines = write_manifests(lines, args.out, seed=args.seed, new_folds=args.new_folds)
     if args.write_lmdb:
         write_lmdb(args.write_lmdb, lines)
         print(f"{args.write_lmdb}: {len(lines)} lines as LMDB")
-
-
-def _group_hands(lines: list[Line], bundle: Path, groups: int, *, keeps_folds: bool) -> list[Line]:
-    """The lines with groups of like hands; PyTorch is imported only here."""
-    if keeps_folds:
-        raise NetchuError("--group-hands wants --new-folds: folds that were recorded do not keep such groups together")
-    from netchu.data.hands import group_hands
-    from netchu.model.bundle import load_bundle
-
-    return group_hands(lines, load_bundle(bundle), groups)

@@ -24,7 +24,7 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     written or the disk is full, and when another file that is read meanwhile cannot be.
     """
     target = Path(target)
-    refuse_folder(target)
+    refuse_unwritable(target)
     with folder_for(target):
         with writing(target, "choose another folder"):
             handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
@@ -57,10 +57,14 @@ def folder_for(target: Path) -> Iterator[None]:
         raise
 
 
-def refuse_folder(path: Path) -> None:
-    """Raise NetchuError when the file that is to be written is a folder."""
-    if path.is_dir():
+def refuse_unwritable(path: Path, *, folder: bool = False) -> None:
+    """Raise NetchuError, before any work, when no file, or no `folder`, of that path can be written."""
+    if path.is_dir() and not folder:
         raise NetchuError(f"{path}: is a folder; name a file in it")
+    place = next(place for place in ([path] if folder else []) + [*path.parents] if place.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        reason = "may not be written" if place.is_dir() else "is a file"
+        raise NetchuError(f"{path}: cannot be written ({place} {reason}); choose another folder")
 
 
 @contextmanager
@@ -118,8 +122,9 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     """Give an empty temporary folder beside the target; on success it takes the target's place, else it is deleted.
 
     A folder that stood there before goes when the new one is whole (`refuse_foreign_folder` first, where a person
-    named it). Raises NetchuError when nothing can be written.
+    named it). Raises NetchuError when nothing can be written, or a file stands there.
     """
+    refuse_unwritable(target, folder=True)
     with folder_for(target):
         with writing(target, "choose another folder"):
             temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))

@@ -8,7 +8,7 @@ from typing import Any
 from netchu.core.budget import BUDGET_MB
 from netchu.core.config import ROOT, SEEDS, Config, load_config
 from netchu.core.errors import NetchuError
-from netchu.core.files import refuse_folder
+from netchu.core.files import refuse_unwritable
 
 
 class Number:
@@ -31,10 +31,17 @@ class Number:
         return value
 
 
-def new_file(text: str) -> Path:
-    """The type of an option that names a file to write; raises NetchuError, before any work, when it is a folder."""
+def new_file(text: str | Path) -> Path:
+    """The type of an option that names a file to write; raises NetchuError, before any work, when it cannot be."""
     path = Path(text)
-    refuse_folder(path)
+    refuse_unwritable(path)
+    return path
+
+
+def new_folder(text: str | Path) -> Path:
+    """The same of a folder to write in or to replace."""
+    path = Path(text)
+    refuse_unwritable(path, folder=True)
     return path
 
 

@@ -84,7 +84,7 @@ def main() -> int:
 
     if args.fix and args.fix.resolve() == args.data.resolve():
         raise NetchuError(f"--fix {args.fix}: is the data itself; give another name")
-    report = args.report or Path("outputs/check") / f"{args.data.resolve().stem}.html"
+    report = args.report or new_file(f"outputs/check/{args.data.resolve().stem}.html")
     cfg = configured(args) if args.config else Config()
     if args.bundles and not args.config:
         from netchu.model.bundle import load_bundle

@@ -7,6 +7,7 @@ read as well.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,23 @@ class Record:
     writer: str
 
 
+def need_lmdb(path: Path) -> None:
+    """Raise NetchuError, naming what is to be read or written, without the lmdb package."""
+    if find_spec("lmdb") is None:
+        raise NetchuError(f"{path}: LMDB needs the lmdb package: pip install 'netchu[lmdb]'")
+
+
+def refuse_store(folder: Path) -> None:
+    """Raise NetchuError, before any work, when a store cannot be written there; see `write_lmdb`."""
+    need_lmdb(folder)
+    refuse_foreign_folder(folder, ("data.mdb", "lock.mdb"))
+
+
 def open_lmdb(path: Path, *, map_size: int = ROOM, readonly: bool = True) -> "lmdb.Environment":
     """Open an LMDB folder or file; raises NetchuError without the lmdb package or when the file cannot be used."""
-    try:
-        import lmdb
-    except ImportError as error:
-        raise NetchuError(f"{path}: LMDB needs the lmdb package: pip install 'netchu[lmdb]'") from error
+    need_lmdb(path)
+    import lmdb
+
     try:
         return lmdb.open(
             str(path), map_size=map_size, subdir=path.is_dir(), readonly=readonly, lock=not readonly, readahead=False
@@ -90,7 +102,7 @@ def write_lmdb(folder: Path, lines: Sequence[Line]) -> None:
 
     Raises NetchuError naming an image that cannot be read, or a file of the folder that is no part of an LMDB.
     """
-    refuse_foreign_folder(folder, ("data.mdb", "lock.mdb"))
+    refuse_store(folder)
     with atomic_folder(folder) as temporary:
         size = ROOM + 2 * sum(_size(line.path) + 16384 for line in lines)
         with open_lmdb(temporary, map_size=size, readonly=False) as store:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from netchu.core.config import ALL_DATA_FOLD
 from netchu.core.errors import NetchuError, StoppedError, last_line
 from netchu.core.interruption import Interruption
-from netchu.core.options import add_number, add_options, configured
+from netchu.core.options import add_number, add_options, configured, new_folder
 from netchu.experiments.tuning import (
     OBJECTIVES,
     PRUNERS,
@@ -46,7 +46,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--pruner", choices=PRUNERS, default="median")
     add_number(parser, "--workers", int, 1, default=1, help="processes on this machine")
     parser.add_argument("--name", help="of the study; default: the config's")
-    parser.add_argument("--out", type=Path, default=Path("outputs/tune"), metavar="DIR", help="folder of the studies")
+    parser.add_argument("--out", type=new_folder, default="outputs/tune", metavar="DIR", help="folder of the studies")
     parser.add_argument("--storage", default="", metavar="URL", help="postgresql://... ; default: SQLite in the folder")
     return parser.parse_args()
 

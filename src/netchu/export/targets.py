@@ -146,6 +146,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.count < 0:
         raise NetchuError(f"--count {args.count}: expected 0 or more")
+    out = args.out or new_file(args.bundle.with_suffix(TARGETS[args.to].suffix))
     from netchu.model.bundle import load_bundle  # PyTorch is not imported for --help
 
     bundle = load_bundle(args.bundle)
@@ -153,7 +154,6 @@ def main() -> None:
     if args.count:
         step = max(1, len(material.scored) // args.count)
         material = Material(material.calibration, material.scored[::step], material.scheme)
-    out = args.out or args.bundle.with_suffix(TARGETS[args.to].suffix)
     export(bundle, args.to, out, material, package=args.package, trained_on=args.trained_on)
 
 

@@ -24,15 +24,20 @@ def check_picture(path: Path, option: str) -> None:
         raise NetchuError(f"{option} {path}: no kind of picture ends in {path.suffix}; name it .png")
 
 
+def check_letters(path: Path) -> None:
+    """Raise NetchuError for an OpenCV before 5, which has no Vietnamese letters."""
+    if not hasattr(cv2, "FontFace"):
+        raise NetchuError(f"{path}: OpenCV {cv2.__version__} cannot draw it; pip install -U opencv-python-headless")
+
+
 def draw_samples(path: Path, images: Sequence[Image], answers: Sequence[str], labels: Sequence[str | None]) -> None:
     """Write a picture of line images (h, w), each with its answer and, where they differ, its label below.
 
-    Raises NetchuError without a line, and for an OpenCV before 5, which has no Vietnamese letters.
+    Raises NetchuError without a line, and for an OpenCV that `check_letters` refuses.
     """
     if not images:
         raise NetchuError(f"{path}: no line to draw")
-    if not hasattr(cv2, "FontFace"):
-        raise NetchuError(f"{path}: OpenCV {cv2.__version__} cannot draw it; pip install -U opencv-python-headless")
+    check_letters(path)
     face, rows = cv2.FontFace("sans"), []
     for image, answer, label in zip(images, answers, labels, strict=True):
         width = max(1, round(image.shape[1] * ROW / image.shape[0]))

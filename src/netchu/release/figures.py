@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netchu.core.files import atomic_path
+from netchu.core.options import new_folder
 from netchu.reading.drawing import draw_samples
 from netchu.reading.recipe import default_recipe
 from netchu.release.folder import SELECTION_TABLE, VECTORS
@@ -71,10 +72,10 @@ def main() -> None:
     """Read the arguments and draw both pictures."""
     parser = argparse.ArgumentParser(description="The README's pictures of a release")
     parser.add_argument("--release", type=Path, metavar="DIR", help="released folder; by default the package's")
-    parser.add_argument("--out", type=Path, default=Path("docs"), metavar="DIR")
+    parser.add_argument("--out", type=new_folder, default="docs", metavar="DIR")
     args = parser.parse_args()
     folder = args.release or default_recipe().parent
-    lines = load_vectors(folder / VECTORS)
+    lines, rows = load_vectors(folder / VECTORS), read_selection_table(folder / SELECTION_TABLE)
     draw_samples(args.out / "readings.png", *([getattr(v, key) for v in lines] for key in ("image", "text", "label")))
-    draw_pareto(args.out / "pareto.png", read_selection_table(folder / SELECTION_TABLE))
+    draw_pareto(args.out / "pareto.png", rows)
     print(f"{args.out / 'readings.png'}\n{args.out / 'pareto.png'}")

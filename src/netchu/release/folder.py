@@ -19,7 +19,7 @@ from netchu.core.config import GEOMETRY, PATH, ROOT, differing, marked, portable
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder, hash_file, refuse_foreign_folder
 from netchu.core.images import read_image
-from netchu.core.options import add_number, add_options
+from netchu.core.options import add_number, add_options, new_folder
 from netchu.data.manifest import Line, read_lines
 from netchu.model.bundle_file import read_arrays
 from netchu.reading.recipe import RELEASE, Recipe, read_recipe, write_recipe
@@ -187,7 +187,7 @@ def main() -> None:
         help="release NEW, a refit, in place of the measured OLD",
     )
     add_options(parser, "--budget-mb")
-    parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR")
+    parser.add_argument("--out", type=new_folder, default=FOLDER, metavar="DIR")
     add_number(
         parser, "--check-every", int, 1,
         default=1, metavar="N", help="read one of N held-out lines with both engines; 1: all",

@@ -13,7 +13,6 @@ from tqdm import tqdm
 from netchu.core.budget import MEGABYTE, measure
 from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
-from netchu.core.files import refuse_folder
 from netchu.core.metrics import score_by_source
 from netchu.ctc.best_path import best_path
 from netchu.ctc.likelihood import LogProbs
@@ -122,7 +121,6 @@ def select_ensemble(
 
     `command`: what the recipe says that its figures were printed by. Raises NetchuError when nothing fits.
     """
-    refuse_folder(out)
     members, start, scorers = open_members(arguments, language, held_out)
     oof, gazetteer = members[0].oof, read_places(places) if places else None
     lines, decoding = gather_lines(members, start, scorers, gazetteer)

@@ -20,10 +20,10 @@ from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
-from netchu.core.files import atomic_path, hash_file, write_json, write_text
+from netchu.core.files import atomic_path, hash_file, write_json, write_text, writing
 from netchu.core.image_files import walk
 from netchu.data.label_files import read_json
-from netchu.data.lmdb_file import STORE, Record, open_lmdb, put_record
+from netchu.data.lmdb_file import STORE, Record, need_lmdb, open_lmdb, put_record
 
 CHUNK = 200
 ROOM_PER_LINE = 256 * 1024  # bytes of address space of a store, not of disk
@@ -57,6 +57,16 @@ class Order:
     dask: str = ""
     lmdb: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises NetchuError when there is nothing to make."""
+        if self.count < 1:
+            raise NetchuError(f"--count {self.count}: make at least one line")
+        if not self.chunks():
+            part, parts = self.shard
+            raise NetchuError(
+                f"--shard {part}/{parts}: {self.count} lines leave it none; take fewer shards or more lines"
+            )
+
     def chunks(self) -> list[range]:
         """The line numbers of this shard, chunk by chunk."""
         which, shards = self.shard
@@ -89,11 +99,9 @@ def _part(out: Path, numbers: range) -> Path:
 def _save_chunk(generator: LineGenerator, out: Path, numbers: range) -> None:
     """Write the images of one chunk, then its part of the labels."""
     lines = make_chunk(generator, numbers)
-    try:
+    with writing(out, "free some space and run again"):
         for line in lines:
             (out / "images" / f"{line.number}.jpg").write_bytes(line.image)
-    except OSError as error:
-        raise NetchuError(f"{out}: cannot be written ({error.strerror}); free some space and run again") from error
     rows = (f"images/{line.number}.jpg\t{line.text}\t{line.writer}\n" for line in lines)
     write_text(_part(out, numbers), "".join(rows))
 
@@ -117,7 +125,7 @@ def _backend(order: Order) -> AbstractContextManager[Any]:
 def _each_chunk(order: Order, todo: list[range], call: Callable[[range], Any]) -> Iterator[tuple[range, Any]]:
     """(chunk, what `call` gives for it) of the chunks that are still to be made, in their order, with a bar."""
     total = sum(map(len, order.chunks()))
-    with tqdm(total=total, initial=total - sum(map(len, todo)), unit=" lines", disable=None) as bar, _backend(order):
+    with tqdm(total=total, initial=total - sum(map(len, todo)), unit=" lines", disable=None) as bar:
         calls = [delayed(call)(numbers) for numbers in todo]
         results = Parallel(n_jobs=order.jobs, return_as="generator", pre_dispatch="2*n_jobs")(calls)
         for numbers, result in zip(todo, results, strict=True):
@@ -142,8 +150,9 @@ def contents(**named: str | Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _check_run(order: Order, generator: LineGenerator) -> bool:
-    """Claim the folder for this run; True if it is complete already. Raises NetchuError for another run's folder."""
+def is_complete(order: Order, generator: LineGenerator, *, claim: bool = False) -> bool:
+    """Whether all lines are there; with `claim` a folder without any becomes this run's. Raises NetchuError for the
+    folder of another run."""
     settings = {**generator.record(), "count": order.count, "shard": order.shard, "lmdb": order.lmdb}
     settings = json.loads(json.dumps(settings))  # as the file gives them back: tuples are lists there
     path = order.out / RUN
@@ -156,34 +165,31 @@ def _check_run(order: Order, generator: LineGenerator) -> bool:
         return (order.out / LABELS).exists() and not order.lmdb
     if (order.out / LABELS).exists():
         raise NetchuError(f"{order.out}: holds lines of another run; choose another --out")
-    write_json(path, settings)
+    if claim:
+        write_json(path, settings)
     return False
 
 
 def produce(generator: LineGenerator, order: Order) -> None:
     """Make the lines of `order`. Raises NetchuError for a folder that cannot be used or a full disk."""
-    if order.count < 1:
-        raise NetchuError(f"--count {order.count}: make at least one line")
     line_maker(generator)  # type: ignore[arg-type]  # a mistake shows here, before any process starts
     chunks = order.chunks()
     total = sum(map(len, chunks))
-    if not total:
-        part, parts = order.shard
-        raise NetchuError(f"--shard {part}/{parts}: {order.count} lines leave it none; take fewer shards or more lines")
-    if _check_run(order, generator):
-        print(f"{order.out}: already complete")
-        return
     if order.lmdb:
-        _fill_store(generator, order, chunks)
-    else:
-        try:
-            (order.out / "images").mkdir(exist_ok=True)
-        except OSError as error:
-            raise NetchuError(f"{order.out}: cannot be written ({error.strerror}); choose another folder") from error
-        todo = [numbers for numbers in chunks if not _part(order.out, numbers).exists()]
-        for _ in _each_chunk(order, todo, partial(_save_chunk, generator, order.out)):
-            pass
-        _join_parts(order.out, chunks)
+        need_lmdb(order.out / STORE)
+    with _backend(order):
+        if is_complete(order, generator, claim=True):
+            print(f"{order.out}: already complete")
+            return
+        if order.lmdb:
+            _fill_store(generator, order, chunks)
+        else:
+            with writing(order.out, "choose another folder"):
+                (order.out / "images").mkdir(exist_ok=True)
+            todo = [numbers for numbers in chunks if not _part(order.out, numbers).exists()]
+            for _ in _each_chunk(order, todo, partial(_save_chunk, generator, order.out)):
+                pass
+            _join_parts(order.out, chunks)
     print(f"{order.out}: {total} lines")
 
 

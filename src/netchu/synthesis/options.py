@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from netchu.core.errors import NetchuError
-from netchu.core.options import add_number, add_options
+from netchu.core.options import add_number, add_options, new_folder
 from netchu.synthesis.batches import LineMaker, Order, SyntheticLine, contents
 from netchu.synthesis.effects import PRESETS
 from netchu.synthesis.fonts import choose_faces, find_fonts
@@ -60,7 +60,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
         description=(description or "").partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     add_number(parser, "--count", int, 1, default=1000, help="how many lines")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for images/ and labels.tsv")
+    parser.add_argument("--out", type=new_folder, required=True, metavar="DIR", help="of images/ and labels.tsv")
     add_options(parser, "--seed", help="same seed, same bytes")
     add_number(parser, "--jobs", int, -1, default=2, help="processes; -1: as many as cores")
     add_number(parser, "--height", int, 16, 512, default=64, help="height of the images in pixels")

@@ -11,11 +11,11 @@ import numpy as np
 
 from netchu.core.errors import NetchuError
 from netchu.core.options import add_number
-from netchu.synthesis.batches import LineMaker, SyntheticLine, contents, produce
+from netchu.synthesis.batches import LineMaker, SyntheticLine, contents, is_complete, produce
 from netchu.synthesis.effects import PRESETS, check_effects
 from netchu.synthesis.options import make_parser, read_order
 from netchu.synthesis.recombine import LineReuser, read_lines
-from netchu.synthesis.words import load_words, save_words
+from netchu.synthesis.words import load_words, name_weights, save_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,12 @@ def main() -> None:
     arguments = parser.parse_args()
     order = read_order(arguments)
     folds = read_folds(arguments.folds)
-    found: dict[str, Any] = {}
+    own = {key: getattr(arguments, key) for key in ("manifest", "height", "effects", "seed", "recombine")}
     if arguments.bundle:  # known by its weights, since most are called best.safetensors
         words = order.out / "words.json"
-        weights = save_words(words, read_lines(Path(arguments.manifest), set(folds)), arguments.bundle)
-        found = {"bundle": weights, "words": str(words)}
-    own = {key: getattr(arguments, key) for key in ("manifest", "height", "effects", "seed", "recombine")}
-    produce(RecombinedLines(folds=folds, **own, **found), order)
+        own |= {"bundle": name_weights(arguments.bundle), "words": str(words)}
+    generator = RecombinedLines(folds=folds, **own)
+    if arguments.bundle:
+        is_complete(order, generator)  # or another run's folder is refused, before the bundle reads
+        save_words(words, read_lines(Path(arguments.manifest), set(folds)), arguments.bundle)
+    produce(generator, order)

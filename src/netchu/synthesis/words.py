@@ -72,22 +72,25 @@ def pull_ends(middles: np.ndarray) -> np.ndarray:
     return pulled
 
 
-def save_words(path: Path, lines: Sequence[Line], bundle_path: Path) -> str:
-    """Write the words of `lines` to `path`, unless they stand there already from the same bundle and lines; the hash
-    of the bundle's weights."""
-    weights: str = read_bundle(bundle_path)[1]["hashes"]["weights"]
+def name_weights(bundle: Path) -> str:
+    """The hash of a bundle's weights."""
+    weights: str = read_bundle(bundle)[1]["hashes"]["weights"]
+    return weights
+
+
+def save_words(path: Path, lines: Sequence[Line], bundle_path: Path) -> None:
+    """Write the words of `lines` to `path`, unless they stand there already from the same bundle and lines."""
     labels = json.dumps([(str(line.path), line.text) for line in lines])
-    about = {"bundle": weights, "lines": hashlib.sha256(labels.encode()).hexdigest()}
+    about = {"bundle": name_weights(bundle_path), "lines": hashlib.sha256(labels.encode()).hexdigest()}
     try:
         began = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         began = {}
     if isinstance(began, dict) and about.items() <= began.items():
-        return weights
+        return
     found = find_words(lines, bundle_path)
     write_text(path, json.dumps({**about, "words": found}, ensure_ascii=False))
     print(f"{bundle_path}: sees the words of {len(found)} of {len(lines)} lines")
-    return weights
 
 
 def load_words(path: Path) -> dict[str, Words]:
