@@ -1,9 +1,11 @@
 """Cut a photographed page into line images: netchu cut-page PAGE.jpg [--out DIR] [--draw FILE.png]."""
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
+from netchu.core.files import folder_for
 from netchu.core.images import read_image
 from netchu.core.options import new_file, new_folder
 from netchu.reading.drawing import check_picture, save_picture
@@ -11,7 +13,7 @@ from netchu.reading.pages import draw_lines, find_lines
 
 
 def main() -> None:
-    """Cut a page; write the lines and, when asked for, the page with its lines drawn in."""
+    """Cut a page; write the lines and, when asked for, the page with its lines drawn in, all or nothing."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("page", type=Path, metavar="PAGE.jpg")
     parser.add_argument("--out", type=new_folder, metavar="DIR", help="default: a folder beside the page, PAGE_lines")
@@ -26,8 +28,12 @@ def main() -> None:
     lines = find_lines(photo)
     if not lines:
         raise NetchuError(f"{args.page}: no writing was found; photograph the page closer, or in better light")
-    if args.draw:  # first, since a second try refuses the lines of this one
-        save_picture(args.draw, draw_lines(photo, lines))
-    for number, line in enumerate(lines):
-        save_picture(folder / f"{number:03d}.png", line.image)
+    with folder_for(folder / "000.png"), ExitStack() as undone:  # a second try would refuse what one that fails leaves
+        for number, line in enumerate(lines):
+            path = folder / f"{number:03d}.png"
+            undone.callback(path.unlink, missing_ok=True)
+            save_picture(path, line.image)
+        if args.draw:
+            save_picture(args.draw, draw_lines(photo, lines))
+        undone.pop_all()
     print(f"{folder}: {len(lines)} lines")
