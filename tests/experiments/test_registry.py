@@ -143,3 +143,11 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert json.loads(run("show", "promoted"))["manifest"] == "m1"
     assert load_bundle(Path(run("show", "promoted", "--path").strip())).cfg.name == "tiny_f0"
     assert "is promoted" in run("promote", "tiny_f0")
+    first = run("show", "promoted", "--path")
+    other = json.loads(run("add", save(tmp_path / "b.safetensors", 2)) and run("show", "tiny_f0"))["id"]
+    assert f"parent {other}" in run("add", bundle, "--parent", other, "--note", "known already")
+    run("add", bundle)
+    assert run("list").splitlines()[1].split()[-3:] == ["tiny_f0", "known", "already"] and other in run("list")
+    assert run("show", "promoted", "--path") == first
+    with pytest.raises(NetchuError, match="--parent promoted: is the bundle itself"):
+        run("add", bundle, "--parent", "promoted")

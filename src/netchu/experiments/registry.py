@@ -92,22 +92,28 @@ class Registry:
             raise NetchuError(f"{path}: is missing or was changed; register the bundle of {entry.name} again")
         return path
 
-    def add(self, bundle: Path, *, parent: str = "", note: str = "") -> Entry:
+    def add(self, bundle: Path, *, parent: str = "", note: str = "", amend: bool = False) -> Entry:
         """Copy a bundle into the folder and register it; the same weights are registered only once.
 
-        The parent is the given entry, else the one with the weights of the bundle that the config started from.
-        Raises NetchuError for a bundle that is missing or damaged, or an unknown parent.
+        The parent is the given entry, else the one with the weights of the bundle that the config started from. With
+        `amend` a parent and a note are taken by an entry that was there before, too.
+        Raises NetchuError for a bundle that is missing or damaged, or a parent that is unknown or itself.
         """
         _, about = read_arrays(bundle)
         weights = about["hashes"]["weights"]
         with self._changing() as entries:
             known = {entry.weights: entry for entry in entries}
+            named = self.find(parent).id if parent else ""
             if weights in known:
                 entry = known[weights]
+                if named == entry.id:
+                    raise NetchuError(f"--parent {parent}: is the bundle itself; name the one that it started from")
                 if not self._is_sound(entry):
                     self._copy(bundle, entry.file)
                     entry = replace(entry, sha256=hash_file(bundle))
-                    entries[:] = [entry if other.id == entry.id else other for other in entries]
+                if amend:
+                    entry = replace(entry, parent=named or entry.parent, note=note or entry.note)
+                entries[:] = [entry if other.id == entry.id else other for other in entries]
                 return entry
             config = about["config"]
             entry = Entry(
@@ -117,7 +123,7 @@ class Registry:
                 sha256=hash_file(bundle),
                 weights=weights,
                 manifest=about["hashes"].get("manifest", ""),
-                parent=self.find(parent).id if parent else _parent(config.get("load_weight", ""), known),
+                parent=named or _parent(config.get("load_weight", ""), known),
                 added=datetime.now(UTC).isoformat(timespec="seconds"),
                 promoted=False,
                 note=note,
@@ -199,7 +205,7 @@ def main() -> None:
 
     registry = Registry(args.models)
     if args.command == "add":
-        entry = registry.add(args.bundle, parent=args.parent, note=args.note)
+        entry = registry.add(args.bundle, parent=args.parent, note=args.note, amend=True)
         if args.promote:
             registry.promote(entry.id)
         print(
