@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from netchu.cli import GROUPS, VERBS, help_text, main
-from netchu.core.errors import NetchuError
+from netchu.core.errors import NetchuError, run_main
 from netchu.core.options import Number, new_file
+from netchu.synthesis import address_lines, poem_lines, recombined_lines
 from tests.support.commands import fresh, netchu
 from tests.support.tiny import ROOT
 
@@ -88,13 +90,43 @@ def options() -> Iterator[tuple[str, list[str], argparse.Action]]:
         ("read a.jpg --decoder beam", "--decoder beam: is of --bundles"),
         ("infer --images a --decoder beam", "--decoder beam: is of --bundles"),
         ("language train --texts a --fold 1 --out a.nlm", "--fold 1: .*; give --manifest"),
+        ("language train --texts a --repeat 3 --out a.nlm", "--repeat 3: .*; give --manifest"),
         ("prepare a --hands 9", "--hands 9: .* --group-hands"),
+        ("prepare --labels-tsv docs --columns text=x", "--columns text=x: is of CSV and parquet"),
+        ("check docs/lines --layout pairs --columns text=x", "--columns text=x: is of CSV and parquet"),
+        ("check a --configs b", "--configs b: .* with -C"),
+        ("preview --out a.png --lines a --effects clean", "--effects clean: .*--lines"),
+        ("preview --out a.png --lines a --fonts b", "--fonts b: .*--lines"),
+        ("trial lr -C demo --seconds 1", "--seconds 1.0: is of netchu trial auto"),
+        ("trial auto -C demo --batches 20", "--batches 20: is of netchu trial lr"),
+        ("export a --to onnx --scheme static", "--scheme static: is of --to int8"),
+        ("export a --to onnx --trained-on x", "--trained-on x: .*; give --package"),
+        ("export a --to onnx --count 3", "--count 3: .*; give --manifest"),
+        ("train -C demo --seed 1 --set seed=2", "--seed 1: --set says seed=2"),
+        ("tune -C b0_192_f5 --fold 1 --set fold=2", "--fold 1: --set says fold=2"),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused(monkeypatch: pytest.MonkeyPatch, words: str, says: str) -> None:
     monkeypatch.setattr(sys, "argv", ["netchu", *words.split()])
     with pytest.raises(NetchuError, match=says):
         main()
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "says"),
+    [
+        (address_lines, "--style kalapa --style-from a", "argument --style-from: not allowed with argument --style"),
+        (poem_lines, "--jobs 1 --dask a", "argument --dask: not allowed with argument --jobs"),
+        (recombined_lines, "--manifest a --folds 1 --recombine 0 --bundle b", "--bundle b: .*--recombine"),
+    ],
+)
+def test_so_is_one_of_a_generator(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], script: ModuleType, words: str, says: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["gendata.py", "--out", "none", *words.split()])
+    with pytest.raises(SystemExit) as ended:
+        run_main(script.main)
+    assert ended.value.code == 2 and re.search(says, capsys.readouterr().err)
 
 
 NUMBERS = ("nan", "inf", "-inf", "-2")  # which no command can use

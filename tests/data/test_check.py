@@ -64,7 +64,7 @@ def planted(lines_folder: Path, tmp_path: Path) -> Path:
 
 
 def test_every_planted_fault_is_found(planted: Path) -> None:
-    lines = check.read_data(planted, "", planted.parent, {})
+    lines = check.read_data(planted, "", planted.parent, ())
     findings = find_all(lines, read_image_facts(lines), GEOMETRY, STRIDE)
     counts = Counter(finding.kind for finding in findings)
     once = ("missing-image", "unreadable", "empty-label", "over-long", "too-narrow", "unlabelled", "not-nfc", "copy",
@@ -99,7 +99,7 @@ def test_sound_data_has_no_errors(manifest: Path) -> None:
 
 def test_cleaned_manifest_is_sound_and_the_source_untouched(planted: Path) -> None:
     before = fingerprint(planted.parent)
-    lines = check.read_data(planted, "", planted.parent, {})
+    lines = check.read_data(planted, "", planted.parent, ())
     kept, dropped = clean(lines, find_all(lines, read_image_facts(lines), GEOMETRY, STRIDE))
     assert fingerprint(planted.parent) == before
     assert len(kept) + len(dropped) == len(lines)
@@ -115,7 +115,7 @@ def test_cleaned_manifest_is_sound_and_the_source_untouched(planted: Path) -> No
 
 
 def test_what_was_made_from_a_writer_moves_with_him(planted: Path) -> None:
-    lines = check.read_data(planted, "", planted.parent, {})
+    lines = check.read_data(planted, "", planted.parent, ())
     split = next(line for line in lines if line.is_real and line.writer_id == lines[11].writer_id)
     moved = [replace(line, fold=(line.fold + 1) % 5) if line is split else line for line in lines]
     made = [replace(line, aug="aug", writer_id=line.origin) for line in moved if line.writer_id == split.writer_id]

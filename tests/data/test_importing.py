@@ -90,6 +90,7 @@ def test_what_cannot_be_used_is_said_before_a_data_set_is_read(
         (["--write-lmdb", tmp_path / "store"], r"store: holds thesis\.txt, which would be lost"),
         (["--write-lmdb", data], "--write-lmdb .*data: --out writes there"),
         (["--write-lmdb", data / "images"], "--write-lmdb .*images: --out writes there"),
+        (["--columns", "text=x"], "--columns text=x: is of CSV and parquet"),
         (["--group-hands", "none.safetensors"], "none.safetensors: no such bundle"),
         (["--group-hands", "none.safetensors", "--out", tmp_path / "old"], "--group-hands wants --new-folds"),
         (["--write-lmdb", tmp_path / "new"], "new: LMDB needs the lmdb package"),

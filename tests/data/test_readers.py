@@ -347,12 +347,12 @@ def test_csv_columns(tmp_path: Path, three: list[tuple[Path, str, str]]) -> None
     path.write_text(renamed, encoding="utf-8")
     with pytest.raises(NetchuError, match="which column is the image"):
         READERS["csv"](path, images=tmp_path)
-    columns = parse_columns(["image=ảnh", "text=nhãn", "writer=ai"])
+    columns = parse_columns(["image=ảnh", "text=nhãn", "writer=ai"], [("csv", path)])
     assert [line.text for line in READERS["csv"](path, images=tmp_path, columns=columns)] == LABELS
     with pytest.raises(NetchuError, match="no column 'nhan'; did you mean 'nhãn'"):
         READERS["csv"](path, images=tmp_path, columns={**columns, "text": "nhan"})
     with pytest.raises(NetchuError, match="--columns picture=x: expected image=NAME"):
-        parse_columns(["picture=x"])
+        parse_columns(["picture=x"], [])
     path.write_text("img_id,text\n0.jpg\n", encoding="utf-8")
     with pytest.raises(NetchuError, match="fewer columns than the header"):
         READERS["csv"](path, images=tmp_path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from netchu.core.config import ALL_DATA_FOLD
 from netchu.core.errors import NetchuError
-from netchu.core.options import add_number, add_options, new_file
+from netchu.core.options import add_number, add_options, new_file, refuse_idle
 from netchu.data.manifest import read_lines as manifest_lines
 from netchu.data.manifest import split
 from netchu.language.arpa import read_arpa, write_arpa
@@ -38,8 +38,6 @@ def read_lines(path: Path) -> list[str]:
 
 def train(args: argparse.Namespace) -> None:
     """Train on texts and on the labels of all folds but one."""
-    if args.fold != ALL_DATA_FOLD and not args.manifest:
-        raise NetchuError(f"--fold {args.fold}: its labels are those of a manifest; give --manifest")
     texts = [text for path in args.texts for text in read_lines(path)]
     held_out: list[str] = []
     folds: list[int] = []
@@ -62,7 +60,7 @@ def main() -> None:
     """Read the arguments and run the sub-command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("train", help="texts and labels -> model")
+    command = training = commands.add_parser("train", help="texts and labels -> model")
     command.add_argument("--texts", type=Path, nargs="*", default=[], metavar="FILE", help="one text a line, or .gz")
     add_options(command, "--manifest", help="learn from the labels of its real lines too")
     add_number(
@@ -83,6 +81,8 @@ def main() -> None:
     command.add_argument("--texts", type=Path, required=True, metavar="FILE")
     args = parser.parse_args()
     if args.command == "train":
+        if not args.manifest:
+            refuse_idle(training, args, "--fold --repeat", "is of the labels of a manifest; give --manifest")
         train(args)
     elif args.command == "export":
         write_arpa(args.out, load_ngram(args.model))

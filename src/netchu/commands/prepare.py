@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
-from netchu.core.options import add_number, add_options, new_folder
+from netchu.core.options import add_number, add_options, new_folder, refuse_idle
 from netchu.data.importing import has_folds, parse_columns, read_helping, read_sources, write_manifests
 from netchu.data.layouts import READERS
 from netchu.data.lmdb_file import refuse_store, write_lmdb
@@ -56,17 +56,17 @@ def main() -> None:
         refuse_store(args.write_lmdb)
         if images.resolve().is_relative_to(args.write_lmdb.resolve()):
             raise NetchuError(f"--write-lmdb {args.write_lmdb}: --out writes there; name another folder")
-    if args.hands and not args.group_hands:
-        raise NetchuError(f"--hands {args.hands}: is how many groups --group-hands makes; give its bundle")
-    if args.group_hands and has_folds(args.out) and not args.new_folds:
+    if not args.group_hands:
+        refuse_idle(parser, args, "--hands", "is how many groups --group-hands makes; give its bundle")
+    elif has_folds(args.out) and not args.new_folds:
         raise NetchuError("--group-hands wants --new-folds: folds that were recorded do not keep such groups together")
-    if args.group_hands:
+    else:
         from netchu.model.bundle import load_bundle  # PyTorch is imported only here
 
         bundle = load_bundle(args.group_hands)
     sources = [(name, path) for name in READERS for path in getattr(args, name.replace("-", "_"))]
     sources += [("", path) for path in args.paths]
-    columns = parse_columns(args.columns)
+    columns = parse_columns(args.columns, [*sources, *(("", path) for path in args.helping)])
     lines = read_sources(sources, images, columns)
     lines += read_helping(args.helping, images, columns)
     if bundle:

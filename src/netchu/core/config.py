@@ -212,7 +212,8 @@ def load_config(
 ) -> Config:
     """Read `folder/name.py`, apply `key=value` overrides, and name the result after its real fold.
 
-    Raises NetchuError for a missing config (with the closest name), an unknown key or a value of the wrong type.
+    Raises NetchuError for a missing config (with the closest name), an unknown key, a value of the wrong type, or two
+    values of one field.
     """
     path = folder / f"{name}.py"
     if not path.is_file():
@@ -222,10 +223,9 @@ def load_config(
     if not isinstance(cfg, Config):
         raise NetchuError(f"{path}: must define cfg = Config(...)")
     changes = parse_overrides(overrides)
-    if fold is not None:
-        changes["fold"] = fold
-    if seed is not None:
-        changes["seed"] = seed
+    for key, value in (("fold", fold), ("seed", seed)):
+        if value is not None and changes.setdefault(key, value) != value:
+            raise NetchuError(f"--{key} {value}: --set says {key}={changes[key]}; leave one of them out")
     held_out = changes.get("fold", cfg.fold)
     changes.setdefault("name", re.sub(r"_f\d$", f"_f{held_out}", name))
     return dataclasses.replace(cfg, **changes)

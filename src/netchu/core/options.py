@@ -45,8 +45,17 @@ def new_folder(text: str | Path) -> Path:
     return path
 
 
+def refuse_idle(parser: argparse.ArgumentParser, args: argparse.Namespace, options: str, why: str) -> None:
+    """Raise NetchuError for the first of some options that was given where it would do nothing; `why`: what it is of,
+    and the remedy."""
+    for option in options.split():
+        name = option.strip("-").replace("-", "_")
+        if (given := getattr(args, name)) != parser.get_default(name):
+            raise NetchuError(f"{option} {given}: {why}")
+
+
 def add_number(
-    parser: argparse.ArgumentParser,
+    parser: argparse._ActionsContainer,
     option: str,
     kind: type[int] | type[float],
     least: float,

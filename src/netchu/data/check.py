@@ -13,7 +13,7 @@ from netchu.core.batches import in_chunks
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
-from netchu.core.options import add_options, configured, new_file
+from netchu.core.options import add_options, configured, new_file, refuse_idle
 from netchu.core.preprocess import Geometry
 from netchu.core.tables import csv_header
 from netchu.data.check_report import write_report
@@ -27,14 +27,16 @@ from netchu.data.manifest import REQUIRED, Line, read_raw_manifest, to_lines, wr
 CHUNK = 256  # lines read by the model at once
 
 
-def read_data(path: Path, layout: str, images: Path, columns: dict[str, str]) -> list[Line]:
+def read_data(path: Path, layout: str, images: Path, columns: Sequence[str]) -> list[Line]:
     """Lines of a manifest, or of the data sets at or below a path; labels as they stand in it, images unseen."""
-    if not layout and path.is_file() and set(REQUIRED) <= set(csv_header(path)):
+    is_manifest = not layout and path.is_file() and set(REQUIRED) <= set(csv_header(path))
+    named = parse_columns(columns, [] if is_manifest else [(layout, path)])
+    if is_manifest:
         return to_lines(read_raw_manifest(path))
     return [
         line
-        for name, folder in ([(layout, path)] if layout else find_sets(path))
-        for line in READERS[name](folder, images=images, columns=columns, raw=True)
+        for name, folder in find_sets(path, layout)
+        for line in READERS[name](folder, images=images, columns=named, raw=True)
     ]
 
 
@@ -84,6 +86,8 @@ def main() -> int:
 
     if args.fix and args.fix.resolve() == args.data.resolve():
         raise NetchuError(f"--fix {args.fix}: is the data itself; give another name")
+    if not args.config:
+        refuse_idle(parser, args, "--configs", "is where the config is looked for; name one with -C")
     report = args.report or new_file(f"outputs/check/{args.data.resolve().stem}.html")
     cfg = configured(args) if args.config else Config()
     if args.bundles and not args.config:
@@ -91,7 +95,7 @@ def main() -> int:
 
         cfg = load_bundle(args.bundles[0]).cfg
     geometry = Geometry.of(cfg)
-    lines = read_data(args.data, args.layout, report.parent / "images", parse_columns(args.columns))
+    lines = read_data(args.data, args.layout, report.parent / "images", args.columns)
     image_facts = read_image_facts(lines)
     findings = find_all(lines, image_facts, geometry, cfg.width_stride)
     notes = [

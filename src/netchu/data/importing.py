@@ -4,7 +4,7 @@
 `train_ext.csv` the same and all synthetic and helping lines, which are only trained on.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,14 +26,18 @@ from netchu.data.manifest import (
 )
 
 
-def parse_columns(items: Iterable[str]) -> dict[str, str]:
-    """`["image=img_id", "text=anno"]` as a mapping; raises NetchuError for another word than image, text, writer."""
+def parse_columns(items: Sequence[str], sources: Iterable[tuple[str, Path]]) -> dict[str, str]:
+    """`["image=img_id", "text=anno"]` as a mapping; raises NetchuError for another word than image, text, writer, and
+    where no data set of the `sources` (see `read_sources`) has columns."""
     columns = {}
     for item in items:
         key, equals, name = item.partition("=")
         if key not in COLUMNS or not equals or not name:
             raise NetchuError(f"--columns {item}: expected {'=NAME, '.join(COLUMNS)}=NAME")
         columns[key] = name
+    layouts = {name for layout, path in (sources if columns else ()) for name, _ in find_sets(path, layout)}
+    if columns and not any("columns" in READERS[name].takes for name in layouts):
+        raise NetchuError(f"--columns {' '.join(items)}: is of CSV and parquet, and none is given; leave it out")
     return columns
 
 
@@ -44,7 +48,7 @@ def read_sources(sources: Iterable[tuple[str, Path]], images: Path, columns: Map
     """
     lines: list[Line] = []
     for layout, path in sources:
-        for name, folder in [(layout, path)] if layout else find_sets(path):
+        for name, folder in find_sets(path, layout):
             found = READERS[name](folder, images=images, columns=columns)
             if not layout:
                 print(f"{folder}: {name}, {len(found)} lines")

@@ -76,12 +76,13 @@ def detect_layout(path: Path) -> str:
     return fitting[0] if fitting else ""
 
 
-def find_sets(path: Path) -> list[tuple[str, Path]]:
-    """(layout, path) of the data set at `path`, or of those in the folders below it, DEPTH levels deep.
+def find_sets(path: Path, layout: str = "") -> list[tuple[str, Path]]:
+    """(layout, path) of the data set at `path`: of that `layout`, or, where it is empty, of the detected one, or of
+    those in the folders below it, DEPTH levels deep.
 
     Raises NetchuError when there is none, or when files of one layout lie beside folders of others.
     """
-    found = list(_sets_below(path, DEPTH))
+    found = [(layout, path)] if layout else list(_sets_below(path, DEPTH))
     if not found:
         raise NetchuError(f"{path}: is in no known layout; say which: {', '.join(f'--{name}' for name in READERS)}")
     return found

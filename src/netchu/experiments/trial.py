@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.core.options import add_number, add_options, configured
+from netchu.core.options import add_number, add_options, configured, refuse_idle
 
 WIDTH, LETTERS, CLASSES = 800, 40, 160  # a usual line, for trials without data
 LARGER = 1.05  # a larger batch must be that much faster to be chosen
@@ -187,6 +187,8 @@ def main() -> None:
     add_number(parser, "--seconds", float, 0, default=5.0, help="of each measurement of auto")
     add_number(parser, "--batches", int, 10, default=150, help="of lr")
     args = parser.parse_args()
+    other, options = ("lr", "--batches") if args.what == "auto" else ("auto", "--seconds")
+    refuse_idle(parser, args, options, f"is of netchu trial {other}; leave it out")
     cfg = configured(args)
     if args.what == "auto":
         print(f"--set {' '.join(auto_configure(cfg, seconds=args.seconds))}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.core.images import read_image
-from netchu.core.options import new_file
+from netchu.core.options import new_file, refuse_idle
 from netchu.core.preprocess import Geometry, preprocess
 from netchu.data.manifest import Line, read_lines, split
 from netchu.export.onnx_file import write_onnx, write_signed
@@ -146,6 +146,12 @@ def main() -> None:
     args = parser.parse_args()
     if args.count < 0:
         raise NetchuError(f"--count {args.count}: expected 0 or more")
+    if args.to != "int8":
+        refuse_idle(parser, args, "--scheme", "is of --to int8; leave it out")
+    if not args.package:
+        refuse_idle(parser, args, "--trained-on", "stands on the card of a package; give --package")
+    if not (args.manifest or args.images):
+        refuse_idle(parser, args, "--count", "is of lines to score; give --manifest, or --images and --labels")
     out = args.out or new_file(args.bundle.with_suffix(TARGETS[args.to].suffix))
     from netchu.model.bundle import load_bundle  # PyTorch is not imported for --help
 

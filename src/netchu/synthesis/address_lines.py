@@ -43,8 +43,9 @@ def add_addresses(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="gazetteer folders, put together; packaged: the package's",
     )
-    parser.add_argument("--style", choices=sorted(STYLES), default="both", help="text style of the addresses")
-    parser.add_argument("--style-from", default="", metavar="LABELS", help="label file whose text style is imitated")
+    style = parser.add_mutually_exclusive_group()
+    style.add_argument("--style", choices=sorted(STYLES), default="both", help="text style of the addresses")
+    style.add_argument("--style-from", default="", metavar="LABELS", help="label file whose text style is imitated")
 
 
 def choose_styles(style: str, style_from: str) -> tuple[TextStyle, ...]:

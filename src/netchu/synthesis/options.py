@@ -62,11 +62,12 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     add_number(parser, "--count", int, 1, default=1000, help="how many lines")
     parser.add_argument("--out", type=new_folder, required=True, metavar="DIR", help="of images/ and labels.tsv")
     add_options(parser, "--seed", help="same seed, same bytes")
-    add_number(parser, "--jobs", int, -1, default=2, help="processes; -1: as many as cores")
+    where = parser.add_mutually_exclusive_group()
+    add_number(where, "--jobs", int, -1, default=2, help="processes; -1: as many as cores")
+    where.add_argument("--dask", default="", metavar="URL", help="scheduler of a Dask cluster, tcp://host:8786")
     add_number(parser, "--height", int, 16, 512, default=64, help="height of the images in pixels")
     parser.add_argument("--effects", choices=sorted(PRESETS), default="full", help="table of effects")
     parser.add_argument("--shard", default="1/1", metavar="I/N", help="make only part I of N (another machine each)")
-    parser.add_argument("--dask", default="", metavar="URL", help="scheduler of a Dask cluster, tcp://host:8786")
     parser.add_argument("--lmdb", action="store_true", help="write one lines.lmdb instead of files")
     return parser
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from netchu.core.image_files import find_images
 from netchu.core.images import read_image
-from netchu.core.options import add_number, add_options, new_file
+from netchu.core.options import add_number, add_options, new_file, refuse_idle
 from netchu.reading.drawing import check_picture, save_picture
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import packaged_gazetteer
@@ -59,6 +59,8 @@ def main() -> None:
     add_options(parser, "--seed")
     arguments = parser.parse_args()
     check_picture(arguments.out, "--out")
+    if arguments.lines:
+        refuse_idle(parser, arguments, "--effects --fonts", "is of lines that are made; leave it or --lines out")
     rng = np.random.default_rng(arguments.seed)
     folders = [folder for folder in (arguments.real, arguments.lines) if folder is not None]
     columns = [sample_images(folder, arguments.count, arguments.height, rng) for folder in folders]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from netchu.core.errors import NetchuError
-from netchu.core.options import add_number
+from netchu.core.options import add_number, refuse_idle
 from netchu.synthesis.batches import LineMaker, SyntheticLine, contents, is_complete, produce
 from netchu.synthesis.effects import PRESETS, check_effects
 from netchu.synthesis.options import make_parser, read_order
@@ -71,6 +71,8 @@ def main() -> None:
     arguments = parser.parse_args()
     order = read_order(arguments)
     folds = read_folds(arguments.folds)
+    if not arguments.recombine:
+        refuse_idle(parser, arguments, "--bundle", "finds the words that --recombine joins, which is 0; leave one out")
     own = {key: getattr(arguments, key) for key in ("manifest", "height", "effects", "seed", "recombine")}
     if arguments.bundle:  # known by its weights, since most are called best.safetensors
         words = order.out / "words.json"
