@@ -35,12 +35,14 @@ def test_another_broken_pipe_is_a_bug_and_shows_itself() -> None:
     [
         "trial lr -C b0_192_f5", "registry promote x", "export x.safetensors --to onnx", "preview .",
         "release --lines x --manifest y --ensemble src/netchu/weights/ensemble.json", "serve", "train -C b0_192_f5",
-        "import-weights x --out y",
+        "import-weights x --out y", "tune -C b0_192_f5 --fold 0", "prepare --parquet x",
     ],
 )  # fmt: skip
 def test_a_missing_library_is_one_line_with_its_extra(words: str) -> None:
     """As in the lean install, where these verbs want an extra."""
-    missing = ("torch", "pandas", "matplotlib", "PIL", "filelock", "fontTools", "fastapi", "sqlalchemy")
+    missing = (
+        "torch", "pandas", "matplotlib", "PIL", "filelock", "fontTools", "fastapi", "sqlalchemy", "optuna", "pyarrow",
+    )  # fmt: skip
     blocked = f"import sys\nsys.modules.update(dict.fromkeys({missing}))\nsys.argv = ['netchu', *{words.split()}]"
     done = fresh("-c", f"{blocked}\nfrom netchu.cli import run\nrun()")
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr

@@ -1,6 +1,7 @@
 """The character n-gram: its probabilities sum to one, it learns, it travels as a small file and as ARPA text."""
 
 import gzip
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from netchu.language.arpa import read_arpa, write_arpa
 from netchu.language.fusion import LanguageScorer
 from netchu.language.ngram import NGram, load_ngram, save_ngram
 from netchu.language.smoothing import train_ngram
+from tests.support.outputs import spell
 
 TEXTS = ["Ấp Bắc Mỹ Tho", "Tổ 5 Ấp Bắc", "Số 12 Mỹ Tho", "Xóm Mới Huế", "Tổ 7 Xóm Mới Huế"] * 4
 
@@ -106,18 +108,7 @@ def test_foreign_and_damaged_files(tmp_path: Path) -> None:
 
 
 CHARSET = Charset("".join(sorted(set("".join(TEXTS)) | set("ạ8B"))))
-
-
-def output(text: str, doubts: dict[int, tuple[str, float]]) -> np.ndarray:
-    """log_probs that spell a text; `doubts` puts a share of some characters on another one."""
-    probs = np.full((2 * len(text), len(CHARSET)), 1e-6)
-    for i, character in enumerate(text):
-        probs[2 * i + 1, 0] = 1.0
-        other, share = doubts.get(i, ("", 0.0))
-        probs[2 * i, CHARSET.encode(character)] = 1 - share
-        if other:
-            probs[2 * i, CHARSET.encode(other)] = share
-    return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
+output = partial(spell, CHARSET)
 
 
 def read(line: np.ndarray, model: NGram, weight: float = 0.5) -> str:

@@ -1,6 +1,7 @@
 """From members' outputs to a reading: exact votes, language, places, blank lines, the choice and its certainty."""
 
 import json
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,22 +17,11 @@ from netchu.language.ngram import NGram
 from netchu.language.smoothing import train_ngram
 from netchu.reading.candidates import gather
 from netchu.reading.line_reader import LineReader, Settings, scores, settings_from
+from tests.support.outputs import spell
 
 CHARSET = Charset("".join(sorted(set("Ấp Bắc Mỹ Tho Huế Long An Cần Đước Trạch ạảe 58"))))
 PLACES = Gazetteer([("Long An", "Cần Đước", "Long Trạch"), ("Huế", "", "Mỹ Tho")])
-
-
-def output(text: str, doubts: dict[int, tuple[str, float]] | None = None, stride: int = 2) -> np.ndarray:
-    """log_probs that spell a text at one character every `stride` frames; `doubts` give shares to other characters."""
-    probs = np.full((stride * len(text), len(CHARSET)), 1e-6)
-    probs[:, 0] = 1.0
-    for i, character in enumerate(text):
-        other, share = (doubts or {}).get(i, ("", 0.0))
-        probs[stride * i, 0] = 1e-6
-        probs[stride * i, CHARSET.encode(character)] = 1 - share
-        if other:
-            probs[stride * i, CHARSET.encode(other)] = share
-    return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
+output = partial(spell, CHARSET)
 
 
 def positions_of(*outputs: np.ndarray) -> list[np.ndarray]:

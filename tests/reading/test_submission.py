@@ -19,7 +19,6 @@ import pytest
 
 from netchu.core.errors import NetchuError
 from netchu.ctc.decoders import Reading
-from netchu.model.bundle import load_bundle
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.kept_answers import Answer, KeptAnswers, fingerprint
 from netchu.reading.recipe import plain_recipe
@@ -66,7 +65,7 @@ def test_two_processes_write_what_one_writes(bundle: Path, lines_folder: Path, t
 
 
 def test_chunks_do_not_show(bundle: Path, lines_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ensemble = Ensemble([load_bundle(bundle)], precision="fp32")
+    ensemble = Ensemble.from_recipe(plain_recipe([bundle]), precision="fp32")
     whole = read_folder(lines_folder / "images", ensemble)
     monkeypatch.setattr("netchu.reading.submission.CHUNK", 7)
     again = read_folder(lines_folder / "images", ensemble)
@@ -81,7 +80,7 @@ def test_strict_stops_at_a_bad_image_of_a_later_chunk(
     (tmp_path / "b.jpg").write_bytes(b"no image")
     (tmp_path / "c.jpg").symlink_to(tmp_path / "gone.jpg")
     monkeypatch.setattr("netchu.reading.submission.CHUNK", 1)
-    ensemble = Ensemble([load_bundle(bundle)])
+    ensemble = Ensemble.from_recipe(plain_recipe([bundle]))
     problems = [a.problem for a in read_folder(tmp_path, ensemble)]
     assert [bool(problem) for problem in problems] == [False, True, True]
     assert problems[2] == f"{tmp_path}/c.jpg: image cannot be read (No such file or directory)"
@@ -203,7 +202,7 @@ def test_full_images_are_not_held(bundle: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("netchu.reading.submission.read_image", opened)
     for i in range(24):
         (tmp_path / f"{i}.jpg").write_bytes(b"x")
-    answers = read_folder(tmp_path, Ensemble([load_bundle(bundle)]), workers=2)
+    answers = read_folder(tmp_path, Ensemble.from_recipe(plain_recipe([bundle])), workers=2)
     assert len(answers) == 24 and most <= 3
 
 
@@ -231,12 +230,13 @@ def test_images_of_any_shape_keep_the_other_answers(bundle: Path, lines_folder: 
         cv2.imwrite(str(tmp_path / f"{name}.png"), rng.integers(0, 255, shape, dtype=np.uint8))
     shutil.copy(lines_folder / "images" / "0" / "1.jpg", tmp_path / "e.jpg")
     (tmp_path / "f.png").write_bytes(huge_png(60_000, 60_000))
-    answers = {a.id: a for a in read_folder(tmp_path, Ensemble([load_bundle(bundle)], precision="fp32"))}
+    ensemble = Ensemble.from_recipe(plain_recipe([bundle]), precision="fp32")
+    answers = {a.id: a for a in read_folder(tmp_path, ensemble)}
     assert [name for name, a in answers.items() if a.problem] == ["c.png", "d.png", "f.png"]
     assert "40 x 30000 pixels, too narrow for a line" in answers["c.png"].problem
     assert "60000 x 3 pixels, too wide for a line" in answers["d.png"].problem
     assert all(a.text == "" and a.confidence == 0 for a in answers.values() if a.problem)
-    assert answers["e.jpg"].text == read_folder(tmp_path / "e.jpg", Ensemble([load_bundle(bundle)]))[0].text
+    assert answers["e.jpg"].text == read_folder(tmp_path / "e.jpg", ensemble)[0].text
 
 
 def huge_png(width: int, height: int) -> bytes:

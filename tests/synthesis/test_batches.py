@@ -157,14 +157,14 @@ def test_one_file_holds_the_same_lines(tmp_path: Path) -> None:
     assert lines[7].image == (tmp_path / "b/images/00000007.jpg").read_bytes()
 
 
-def test_one_file_wants_the_lmdb_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "lmdb", None)
-    with pytest.raises(NetchuError, match=r"lines.lmdb: LMDB needs the lmdb package: pip install 'netchu\[lmdb\]'"):
-        produce(Stripes(), Order(tmp_path / "a", 6, lmdb=True))
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(NetchuError, match="--dask needs the dask cluster client"):
-        produce(Stripes(), Order(tmp_path / "a", 6, dask="tcp://none"))
-    assert not list(tmp_path.iterdir()), "no folder is claimed before"
+@pytest.mark.parametrize(("library", "how"), [("lmdb", {"lmdb": True}), ("distributed", {"dask": "tcp://none"})])
+def test_a_library_that_is_missing_is_missed_before_the_folder_is_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, how: dict[str, Any]
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ImportError, match=library):
+        produce(Stripes(), Order(tmp_path / "a", 6, **how))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_leaves_no_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,7 +162,7 @@ def test_made_up_verse_is_spelt_right() -> None:
 def test_poem_files(tmp_path: Path) -> None:
     path = tmp_path / "poems.csv"
     path.write_text('content,author\n"Trăm năm,<newline>“Chữ tài” – một","N"\n"Cỏ non\nxanh",\n', encoding="utf-8")
-    assert read_poems(path).verses == ("Trăm năm,", "Chữ tài - một", "Cỏ non", "xanh")
+    assert read_poems(path) == ["Trăm năm,", "Chữ tài - một", "Cỏ non", "xanh"]
     path.write_text("text\nTrăm năm\n", encoding="utf-8")
     with pytest.raises(NetchuError, match="no column 'content'"):
         read_poems(path)

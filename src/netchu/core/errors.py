@@ -40,6 +40,10 @@ EXTRAS = {  # of the package: which one brings a library that a command may miss
         "serve": "fastapi starlette uvicorn sqlalchemy prometheus_client multipart PIL filelock",
         "export": "onnx onnxscript",
         "tune": "optuna",
+        "executorch": "executorch",
+        "parquet": "pyarrow",
+        "lmdb": "lmdb",
+        "dask": "distributed",
     }.items()
     for library in libraries.split()
 }

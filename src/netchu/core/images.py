@@ -8,6 +8,7 @@ OpenCV decodes it in grey. `is_blank` says whether there is no writing at all, t
 import io
 import struct
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,17 @@ def _strokes(image: Image) -> tuple[float, float]:
         strokes[0] = False
         sizes.append(float(side[strokes[labels]].sum()) / least)
     return sizes[0], sizes[1]
+
+
+def cut_polygon(image: Image, corners: Sequence[Sequence[float]] | NDArray[Any]) -> Image:
+    """The quadrilateral `corners` (4, 2), clockwise from the upper left, of a grey image (h, w), drawn upright."""
+    points = np.asarray(corners)
+    sides = np.linalg.norm(points - np.roll(points, -1, axis=0), axis=1)  # top, right, bottom, left
+    width, height = (max(1, round(float(max(sides[i], sides[i + 2])))) for i in (0, 1))
+    target = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32)
+    matrix = cv2.getPerspectiveTransform(points.astype(np.float32), target)
+    flat = cv2.warpPerspective(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(flat, dtype=np.uint8)
 
 
 def _without_padding(image: Image) -> Image:

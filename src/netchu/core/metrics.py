@@ -25,6 +25,11 @@ class Scores:
         """JSON-ready mapping."""
         return asdict(self)
 
+    def cells(self) -> list[str]:
+        """What a table shows of them: lines, CER, WER, exact, kalapa_score."""
+        rates = [f"{100 * self.cer:.2f} %", f"{100 * self.wer:.2f} %", f"{100 * self.exact:.1f} %"]
+        return [str(self.lines), *rates, f"{self.kalapa_score:.4f}"]
+
     def __str__(self) -> str:
         return (
             f"CER {100 * self.cer:.2f} %  WER {100 * self.wer:.2f} %  exact {100 * self.exact:.1f} %  "
@@ -35,10 +40,7 @@ class Scores:
 def score_table(scores: Mapping[str, Scores]) -> str:
     """Scores by what they were measured on, as a table in Markdown."""
     rows = ["| measured on | lines | CER | WER | exact | kalapa_score |", "|---|---|---|---|---|---|"]
-    for name, s in scores.items():
-        figures = f"{100 * s.cer:.2f} % | {100 * s.wer:.2f} % | {100 * s.exact:.1f} % | {s.kalapa_score:.4f}"
-        rows.append(f"| {name} | {s.lines} | {figures} |")
-    return "\n".join(rows)
+    return "\n".join([*rows, *(f"| {name} | {' | '.join(own.cells())} |" for name, own in scores.items())])
 
 
 def distance(answer: str, label: str) -> int:

@@ -5,14 +5,13 @@
 which is what makes a line's text independent of its neighbours.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from netchu.core.config import Config
-from netchu.core.errors import NetchuError
 from netchu.core.images import FAINTEST, WRITTEN_SHARE, Image
 
 WIDTH_MULTIPLE = 32
@@ -59,13 +58,6 @@ class Geometry:
     def input_width(self, width: int) -> int:
         """Width of the network's input for a resized line of `width` pixels."""
         return -(-(width + 2 * self.pad) // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
-
-
-def stretched(geometry: Geometry, stretch: float) -> Geometry:
-    """The geometry with another stretch; raises NetchuError when that is not from 0.5 to 2."""
-    if not 0.5 <= stretch <= 2:
-        raise NetchuError(f"stretch {stretch}: expected 0.5 to 2, 1 being the line's own aspect")
-    return replace(geometry, stretch=float(stretch))
 
 
 def resize(image: Image, geometry: Geometry) -> Image:

@@ -69,10 +69,7 @@ def summarise(lines: Sequence[Line], findings: Sequence[Finding]) -> str:
 
 def main() -> int:
     """Check, report, clean when asked; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--layout", choices=READERS, default="", help="where it cannot be detected")
     parser.add_argument("--columns", nargs="+", default=[], metavar="KEY=NAME", help="of a CSV: image=, text=, writer=")

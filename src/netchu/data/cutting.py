@@ -12,6 +12,7 @@ from tqdm import tqdm
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder
 from netchu.core.images import Image, read_image
+from netchu.core.images import cut_polygon as cut_polygon
 from netchu.data.manifest import Line
 from netchu.data.store import unpacking_folder
 
@@ -77,14 +78,3 @@ def clockwise(points: NDArray[np.float32]) -> Corners:
     middle = points.mean(axis=0)
     around = points[np.argsort(np.arctan2(points[:, 1] - middle[1], points[:, 0] - middle[0]))]
     return np.roll(around, -int(around.sum(axis=1).argmin()), axis=0).astype(np.float32)
-
-
-def cut_polygon(image: Image, corners: Sequence[Sequence[float]] | NDArray[np.float32]) -> Image:
-    """The quadrilateral `corners` (4, 2), clockwise from the upper left, of a grey image (h, w), drawn upright."""
-    points = np.asarray(corners, dtype=np.float32)
-    sides = np.linalg.norm(points - np.roll(points, -1, axis=0), axis=1)  # top, right, bottom, left
-    width, height = (max(1, round(float(max(sides[i], sides[i + 2])))) for i in (0, 1))
-    target = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32)
-    matrix = cv2.getPerspectiveTransform(points, target)
-    flat = cv2.warpPerspective(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(flat, dtype=np.uint8)

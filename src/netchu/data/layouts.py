@@ -16,10 +16,10 @@ from netchu.data.challenge import read_iam, read_kalapa, read_labels_json
 from netchu.data.json_lines import is_answers, is_metadata, read_answers, read_metadata
 from netchu.data.label_files import has_any, has_image_beside
 from netchu.data.manifest import Line
-from netchu.data.mcocr import is_mcocr, read_mcocr
+from netchu.data.mcocr import mcocr_files, read_mcocr
 from netchu.data.regions import is_page_xml, read_page_xml, read_pairs
 from netchu.data.review import is_label_studio, read_label_studio, read_sidecars
-from netchu.data.store import is_lmdb, is_parquet, read_lmdb, read_parquet
+from netchu.data.store import is_lmdb, parquet_files, read_lmdb, read_parquet
 from netchu.data.table import is_csv, is_path_text, read_csv, read_labels_tsv, read_path_text, read_synthetic
 
 COLUMNS = ("image", "text", "writer")  # what --columns can name
@@ -30,11 +30,12 @@ DEPTH = 2  # levels of folders in which data sets are looked for
 class LayoutReader:
     """One layout: how it is read, how it is recognised, and which of the options `images` and `columns` it takes.
 
+    `detect`: of a path, anything true (such as the files found there) where it is this layout.
     `deep`: suffix of its files, when they are looked for in all folders below a path, which may hold sets of other
     layouts as well."""
 
     read: Callable[..., list[Line]]
-    detect: Callable[[Path], bool]
+    detect: Callable[[Path], object]
     takes: tuple[str, ...] = ()
     deep: str = ""
 
@@ -107,12 +108,12 @@ READERS: dict[str, LayoutReader] = {
     "labels-json": LayoutReader(read_labels_json, has_any("labels.json")),
     "labels-tsv": LayoutReader(read_labels_tsv, has_any("labels.tsv")),
     "label-studio": LayoutReader(read_label_studio, is_label_studio, takes=("images",)),
-    "mcocr": LayoutReader(read_mcocr, is_mcocr, takes=("images",)),
+    "mcocr": LayoutReader(read_mcocr, mcocr_files, takes=("images",)),
     "path-text": LayoutReader(read_path_text, is_path_text),
     "csv": LayoutReader(read_csv, is_csv, takes=("columns",)),
     "sidecars": LayoutReader(read_sidecars, partial(has_image_beside, suffix=".json"), deep=".json"),
     "iam": LayoutReader(read_iam, has_any("lines.txt", "ascii/lines.txt")),
-    "parquet": LayoutReader(read_parquet, is_parquet, takes=("images", "columns"), deep=".parquet"),
+    "parquet": LayoutReader(read_parquet, parquet_files, takes=("images", "columns"), deep=".parquet"),
     "lmdb": LayoutReader(read_lmdb, is_lmdb, takes=("images",)),
     "page-xml": LayoutReader(read_page_xml, is_page_xml, takes=("images",)),
     "pairs": LayoutReader(read_pairs, partial(has_image_beside, suffix=".txt"), deep=".txt"),

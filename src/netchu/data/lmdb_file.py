@@ -7,7 +7,6 @@ read as well.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,21 +35,15 @@ class Record:
     writer: str
 
 
-def need_lmdb(path: Path) -> None:
-    """Raise NetchuError, naming what is to be read or written, without the lmdb package."""
-    if find_spec("lmdb") is None:
-        raise NetchuError(f"{path}: LMDB needs the lmdb package: pip install 'netchu[lmdb]'")
-
-
 def refuse_store(folder: Path) -> None:
     """Raise NetchuError, before any work, when a store cannot be written there; see `write_lmdb`."""
-    need_lmdb(folder)
+    import lmdb  # noqa: F401  # missed before any work
+
     refuse_foreign_folder(folder, ("data.mdb", "lock.mdb"))
 
 
 def open_lmdb(path: Path, *, map_size: int = ROOM, readonly: bool = True) -> "lmdb.Environment":
-    """Open an LMDB folder or file; raises NetchuError without the lmdb package or when the file cannot be used."""
-    need_lmdb(path)
+    """Open an LMDB folder or file; raises NetchuError when the file cannot be used."""
     import lmdb
 
     try:

@@ -19,9 +19,9 @@ from netchu.data.manifest import Line
 SEPARATOR = "|||"
 
 
-def is_mcocr(path: Path) -> bool:
-    """Whether a CSV, or one of a folder, has the column `anno_polygons`."""
-    return bool(_files(path))
+def mcocr_files(path: Path) -> list[Path]:
+    """The CSVs that a path may mean, itself or those of the folder: all with the column `anno_polygons`."""
+    return [file for file in list_files(path, ".csv") if "anno_polygons" in csv_header(file)]
 
 
 def read_mcocr(path: Path, *, images: Path) -> list[Line]:
@@ -32,7 +32,7 @@ def read_mcocr(path: Path, *, images: Path) -> list[Line]:
     `train_images/train_images/`. A receipt stands for a writer, so that its lines never part between folds. Receipts
     without polygons are left out. Raises NetchuError naming the receipt whose polygons and texts do not pair.
     """
-    files = _files(path)
+    files = mcocr_files(path)
     if len(files) != 1:
         raise NetchuError(f"{path}: " + ("no such CSV with anno_polygons" if not files else "several CSVs; name one"))
     names, rows = read_csv_rows(files[0])
@@ -52,17 +52,10 @@ def _pages(path: Path, rows: list[dict[str, str]]) -> Iterator[Page]:
             yield image, (pairs[0][0].get("height", 0), pairs[0][0].get("width", 0)), image.stem, regions
 
 
-def _files(path: Path) -> list[Path]:
-    """The CSVs with polygons that a path may mean."""
-    return [file for file in list_files(path, ".csv") if "anno_polygons" in csv_header(file)]
-
-
 def _pairs(row: dict[str, str], where: str) -> list[tuple[dict[str, Any], str]]:
     """The polygons of a receipt, each with its text; empty texts are left out."""
-    if not row["anno_polygons"].strip():
-        return []
     try:
-        polygons = ast.literal_eval(row["anno_polygons"])
+        polygons = ast.literal_eval(row["anno_polygons"].strip() or "[]")
     except (ValueError, SyntaxError):
         polygons = None
     if not isinstance(polygons, list) or not all(isinstance(polygon, dict) for polygon in polygons):
@@ -93,8 +86,6 @@ def _corners(polygon: dict[str, Any], where: str) -> Corners:
 def _reading_order(points: NDArray[np.float32]) -> Corners:
     """Four corners clockwise from the upper left of the text: as they were drawn where that makes a line that is wider
     than high, so that a receipt on its side reads right, else from the image's upper left."""
-    following = np.roll(points, -1, axis=0)
-    area = float((points[:, 0] * following[:, 1] - following[:, 0] * points[:, 1]).sum())
-    drawn = points if area > 0 else points[[0, 3, 2, 1]]
+    drawn = points if cv2.contourArea(points, oriented=True) > 0 else points[[0, 3, 2, 1]]
     sides = np.linalg.norm(drawn - np.roll(drawn, -1, axis=0), axis=1)
     return drawn if sides[0] + sides[2] >= sides[1] + sides[3] else clockwise(points)

@@ -59,13 +59,8 @@ def read_lmdb(path: Path, *, images: Path) -> list[Line]:
     return unpack(read_records(path), unpacking_folder(images, path), source_name(path))
 
 
-def is_parquet(path: Path) -> bool:
-    """Whether a path is a parquet file, or a folder with some below it."""
-    return bool(_parquets(path))
-
-
-def _parquets(path: Path) -> list[Path]:
-    """The parquet files that a path may mean."""
+def parquet_files(path: Path) -> list[Path]:
+    """The parquet files that a path may mean: itself, or all below the folder."""
     return [file for file in (walk(path) if path.is_dir() else list_files(path, ".parquet"))
             if file.suffix.lower() == ".parquet"]  # fmt: skip
 
@@ -75,11 +70,9 @@ def read_parquet(path: Path, *, images: Path, columns: Mapping[str, str]) -> lis
 
     `--columns image=NAME text=NAME writer=NAME` says which where their names do not. Needs pyarrow.
     """
-    try:
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise NetchuError(f"{path}: parquet needs the pyarrow package: pip install 'netchu[parquet]'") from error
-    files = _parquets(path)
+    import pyarrow.parquet as pq
+
+    files = parquet_files(path)
     if not files:
         raise NetchuError(f"{path}: no such file; expected a .parquet file or a folder with some")
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WORST, CONFUSIONS, WRITERS = 30, 40, 40  # rows shown
+HEADS = ("lines", "CER", "WER", "exact", "kalapa_score")  # of Scores.cells
 COLOURS = ("#4477aa", "#cc3311", "#009988", "#ee7733", "#aa3377", "#777777")
 
 
@@ -39,10 +40,8 @@ def answers_of(run: PastRun) -> "pd.DataFrame | None":
     """The held-out answers of a run with their `writer_id`, empty where nobody knows it; None without any."""
     if not (run.folder / "valid.csv").is_file():
         return None
-    table, manifest = (
-        read_answers(run.folder / "valid.csv").assign(writer_id=""),
-        Path(run.report["config"]["manifest"]),
-    )
+    table = read_answers(run.folder / "valid.csv").assign(writer_id="")
+    manifest = Path(run.report["config"]["manifest"])
     if manifest.is_file():
         known = read_manifest(manifest).drop_duplicates("img_path").set_index("img_path").writer_id
         table["writer_id"] = table.img_path.map(known).fillna("")
@@ -63,15 +62,6 @@ def write_report(path: Path, runs: Sequence[PastRun]) -> None:
     write_html(path, title, parts)
 
 
-HEADS = ("lines", "CER", "WER", "exact", "kalapa_score")
-
-
-def _cells(scores: Scores) -> list[str]:
-    """A row's cells under HEADS."""
-    rates = [f"{100 * scores.cer:.2f} %", f"{100 * scores.wer:.2f} %", f"{100 * scores.exact:.1f} %"]
-    return [str(scores.lines), *rates, f"{scores.kalapa_score:.4f}"]
-
-
 def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A table of figures; its cells are HTML."""
     cells = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
@@ -80,7 +70,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _scores(head: str, scores: dict[str, Scores]) -> str:
     """A table of scores by some class."""
-    return _table((head, *HEADS), ([html.escape(name), *_cells(value)] for name, value in scores.items()))
+    return _table((head, *HEADS), ([html.escape(name), *value.cells()] for name, value in scores.items()))
 
 
 def _figures(runs: Sequence[PastRun], lines: "pd.DataFrame | None") -> str:
@@ -93,11 +83,11 @@ def _figures(runs: Sequence[PastRun], lines: "pd.DataFrame | None") -> str:
             continue
         about = [str(held_out["epoch"]), f"{run.report['training_seconds'] / 60:.0f}"]
         for source, values in held_out["by_source"].items():
-            rows.append([html.escape(f"{run.name}: {source}"), *_cells(Scores(**values)), *about])
+            rows.append([html.escape(f"{run.name}: {source}"), *Scores(**values).cells(), *about])
     if len(runs) > 1 and lines is not None:
         answers, labels, sources = (lines[name].tolist() for name in ("answer", "text", "source"))
         for source, pooled in score_by_source(answers, labels, sources).items():
-            rows.append([f"<b>all: {html.escape(source)}</b>", *_cells(pooled), "", ""])
+            rows.append([f"<b>all: {html.escape(source)}</b>", *pooled.cells(), "", ""])
     return _table(("run: source", *HEADS, "best epoch", "minutes trained"), rows)
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,11 +71,9 @@ class SharedStudy:
     """The study of a plan, open in this process."""
 
     def __init__(self, plan: StudyPlan) -> None:
-        """Open or make the study; raises NetchuError without Optuna, or when the storage cannot be used."""
-        try:
-            import optuna
-        except ImportError as error:
-            raise NetchuError("tuning needs the optuna package: pip install 'netchu[tune]'") from error
+        """Open or make the study; raises NetchuError when the storage cannot be used."""
+        import optuna
+
         self.optuna, self.plan = optuna, plan
         pruner, options = PRUNERS[plan.pruner]
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -215,7 +214,7 @@ def write_results(folder: Path, study: "optuna.Study", config: str, objective: s
     )
     importance = measure_importance(study)
     if importance:
-        _draw_importance(folder / "importance.png", importance, trials, study, objective)
+        _draw_importance(folder / "importance.png", study, importance, objective)
         summary += "\nimportance: " + ", ".join(f"{name} {share:.2f}" for name, share in importance.items())
     return summary
 
@@ -245,13 +244,7 @@ def _write_trials(path: Path, trials: "list[optuna.trial.FrozenTrial]") -> None:
     write_frame(path, pd.DataFrame(rows, columns=["trial", "state", "value", *names, "error"], dtype=object))
 
 
-def _draw_importance(
-    path: Path,
-    importance: dict[str, float],
-    trials: "list[optuna.trial.FrozenTrial]",
-    study: "optuna.Study",
-    objective: str,
-) -> None:
+def _draw_importance(path: Path, study: "optuna.Study", importance: dict[str, float], objective: str) -> None:
     """Bars of importance beside the values of the trials and the best so far."""
     from matplotlib.figure import Figure
 
@@ -260,11 +253,11 @@ def _draw_importance(
     names = list(importance)[::-1]
     bars.barh(names, [importance[name] for name in names], color="#4477aa")
     bars.set(title=f"importance for {objective}", xlim=(0, None))
-    done = [(t.number, float(t.value)) for t in trials if t.state.name == "COMPLETE" and t.value is not None]
+    done = [t for t in study.get_trials(deepcopy=False) if t.state.name == "COMPLETE"]
+    numbers, values = [t.number for t in done], [t.value for t in done if t.value is not None]
     choose = max if study.direction.name == "MAXIMIZE" else min
-    history.plot([n for n, _ in done], [v for _, v in done], "o", color="#999999", label="trial")
-    best = [choose(v for _, v in done[: i + 1]) for i in range(len(done))]
-    history.plot([n for n, _ in done], best, color="#cc3311", label="best so far")
+    history.plot(numbers, values, "o", color="#999999", label="trial")
+    history.plot(numbers, list(accumulate(values, choose)), color="#cc3311", label="best so far")
     history.set(title=objective, xlabel="trial")
     history.legend()
     with atomic_path(path) as temporary:

@@ -9,6 +9,8 @@ from netchu.core.files import hash_file
 from netchu.core.preprocess import Geometry
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from netchu.model.bundle import Bundle
 
 KEY = "netchu"  # of the model's metadata: JSON with format, charset and preprocessing
@@ -34,31 +36,28 @@ def write_onnx(bundle: "Bundle", path: Path) -> None:
 
     Raises NetchuError when the exporter or the checker refuses the network.
     """
-    import onnx
-
     from netchu.model.graph import export_graph
 
-    onnx.save(export_graph(bundle), path)
-    write_signed(bundle, path, path, "onnx")
+    write_signed(bundle, export_graph(bundle), path, "onnx")
 
 
-def write_signed(bundle: "Bundle", source: Path, target: Path, kind: str, **more: str) -> None:
-    """Copy an ONNX model with its metadata, `more` of them too, and the names of its free dimensions written in;
-    raises NetchuError when the checker refuses it."""
+def write_signed(bundle: "Bundle", model: "ModelProto", path: Path, kind: str, **more: str) -> None:
+    """Write an ONNX model with its metadata, `more` of them too, and the names of its free dimensions put in; raises
+    NetchuError when the checker refuses it."""
     import onnx
 
-    graph, about = onnx.load(source), describe(bundle, kind)
-    onnx.helper.set_model_props(graph, {KEY: json.dumps(about, ensure_ascii=False), **more})
+    about = describe(bundle, kind)
+    onnx.helper.set_model_props(model, {KEY: json.dumps(about, ensure_ascii=False), **more})
     for value, free in (
-        (graph.graph.input[0], {0: "batch", 3: "width"}),
-        (graph.graph.output[0], {0: "batch", 1: "steps"}),
+        (model.graph.input[0], {0: "batch", 3: "width"}),
+        (model.graph.output[0], {0: "batch", 1: "steps"}),
     ):
         for axis, name in free.items():
             value.type.tensor_type.shape.dim[axis].dim_param = name
     try:
-        onnx.checker.check_model(graph, full_check=True)
+        onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # the checker's classes have no common one
         raise NetchuError(
             f"{about['name']}: ONNX's checker refuses the export ({str(error).splitlines()[0]})"
         ) from error
-    onnx.save(graph, target)
+    onnx.save(model, path)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netchu.core.batches import in_chunks
-from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
 from netchu.core.images import Image, read_image
 from netchu.core.metrics import Scores, score
@@ -101,9 +100,6 @@ def score_both(
         inputs = [preprocess(image, geometry) for image in images]
         expected = predict(bundle.model.cpu(), inputs, precision="fp32")
         ours += [greedy(p.log_probs, bundle.charset).text for p in expected]
-        theirs += [_text(run, prepare(image, geometry), bundle.charset) for image in images]
+        found = [run(prepare(image, geometry)[None])[0] for image in images]
+        theirs += [greedy(log_probs, bundle.charset).text for log_probs in found]
     return score(ours, labels), score(theirs, labels)
-
-
-def _text(run: Run, image: np.ndarray, charset: Charset) -> str:
-    return greedy(run(image[None])[0], charset).text

@@ -31,12 +31,7 @@ def run_onnx(path: Path, *, threads: int = 0) -> Run:
     """The network in an ONNX file of `netchu export`; raises NetchuError when onnxruntime cannot open it."""
     with one_line(f"{path}: is damaged or no ONNX model", "export it again"):
         session = open_session(path, threads=threads)
-
-    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        output: NDArray[np.float32] = session.run(["log_probs"], {"images": images})[0]
-        return output
-
-    return run
+    return lambda images: session.run(["log_probs"], {"images": images})[0]
 
 
 def write_torchscript(bundle: "Bundle", path: Path) -> None:
@@ -69,24 +64,18 @@ def run_torchscript(path: Path) -> Run:
 
 
 def write_executorch(bundle: "Bundle", path: Path) -> None:
-    """Lower the recogniser to an ExecuTorch program for XNNPACK.
-
-    Raises NetchuError when executorch is not installed, and for a recurrent neck.
-    """
+    """Lower the recogniser to an ExecuTorch program for XNNPACK; raises NetchuError for a recurrent neck."""
     if bundle.cfg.neck not in EXECUTORCH_NECKS:
         raise NetchuError(
             f"{bundle.path}: neck {bundle.cfg.neck} is recurrent, ExecuTorch takes {' and '.join(EXECUTORCH_NECKS)}; "
             "use --to onnx on the phone"
         )
     import torch
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
 
     from netchu.model.graph import LogProbs
 
-    try:
-        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-        from executorch.exir import to_edge_transform_and_lower
-    except ImportError as error:
-        raise NetchuError(f"{error.name} is not installed; pip install 'netchu[executorch]'") from error
     widest = bundle.cfg.max_width // WIDTH_MULTIPLE
     blocks = torch.export.Dim("blocks", min=2, max=widest)
     images = torch.zeros(1, 1, bundle.cfg.height, widest * WIDTH_MULTIPLE)  # memory is planned for the widest line

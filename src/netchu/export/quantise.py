@@ -36,11 +36,9 @@ def quantise_static(source: Path, target: Path, inputs: Sequence[Input]) -> None
     """int8 convolutions and matrix products, ranges from `inputs`; raises NetchuError without any."""
     if not inputs:
         raise NetchuError(f"{source}: int8 needs lines to calibrate on; give --manifest, or --images and --labels")
-    try:
-        from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-        from onnxruntime.quantization.shape_inference import quant_pre_process
-    except ImportError as error:
-        raise NetchuError(f"{error.name} is not installed; pip install 'netchu[export]'") from error
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
     with tempfile.TemporaryDirectory() as folder, _quiet():
         prepared, ranged = Path(folder) / "prepared.onnx", Path(folder) / "ranged.onnx"
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)

@@ -122,9 +122,8 @@ def write_rapidocr(bundle: Bundle, path: Path) -> None:
         [onnx.numpy_helper.from_array(np.array(number, np.int64), name) for name, number in numbers.items()],
     )
     model.graph.CopyFrom(whole)
-    onnx.save(model, path)
     characters = [character for character in bundle.charset.characters if character != " "]
-    write_signed(bundle, path, path, "rapidocr", character="\n".join(characters))
+    write_signed(bundle, model, path, "rapidocr", character="\n".join(characters))
 
 
 def _order(charset: Charset) -> list[int]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.core.images import read_image
-from netchu.core.options import new_file, refuse_idle
+from netchu.core.options import add_number, new_file, refuse_idle
 from netchu.core.preprocess import Geometry, preprocess
 from netchu.data.manifest import Line, read_lines, split
 from netchu.export.onnx_file import write_onnx, write_signed
@@ -90,13 +90,15 @@ def export(bundle: "Bundle", to: str, out: Path, material: Material, *, package:
 
 def write_int8(bundle: "Bundle", path: Path, material: Material) -> None:
     """The float32 ONNX export of a bundle, quantised by `material.scheme`."""
+    import onnx
+
     geometry = Geometry.of(bundle.cfg)
     inputs = [preprocess(read_image(line.path), geometry) for line in material.calibration]
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         write_onnx(bundle, source)
         SCHEMES[material.scheme](source, target, inputs)
-        write_signed(bundle, target, path, f"int8 {material.scheme}")
+        write_signed(bundle, onnx.load(target), path, f"int8 {material.scheme}")
 
 
 def choose_lines(args: argparse.Namespace, bundle: "Bundle") -> Material:
@@ -139,13 +141,11 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, metavar="FILE.csv", help="score the bundle's held-out fold")
     parser.add_argument("--images", type=Path, metavar="DIR", help="with --labels: score these lines")
     parser.add_argument("--labels", type=Path, metavar="FILE.tsv", help="id, tab, text")
-    parser.add_argument("--count", type=int, default=0, metavar="N", help="score about N of the lines; 0: all")
+    add_number(parser, "--count", int, 0, default=0, metavar="N", help="score about N of the lines; 0: all")
     parser.add_argument("--scheme", choices=SCHEMES, default="weight-only", help="of int8")
     parser.add_argument("--package", type=new_file, metavar="FILE.zip", help="also pack model, charset, vectors, card")
     parser.add_argument("--trained-on", default="", metavar="TEXT", help="for the card: the lines that it learnt from")
     args = parser.parse_args()
-    if args.count < 0:
-        raise NetchuError(f"--count {args.count}: expected 0 or more")
     if args.to != "int8":
         refuse_idle(parser, args, "--scheme", "is of --to int8; leave it out")
     if not args.package:

@@ -26,6 +26,8 @@ def write_alto(page: str, size: tuple[int, int], lines: Sequence[ReadLine]) -> s
     """
     width, height = size
     whole = (0, 0, width, height)
+    boxes = np.array([line.box for line in lines] or [whole])
+    around = [*boxes.min(axis=0)[:2].tolist(), *boxes.max(axis=0)[2:].tolist()]
     root = ElementTree.Element(
         "alto", {"xmlns": NAMESPACE, "xmlns:xsi": XSI, "xsi:schemaLocation": f"{NAMESPACE} {SCHEMA}"}
     )
@@ -37,7 +39,7 @@ def write_alto(page: str, size: tuple[int, int], lines: Sequence[ReadLine]) -> s
         layout, "Page", {"ID": "page", "PHYSICAL_IMG_NR": "1", "WIDTH": str(width), "HEIGHT": str(height)}
     )
     space = ElementTree.SubElement(sheet, "PrintSpace", _position(whole))
-    block = ElementTree.SubElement(space, "TextBlock", {"ID": "block", **_position(_around(lines) or whole)})
+    block = ElementTree.SubElement(space, "TextBlock", {"ID": "block", **_position(around)})
     for number, line in enumerate(lines):
         left, right = (line.corners[i] + BASELINE * (line.corners[3 - i] - line.corners[i]) for i in (0, 1))
         place = _position(line.box)
@@ -52,15 +54,7 @@ def write_alto(page: str, size: tuple[int, int], lines: Sequence[ReadLine]) -> s
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _around(lines: Sequence[ReadLine]) -> tuple[int, int, int, int] | None:
-    """The box around every line."""
-    if not lines:
-        return None
-    x0, y0, x1, y1 = zip(*(line.box for line in lines), strict=True)
-    return min(x0), min(y0), max(x1), max(y1)
-
-
-def _position(box: tuple[int, int, int, int]) -> dict[str, str]:
+def _position(box: Sequence[int]) -> dict[str, str]:
     x0, y0, x1, y1 = box
     return {"HPOS": str(x0), "VPOS": str(y0), "WIDTH": str(x1 - x0), "HEIGHT": str(y1 - y0)}
 

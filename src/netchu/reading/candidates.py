@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netchu.core.charset import Charset
-from netchu.ctc.beam import FLOOR, WIDTH, propose
+from netchu.ctc.beam import WIDTH, propose
 from netchu.ctc.best_path import BestPath, best_path
 from netchu.ctc.likelihood import LogProbs, log_likelihoods
 from netchu.language.fusion import LanguageScorer
@@ -59,7 +59,6 @@ def gather(
     decoder: str = "beam",
     width: int = WIDTH,
     best: int = WIDTH,
-    floor: float = FLOOR,
 ) -> Candidates:
     """The candidates of a line from its members' log_probs (T, C). `decoder`: beam, or greedy for one text a member."""
     space = charset.space
@@ -71,7 +70,7 @@ def gather(
         silent[member] = not path
         sequences = [path]
         if decoder == "beam":
-            sequences = propose(output, scorer=scorer, width=width, floor=floor, space=space)[:best]
+            sequences = propose(output, scorer=scorer, width=width, space=space)[:best]
             if silent[member] and path not in sequences:  # what a silent line is read as
                 sequences.append(path)
         for sequence in sequences:

@@ -56,7 +56,8 @@ def average_frames(
 def spike_offset(outputs: Sequence[LogProbs], positions: Sequence[FramePositions]) -> float | None:
     """How far apart members put the same characters, in frames of the coarsest member: the mean over the characters
     that both of a pair read, greatest pair. None when no two members read a character alike."""
-    spikes = [_spikes(log_probs, own) for log_probs, own in zip(outputs, positions, strict=True)]
+    paths = zip(map(best_path, outputs), positions, strict=True)
+    spikes = [(path.classes.tolist(), own[path.peaks]) for path, own in paths]  # where each character is surest
     frame = max((own[1] - own[0] for own in positions if len(own) > 1), default=1.0)
     offsets = []
     for i, (labels, where) in enumerate(spikes):
@@ -64,12 +65,6 @@ def spike_offset(outputs: Sequence[LogProbs], positions: Sequence[FramePositions
             if len(labels) and labels == others:
                 offsets.append(float(np.abs(np.subtract(where, elsewhere)).mean() / frame))
     return max(offsets, default=None)
-
-
-def _spikes(log_probs: LogProbs, positions: FramePositions) -> tuple[list[int], list[float]]:
-    """(classes, position of each one's surest frame) on the best path of a line."""
-    path = best_path(log_probs)
-    return path.classes.tolist(), positions[path.peaks].tolist()
 
 
 def _normalised(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,15 +12,15 @@ import numpy as np
 
 from netchu.core.errors import NetchuError
 from netchu.core.images import BLANK_CONFIDENCE, Image, is_blank
-from netchu.core.preprocess import Geometry, resize, stretched, to_input
+from netchu.core.preprocess import Geometry, resize, to_input
 from netchu.core.tidy import tidy_line
 from netchu.ctc.decoders import LogProbs, Reading
-from netchu.language.gazetteer import Gazetteer, read_places
-from netchu.language.ngram import NGram, load_ngram
+from netchu.language.gazetteer import read_places
+from netchu.language.ngram import load_ngram
 from netchu.reading.combination import APART, FramePositions, frame_positions, spike_offset
 from netchu.reading.engines import Member, open_member
 from netchu.reading.engines.onnx_engine import OnnxMember
-from netchu.reading.line_reader import LineReader, Settings
+from netchu.reading.line_reader import LineReader
 from netchu.reading.long_lines import GAP, join, resize_whole, why_no_line, window_starts, windows, with_spaces
 from netchu.reading.recipe import Recipe
 
@@ -51,21 +51,9 @@ class Ensemble:
     """Members that share a charset; `reading.LineReader` combines and decodes their outputs."""
 
     def __init__(
-        self,
-        members: Sequence[Member],
-        *,
-        settings: Settings | None = None,
-        weights: Sequence[float] | None = None,
-        stretches: Sequence[float] | None = None,
-        language: NGram | None = None,
-        gazetteer: Gazetteer | None = None,
-        accept: float | None = None,
-        precision: str = "auto",
-        batch_size: int = 16,
+        self, members: Sequence[Member], recipe: Recipe, *, precision: str = "auto", batch_size: int = 16
     ) -> None:
-        """`members`: bundles that `engines.open_member` or `model.load_bundle` opened. `stretches`: at
-        which each member reads, see `preprocess`; `accept`: from which confidence on a reading is safe
-        (None: not known).
+        """`members`: the recipe's bundles, as `engines.open_member` or `model.load_bundle` opened them.
 
         Raises NetchuError for no bundle, or for one whose charset differs from the first one's.
         """
@@ -80,17 +68,17 @@ class Ensemble:
                     f"(in {''.join(differing)!r} or in order); members must be trained on the same manifest"
                 )
         self.members = list(members)
-        shapes = zip(members, stretches or [1.0] * len(members), strict=True)
-        self.geometries = [stretched(Geometry.of(member.cfg), stretch) for member, stretch in shapes]
+        shapes = zip(members, recipe.all_stretches, strict=True)
+        self.geometries = [replace(Geometry.of(member.cfg), stretch=stretch) for member, stretch in shapes]
         self.charset = first.charset
         self.reader = LineReader(
             first.charset,
-            settings or Settings(),
-            weights=weights or [1.0] * len(members),
-            language=language,
-            gazetteer=gazetteer,
+            recipe.settings,
+            weights=recipe.weights,
+            language=load_ngram(recipe.language) if recipe.language else None,
+            gazetteer=read_places(recipe.places) if recipe.places else None,
         )
-        self.accept, self.precision, self.batch_size = accept, precision, batch_size
+        self.accept, self.precision, self.batch_size = recipe.accept, precision, batch_size
         self._decoding = threading.Lock()  # the language model keeps what it has computed
         self._offsets_measured = self.reader.settings.combination != "frame" or len(members) < 2
 
@@ -99,17 +87,8 @@ class Ensemble:
         cls, recipe: Recipe, *, precision: str = "auto", batch_size: int = 16, engine: str = "auto", threads: int = 0
     ) -> "Ensemble":
         """Read all files of a recipe and build its ensemble; `engine`, `threads`: see `engines.open_member`."""
-        return cls(
-            _open(recipe.bundles, engine, threads, precision),
-            settings=recipe.settings,
-            weights=recipe.weights,
-            stretches=recipe.all_stretches,
-            language=load_ngram(recipe.language) if recipe.language else None,
-            gazetteer=read_places(recipe.places) if recipe.places else None,
-            accept=recipe.accept,
-            precision=precision,
-            batch_size=batch_size,
-        )
+        members = _open(recipe.bundles, engine, threads, precision)
+        return cls(members, recipe, precision=precision, batch_size=batch_size)
 
     def on_threads(self, threads: int) -> "Ensemble":
         """The same ensemble with members of its own on so many threads of the CPU; what decoding keeps is shared."""

@@ -56,29 +56,22 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be used; raises NetchuError naming the field."""
+        least = 0 if self.combination == "rescore" else 1  # frames are averaged once all members have been asked
         checks: list[tuple[str, bool, str]] = [
             ("decoder", self.decoder in DECODERS, f"one of {', '.join(DECODERS)}"),
             ("combination", self.combination in COMBINATIONS, f"one of {', '.join(COMBINATIONS)}"),
             ("average", self.average in AVERAGES, f"one of {', '.join(AVERAGES)}"),
-            ("width", self.width >= 1, "1 or more"),
-            ("best", self.best >= 1, "1 or more"),
-            ("language_weight", self.language_weight >= 0, "0 or more"),
-            ("place_drop", self.place_drop >= 0, "0 or more"),
             ("convention", self.convention in CONVENTIONS, f"one of {', '.join(CONVENTIONS)}"),
             ("temperature", self.temperature > 0, "above 0"),
-            (
-                "clear",
-                0 <= self.clear <= 1 and (self.clear == 1 or self.combination == "rescore"),
-                "0 to 1, with rescore",
-            ),
-            ("sure", 0 <= self.sure <= 1 and (self.sure == 1 or self.combination == "rescore"), "0 to 1, with rescore"),
-            ("shortest", self.shortest >= 0, "0 or more"),
+            ("doubtful", 0 <= self.doubtful <= 1, "0 to 1"),
             (
                 "trust",
                 len(self.trust) in (0, CLUES + 1) and all(map(isfinite, self.trust)),
                 f"{CLUES + 1} numbers, or none",
             ),
-            ("doubtful", 0 <= self.doubtful <= 1, "0 to 1"),
+            *((key, getattr(self, key) >= 1, "1 or more") for key in ("width", "best")),
+            *((key, getattr(self, key) >= 0, "0 or more") for key in ("language_weight", "place_drop", "shortest")),
+            *((key, least <= getattr(self, key) <= 1, "0 to 1, with rescore") for key in ("clear", "sure")),
             *((f.name, isfinite(getattr(self, f.name)), "a number") for f in fields(self) if f.type is float),
         ]
         for key, good, allowed in checks:

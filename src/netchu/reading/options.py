@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
+from netchu.core.options import add_number
 from netchu.reading.engines import ENGINES
 from netchu.reading.line_reader import DECODERS
 
@@ -18,13 +19,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--engine", choices=("auto", *ENGINES), default="auto",
         help="onnx: onnxruntime; torch: PyTorch; auto: torch on a GPU and for bundles that were never released",
     )  # fmt: skip
-    parser.add_argument("--threads", type=int, default=0, help="of the CPU; 0: as many as it has cores")
+    add_number(parser, "--threads", int, 0, default=0, help="of the CPU; 0: as many as it has cores")
 
 
 def check_model_options(args: argparse.Namespace) -> None:
-    """Raise NetchuError for a number of threads that cannot be, and for a decoder that nobody would ask."""
-    if args.threads < 0:
-        raise NetchuError(f"--threads {args.threads}: expected 0 or more")
+    """Raise NetchuError for a decoder that nobody would ask."""
     if args.decoder and not args.bundles:
         raise NetchuError(f"--decoder {args.decoder}: is of --bundles; a recipe names its own")
     args.decoder = args.decoder or "greedy"

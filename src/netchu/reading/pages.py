@@ -6,7 +6,7 @@ rules of a table, joined along their row, put in order and cut from the photogra
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from netchu.core.images import Image
+from netchu.core.images import Image, cut_polygon
 from netchu.ctc.decoders import Reading
 from netchu.reading.engines.sessions import one_line, open_session
 
@@ -141,8 +141,7 @@ class Detector:
         height, width = (max(CELL, round(side * scale / CELL) * CELL) for side in photo.shape)
         small = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
         images = np.repeat((small / 127.5 - 1)[None, None], 3, axis=1)
-        found: NDArray[np.float32] = self.session.run(None, {"x": images})[0][0, 0]
-        return found
+        return np.asarray(self.session.run(None, {"x": images})[0][0, 0])
 
 
 @cache
@@ -179,8 +178,7 @@ class _Part:
 
     def end(self, side: int) -> Points:
         """(2,): the middle of its left (0) or right (1) end."""
-        x: Points = np.array([self.along[side], sum(self.across) / 2]) @ _frame(self.angle)
-        return x
+        return np.asarray(np.array([self.along[side], sum(self.across) / 2]) @ _frame(self.angle))
 
 
 class _Fragments:
@@ -191,8 +189,6 @@ class _Fragments:
         self.probabilities = probabilities
         self.scale = np.array(photo.shape[::-1]) / probabilities.shape[::-1]  # x, y
         self.outlines = self._outlines(probabilities)
-        boxes = [cv2.minAreaRect(outline.astype(np.float32)) for outline in self.outlines]
-        self.sizes = [(size, angle) for _, size, angle in boxes]
 
     @staticmethod
     def _outlines(probabilities: NDArray[np.float32]) -> list[Points]:
@@ -224,7 +220,8 @@ class _Fragments:
     @cached_property
     def angle(self) -> float:
         """Radians by which the page's lines fall to the right: the middle one of its fragments, weighted by length."""
-        known = sorted((_tilt(size, angle), max(size)) for size, angle in self.sizes if max(size) > 3 * min(size))
+        boxes = [cv2.minAreaRect(outline.astype(np.float32)) for outline in self.outlines]
+        known = sorted((_tilt(size, angle), max(size)) for _, size, angle in boxes if max(size) > 3 * min(size))
         if not known:
             return 0.0
         angles, weights = np.array(known).T
@@ -243,7 +240,8 @@ class _Fragments:
             parts = [_kept_between(self._part(outline), rules) for outline in self._outlines(erased)]
         columns = [parts] if len(rules) else _columns(parts, self.angle)  # vertical rules: a table, row by row
         ordered = [part for column in columns for part in _by_row(self._joined(column, rules), self.angle)]
-        return [_cut(self.photo, part.corners() * self.scale) for part in ordered]
+        outlines = [part.corners() * self.scale for part in ordered]
+        return [_placed(cut_polygon(self.photo, corners), corners, self.photo) for corners in outlines]
 
     def _part(self, outline: Points) -> _Part:
         """A fragment; a short one has the page's angle, since its own is chance."""
@@ -253,12 +251,7 @@ class _Fragments:
         x, y = (outline @ _frame(tilt).T).T
         width, height = np.ptp(x) + 1, np.ptp(y) + 1
         grown = GROWTH * width * height / (2 * (width + height))
-        return _Part(
-            outline,
-            tilt,
-            (float(x.min() - grown), float(x.max() + grown)),
-            (float(y.min() - grown), float(y.max() + grown)),
-        )
+        return _Part(outline, tilt, _span(x, grown), _span(y, grown))
 
     def _rules(self, unit: float) -> NDArray[np.float64]:
         """(n, 2, 2): ends of the page's vertical rules, longer than two rows of writing of height `unit`.
@@ -275,8 +268,7 @@ class _Fragments:
         ends = found.reshape(-1, 2, 2).astype(np.float64)
         ends = np.where((ends[:, 0, 1] > ends[:, 1, 1])[:, None, None], ends[:, ::-1], ends)  # downwards
         x, y = (ends[:, 1] - ends[:, 0]).T
-        kept: NDArray[np.float64] = ends[np.abs(np.arctan2(-x, y) - self.angle) < 0.15]
-        return kept
+        return np.asarray(ends[np.abs(np.arctan2(-x, y) - self.angle) < 0.15])
 
     def _joined(self, parts: list[_Part], rules: NDArray[np.float64]) -> list[_Part]:
         """Fragments of one row with little room and no rule between them made one."""
@@ -306,13 +298,8 @@ class _Fragments:
     def _union(self, line: _Part, part: _Part) -> _Part:
         whole = self._part(np.vstack([line.outline, part.outline]))
         frame = _frame(whole.angle)
-        corners = np.vstack([line.corners(), part.corners()]) @ frame.T
-        return _Part(
-            whole.outline,
-            whole.angle,
-            (float(corners[:, 0].min()), float(corners[:, 0].max())),
-            (float(corners[:, 1].min()), float(corners[:, 1].max())),
-        )
+        x, y = (np.vstack([line.corners(), part.corners()]) @ frame.T).T
+        return replace(whole, along=_span(x), across=_span(y))
 
 
 def _kept_between(part: _Part, rules: NDArray[np.float64]) -> _Part:
@@ -329,7 +316,7 @@ def _kept_between(part: _Part, rules: NDArray[np.float64]) -> _Part:
             left = max(left, x + 1)
         elif x > core.max() - 2:
             right = min(right, x - 1)
-    return _Part(part.outline, part.angle, (left, right), part.across)
+    return replace(part, along=(left, right))
 
 
 def _columns(parts: list[_Part], angle: float) -> list[list[_Part]]:
@@ -369,6 +356,11 @@ def _frame(angle: float) -> Points:
     return np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))])
 
 
+def _span(values: NDArray[np.float64], grown: float = 0.0) -> tuple[float, float]:
+    """The least and the greatest of the values, each moved outwards."""
+    return float(values.min()) - grown, float(values.max()) + grown
+
+
 def _tilt(size: Sequence[float], degrees: float) -> float:
     """Radians by which the longer side of OpenCV's turned rectangle falls to the right, within a quarter turn."""
     turned = degrees if size[0] >= size[1] else degrees + 90
@@ -384,16 +376,6 @@ def _cross(a: Points, b: Points) -> bool:
         return bool(sides[0] * sides[1] < 0)
 
     return parted(a, b) and parted(b, a)
-
-
-def _cut(photo: Image, corners: Points) -> PageLine:
-    """The line between four corners, made level."""
-    width = max(1, round(float(np.hypot(*(corners[1] - corners[0])))))
-    height = max(1, round(float(np.hypot(*(corners[3] - corners[0])))))
-    target = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32)
-    way = cv2.getPerspectiveTransform(corners.astype(np.float32), target)
-    image = cv2.warpPerspective(photo, way, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return _placed(np.asarray(image, dtype=np.uint8), corners, photo)
 
 
 def _placed(image: Image, corners: Points, photo: Image) -> PageLine:

@@ -25,14 +25,7 @@ from netchu.model.bundle_file import read_arrays
 from netchu.reading.recipe import RELEASE, Recipe, read_recipe, write_recipe
 from netchu.release.card import write_card
 from netchu.release.measured import ReleasedBundle
-from netchu.release.vectors import (
-    MAX_DIFFERENCE,
-    compare_engines,
-    differences,
-    make_vectors,
-    open_exact,
-    save_vectors,
-)
+from netchu.release.vectors import MAX_DIFFERENCE, compare_engines, differences, make_vectors, open_exact, save_vectors
 from netchu.selection.selection_table import selection_table_path
 
 IN_PLACE = (ROOT / "pyproject.toml").is_file()  # whether this is the repository, and no installed copy

@@ -13,11 +13,10 @@ import numpy as np
 from netchu.core.metrics import Scores
 from netchu.language.fusion import LanguageScorer
 from netchu.language.gazetteer import Gazetteer, read_places
-from netchu.reading.combination import APART
 from netchu.reading.line_reader import Settings
 from netchu.selection.members import Member
 from netchu.selection.search import cross_tuned
-from netchu.selection.select_ensemble import gather_lines, mean_offset, open_members
+from netchu.selection.select_ensemble import describe_offset, gather_lines, open_members
 
 
 def compare(
@@ -34,9 +33,8 @@ def compare(
     print(f"{'':34}{'ms':>7}{'CER %':>8}{'exact %':>9}{'kalapa':>9}")
     teams = [([member], "single") for member in members]
     if len(members) > 1:
-        apart = mean_offset(members)
         teams += [(members, "frame"), (members, "rescore")]
-        print(f"spikes stand {apart:.2f} frames apart{'; too far for averaging frames' if apart > APART else ''}")
+        print(describe_offset(members))
     for team, combination in teams:
         name = team[0].oof.name if combination == "single" else f"{len(team)} members, {combination}"
         kind = replace(settings, combination="rescore" if combination == "single" else combination)

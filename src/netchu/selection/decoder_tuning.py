@@ -45,8 +45,7 @@ def sums(line: ScoredLine, weights: Floats, settings: Settings) -> Floats:
 
 def pick(line: ScoredLine, weights: Floats, settings: Settings) -> int:
     """Number of the answer that would be given."""
-    total = sums(line, weights, settings)
-    return int(total.argmax())
+    return int(sums(line, weights, settings).argmax())
 
 
 def answer(line: ScoredLine, weights: Floats, settings: Settings) -> str:

@@ -39,12 +39,9 @@ def read_member(argument: str) -> Member:
     parts = [Path(file) for file in files.split(",")] if equals else [folder / "oof.npz"]
     measure([path])
     oof, (_, about) = merge_oof([load_oof(part) for part in parts]), read_stored(path)
-    config, shape = about["config"], replace(oof.geometry, stretch=1.0)
-    if (about["charset"], config["width_stride"], Geometry.of(from_dict(config, str(path)))) != (
-        oof.charset.characters,
-        oof.width_stride,
-        shape,
-    ):
+    cfg, shape = from_dict(about["config"], str(path)), replace(oof.geometry, stretch=1.0)
+    measured = (oof.charset.characters, oof.width_stride, shape)
+    if measured != (about["charset"], cfg.width_stride, Geometry.of(cfg)):
         raise NetchuError(f"{path}: has another charset or geometry than the model behind {parts[0]}; pair them anew")
     return Member(path, oof)
 

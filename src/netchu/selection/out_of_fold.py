@@ -24,7 +24,7 @@ from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.core.images import read_image
 from netchu.core.metrics import Scores, score
-from netchu.core.preprocess import Geometry, resize, stretched, to_input
+from netchu.core.preprocess import Geometry, resize, to_input
 from netchu.core.tidy import tidy_line
 from netchu.ctc.decoders import LogProbs, greedy
 from netchu.data.manifest import Line, read_lines, split
@@ -151,11 +151,11 @@ def _normalised(log_probs: LogProbs) -> LogProbs:
 def measure_oof(bundle_path: Path, manifest: Path, out: Path, source: str = "", stretch: float = 1.0) -> Scores:
     """Read the fold that a bundle held out (or only its lines of one source) and write what it says of them.
 
-    Returns the greedy scores. Raises NetchuError when the bundle was trained on every line, the manifest has no line
-    of its fold, or `stretch` is out of range.
+    Returns the greedy scores. Raises NetchuError when the bundle was trained on every line, or the manifest has no line
+    of its fold.
     """
     bundle = load_bundle(bundle_path)
-    cfg, geometry = bundle.cfg, stretched(Geometry.of(bundle.cfg), stretch)
+    cfg, geometry = bundle.cfg, replace(Geometry.of(bundle.cfg), stretch=stretch)
     if not cfg.holds_out:
         raise NetchuError(f"{bundle_path}: was trained on every line; give the bundle of a run that held a fold out")
     lines = [line for line in split(read_lines(manifest), cfg.fold)[1] if source in ("", line.source)]

@@ -50,11 +50,8 @@ def gather_lines(
     for i in tqdm(range(len(first.ids)), unit="line", desc="decoding"):
         outputs = [m.oof.log_probs[i] for m in members]
         if settings.combination == "frame":
-            outputs = [
-                average_frames(
-                    outputs, [positions_of(m.oof, i) for m in members], kind=settings.average, weights=weights
-                )
-            ]
+            positions = [positions_of(m.oof, i) for m in members]
+            outputs = [average_frames(outputs, positions, kind=settings.average, weights=weights)]
         candidates = gather(
             outputs, first.charset, scorer=scorers[first.folds[i]], gazetteer=gazetteer, decoder=settings.decoder,
             width=settings.width, best=settings.best,
@@ -75,12 +72,12 @@ def _with_paths(candidates: Candidates, outputs: Sequence[LogProbs], charset: Ch
 
 
 def choose_scorers(
-    folds: Sequence[int], language: NGram | None, held_out: Mapping[Path, NGram], settings: Settings, oof: OutOfFold
+    oof: OutOfFold, language: NGram | None, held_out: Sequence[NGram], settings: Settings
 ) -> dict[int, LanguageScorer | None]:
     """For each fold a scorer whose model has not seen its labels; raises NetchuError when there is none."""
     scorers = {}
-    for fold in sorted(set(folds)):
-        models = [model for model in (language, *held_out.values()) if model is not None and fold not in model.folds]
+    for fold in sorted(set(oof.folds)):
+        models = [model for model in (language, *held_out) if model is not None and fold not in model.folds]
         if language is not None and not models:
             raise NetchuError(
                 f"--language was trained on labels of fold {fold}, which is measured here; give a model trained with "
@@ -101,8 +98,8 @@ def open_members(
         )
     members, settings = align([read_member(argument) for argument in arguments]), Settings(decoder="beam")
     model = load_ngram(language) if language else None
-    others = {path: load_ngram(path) for path in held_out}
-    return members, settings, choose_scorers(members[0].oof.folds, model, others, settings, members[0].oof)
+    others = [load_ngram(path) for path in held_out]
+    return members, settings, choose_scorers(members[0].oof, model, others, settings)
 
 
 def select_ensemble(
@@ -194,13 +191,14 @@ def _origin(oof: OutOfFold) -> dict[str, Any]:
     return {"sources": dict(sources), "writers": len(set(oof.writers)), "folds": sorted(set(oof.folds))}
 
 
-def mean_offset(members: Sequence[Member]) -> float:
+def describe_offset(members: Sequence[Member]) -> str:
     """How far apart the members' spikes stand, in frames, over all lines that they read alike; 0 when there is none."""
     offsets = [
         spike_offset([m.oof.log_probs[i] for m in members], [positions_of(m.oof, i) for m in members])
         for i in range(len(members[0].oof.ids))
     ]
-    return float(np.mean([x for x in offsets if x is not None] or [0.0]))
+    apart = np.mean([x for x in offsets if x is not None] or [0.0])
+    return f"spikes stand {apart:.2f} frames apart{'; too far for averaging frames' if apart > APART else ''}"
 
 
 def table(
@@ -228,14 +226,13 @@ def _try_frames(
     """(lines, settings) for averaging frames instead, when that reads better, else no lines; prints both figures."""
     if len(members) < 2:
         return [], settings
-    apart = mean_offset(members)
     averaged = replace(settings, combination="frame")
     shares = sorted((float(w) for w in weights if w > 0), reverse=True)  # the members come in this order
     framed, _ = gather_lines(members, averaged, scorers, gazetteer, shares)
     one = np.ones(1)
     averaged = tune(framed, one, averaged)
     print(f"rescore: {evaluate(lines, weights, settings)}\nframe:   {evaluate(framed, one, averaged)}")
-    print(f"spikes stand {apart:.2f} frames apart{'; too far for averaging frames' if apart > APART else ''}")
+    print(describe_offset(members))
     better = gain(framed, one, averaged) > gain(lines, weights, settings)
     return (framed, averaged) if better else ([], settings)
 

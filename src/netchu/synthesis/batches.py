@@ -23,7 +23,7 @@ from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path, hash_file, write_json, write_text, writing
 from netchu.core.image_files import walk
 from netchu.data.label_files import read_json
-from netchu.data.lmdb_file import STORE, Record, need_lmdb, open_lmdb, put_record
+from netchu.data.lmdb_file import STORE, Record, open_lmdb, put_record
 
 CHUNK = 200
 ROOM_PER_LINE = 256 * 1024  # bytes of address space of a store, not of disk
@@ -110,10 +110,8 @@ def _backend(order: Order) -> AbstractContextManager[Any]:
     """The joblib backend: processes here, or the workers of a Dask cluster."""
     if not order.dask:
         return nullcontext()
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise NetchuError("--dask needs the dask cluster client: pip install 'dask[distributed]'") from error
+    from distributed import Client
+
     try:
         Client(order.dask, timeout=10)
     except (OSError, ValueError, TimeoutError) as error:
@@ -176,7 +174,8 @@ def produce(generator: LineGenerator, order: Order) -> None:
     chunks = order.chunks()
     total = sum(map(len, chunks))
     if order.lmdb:
-        need_lmdb(order.out / STORE)
+        import lmdb  # noqa: F401  # missed before the folder is claimed
+
     with _backend(order):
         if is_complete(order, generator, claim=True):
             print(f"{order.out}: already complete")
@@ -199,10 +198,10 @@ def _fill_store(generator: LineGenerator, order: Order, chunks: list[range]) -> 
     Keys: `image-00000042` (JPEG bytes), `label-00000042` (UTF-8 NFC text), `writer-00000042` (name), `num-lines`.
     A chunk is written in one transaction together with its mark `done-00000000`, so an interrupted run goes on.
     """
+    import lmdb
+
     room = max(64 * 1024 * 1024, order.count * ROOM_PER_LINE)
     store = open_lmdb(order.out / STORE, map_size=room, readonly=False)
-    import lmdb  # which open_lmdb has found
-
     with store.begin() as reading:
         todo = [numbers for numbers in chunks if reading.get(f"done-{numbers.start:08d}".encode()) is None]
     try:

@@ -45,8 +45,7 @@ def shrink(image: np.ndarray, rng: Rng) -> np.ndarray:
 def sharpen(image: np.ndarray, rng: Rng) -> np.ndarray:
     """A phone's sharpening: light halos around the strokes."""
     soft = cv2.GaussianBlur(image, (0, 0), 1.6 * image.shape[0] / 64)
-    sharp: np.ndarray = image + rng.uniform(0.2, 0.8) * (image - soft)
-    return sharp
+    return np.asarray(image + rng.uniform(0.2, 0.8) * (image - soft))
 
 
 def bleach(image: np.ndarray, rng: Rng) -> np.ndarray:
@@ -58,15 +57,13 @@ def bleach(image: np.ndarray, rng: Rng) -> np.ndarray:
 def grain(image: np.ndarray, rng: Rng) -> np.ndarray:
     """Sensor noise."""
     noise = rng.standard_normal(image.shape, dtype=np.float32)
-    noisy: np.ndarray = image + np.float32(rng.uniform(0.5, 3.0)) * noise
-    return noisy
+    return np.asarray(image + np.float32(rng.uniform(0.5, 3.0)) * noise)
 
 
 def blotch(image: np.ndarray, rng: Rng) -> np.ndarray:
     """Dim patches: creases, shadows, dirt."""
     field = soft_field(image.shape, image.shape[0] * rng.uniform(0.5, 2.0), rng)
-    dimmed: np.ndarray = image - np.float32(rng.uniform(2, 9)) * np.maximum(field, 0.0)
-    return dimmed
+    return np.asarray(image - np.float32(rng.uniform(2, 9)) * np.maximum(field, 0.0))
 
 
 def jpeg(image: np.ndarray, rng: Rng) -> np.ndarray:

@@ -62,9 +62,8 @@ def drift_marks(sketch: Sketch, rng: np.random.Generator) -> None:
 
 def vary_shapes(sketch: Sketch, rng: np.random.Generator) -> None:
     """The same letter bends a little differently each time."""
-    sketch.habits = sketch.habits + rng.normal(0.0, 0.35 + 0.5 * sketch.carelessness, sketch.habits.shape).astype(
-        np.float32
-    )
+    bends = rng.normal(0.0, 0.35 + 0.5 * sketch.carelessness, sketch.habits.shape)
+    sketch.habits = sketch.habits + bends.astype(np.float32)
 
 
 def squeeze_end(sketch: Sketch, rng: np.random.Generator) -> None:

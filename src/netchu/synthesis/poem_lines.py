@@ -21,7 +21,10 @@ class PoemLines(WrittenLines):
 
     def sampler(self) -> Callable[[np.random.Generator], str]:
         """Load the verses."""
-        return (read_poems(Path(self.poems)) if self.poems else PseudoVerse()).sample
+        if not self.poems:
+            return PseudoVerse().sample
+        verses = read_poems(Path(self.poems))
+        return lambda rng: verses[int(rng.integers(len(verses)))]
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from netchu.core.errors import NetchuError
 from netchu.core.options import add_number, refuse_idle
-from netchu.synthesis.batches import LineMaker, SyntheticLine, contents, is_complete, produce
+from netchu.synthesis.batches import LineMaker, contents, is_complete, produce
 from netchu.synthesis.effects import PRESETS, check_effects
 from netchu.synthesis.options import make_parser, read_order
 from netchu.synthesis.recombine import LineReuser, read_lines
@@ -41,11 +41,7 @@ class RecombinedLines:
         lines = read_lines(Path(self.manifest), set(self.folds))
         seen = load_words(Path(self.words)) if self.words else None
         reuser = LineReuser(lines, self.height, check_effects(PRESETS[self.effects]), self.recombine, seen)
-
-        def make(number: int) -> SyntheticLine:
-            return reuser.make(np.random.default_rng([self.seed, number]))
-
-        return make
+        return lambda number: reuser.make(np.random.default_rng([self.seed, number]))
 
 
 def read_folds(text: str) -> tuple[int, ...]:

@@ -53,8 +53,7 @@ class Scene:
     def image(self) -> np.ndarray:
         """(height, width) float32: paper under rules under ink."""
         image = self.paper + self.rules * (self.rule_level - self.paper)
-        inked: np.ndarray = image + self.ink * (self.ink_level - image)
-        return inked
+        return np.asarray(image + self.ink * (self.ink_level - image))
 
 
 def soft_field(shape: tuple[int, int], cell: float, rng: np.random.Generator) -> np.ndarray:

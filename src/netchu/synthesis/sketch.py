@@ -40,8 +40,7 @@ class Sketch:
     def starts(self) -> np.ndarray:
         """(G,) x of each glyph's origin, the first at its gap."""
         advance = np.array([glyph.advance for glyph in self.glyphs], np.float32) * self.size * self.stretch
-        starts: np.ndarray = np.cumsum(self.gap) + np.concatenate([[0.0], np.cumsum(advance)[:-1]])
-        return starts
+        return np.asarray(np.cumsum(self.gap) + np.concatenate([[0.0], np.cumsum(advance)[:-1]]))
 
     def shift_marks(self, shift: np.ndarray) -> None:
         """Move marks by (parts, 2): right, and away from their letter; bodies stay where they are."""

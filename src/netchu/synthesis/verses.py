@@ -66,18 +66,7 @@ class PseudoVerse:
         return text[0].upper() + text[1:] + str(rng.choice(["", ",", "."], p=[0.3, 0.4, 0.3]))
 
 
-class PoemVerses:
-    """Verses of a poem file, drawn one by one."""
-
-    def __init__(self, verses: list[str]) -> None:
-        self.verses = tuple(verses)
-
-    def sample(self, rng: np.random.Generator) -> str:
-        """One verse, NFC."""
-        return self.verses[int(rng.integers(len(self.verses)))]
-
-
-def read_poems(path: Path) -> PoemVerses:
+def read_poems(path: Path) -> list[str]:
     """Verses of a CSV's `content` column, split at line ends (real ones or `<newline>`), NFC.
 
     Marks that no face is sure to have are exchanged for near ones; verses with other signs, or longer than a line
@@ -91,4 +80,4 @@ def read_poems(path: Path) -> PoemVerses:
     usable = [verse for verse in verses if 2 <= len(verse) <= LONGEST and set(verse) <= _KNOWN]
     if not usable:
         raise NetchuError(f"{path}: no verse in column {COLUMN!r} that can be written")
-    return PoemVerses(usable)
+    return usable

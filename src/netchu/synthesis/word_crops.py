@@ -32,8 +32,7 @@ class CutLine:
     @property
     def ink(self) -> np.ndarray:
         """(H, W) float32, 0..1."""
-        ink: np.ndarray = self.stored.astype(np.float32) / np.float32(255)
-        return ink
+        return np.asarray(self.stored.astype(np.float32) / np.float32(255))
 
     def take(self, first: int, last: int) -> "CutLine":
         """The words from `first` up to, not including, `last`, with half the gap on each side."""

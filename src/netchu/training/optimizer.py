@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined]
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -41,34 +40,22 @@ def stage_of_parameters(backbone: nn.Module) -> dict[str, int]:
     }
 
 
-class _Grouped(nn.Module):
-    """A module whose parameters timm groups by stage of the backbone; what follows the backbone is the last group."""
-
-    def __init__(self, module: nn.Module, backbone: nn.Module) -> None:
-        super().__init__()
-        prefix = next(f"module.{name}." for name, m in module.named_modules() if m is backbone)
-        self.module = module
-        self.stages = {prefix + name: stage for name, stage in stage_of_parameters(backbone).items()}
-
-    def group_matcher(self, coarse: bool) -> Callable[[str], int]:
-        """timm's interface: the function from a parameter's name to its group."""
-        behind = max(self.stages.values()) + 1
-        return lambda name: self.stages.get(name, behind)
-
-
 def build_optimizer(
     module: nn.Module, backbone: nn.Module, *, lr: float, weight_decay: float, layer_decay: float
 ) -> torch.optim.AdamW:
     """Fused AdamW. What lies behind the backbone learns at `lr`, its last stage at `lr * layer_decay`, the one before
     at `lr * layer_decay ** 2` and so on. Norms and biases do not decay. Each group keeps its peak rate as `peak_lr`,
     the last group is that of the head."""
-    groups = param_groups_layer_decay(_Grouped(module, backbone), weight_decay=weight_decay, layer_decay=layer_decay)
-    merged: dict[tuple[float, float], dict[str, Any]] = {}  # few groups, since each costs kernels of its own
-    for group in sorted(groups, key=lambda group: float(group["lr_scale"])):
-        rate = lr * group["lr_scale"]
-        own = {"params": [], "lr": rate, "peak_lr": rate, "weight_decay": group["weight_decay"]}
-        merged.setdefault((rate, group["weight_decay"]), own)["params"] += group["params"]
-    return torch.optim.AdamW(list(merged.values()), lr=lr, fused=True)
+    stages = stage_of_parameters(backbone)
+    stage_of = {parameter: stages[name] for name, parameter in backbone.named_parameters()}
+    behind = max(stages.values()) + 1
+    groups: dict[tuple[float, float], dict[str, Any]] = {}  # few of them, since each costs kernels of its own
+    for parameter in module.parameters():
+        rate = lr * layer_decay ** (behind - stage_of.get(parameter, behind))
+        decay = weight_decay if parameter.ndim > 1 else 0.0
+        own = {"params": [], "lr": rate, "peak_lr": rate, "weight_decay": decay}
+        groups.setdefault((rate, decay), own)["params"].append(parameter)
+    return torch.optim.AdamW(sorted(groups.values(), key=lambda group: float(group["lr"])), lr=lr, fused=True)
 
 
 def learning_rate(warmup: float) -> Callable[[float], float]:

@@ -4,6 +4,7 @@ A state is written beside the old one and takes its place in one step; a damaged
 """
 
 import zipfile
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,12 +73,8 @@ def load_state(folder: Path) -> tuple[dict[str, Any], str]:
     States hold tensors and plain values only. Raises NetchuError when there is none, or none that can be read.
     """
     damaged = []
-    age = 0
-    while age == 0 or _aged(folder / STATE, age).is_file():
-        path = _aged(folder / STATE, age)
-        age += 1
-        if not path.is_file():
-            continue
+    older = takewhile(Path.is_file, (_aged(folder / STATE, age) for age in count(1)))
+    for path in filter(Path.is_file, (folder / STATE, *older)):
         try:
             with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums
                 if changed := archive.testzip():

@@ -5,7 +5,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -94,25 +94,20 @@ def evaluate(
     return Evaluation(score(answers, labels), score_by_source(answers, labels, table.source.tolist()), table)
 
 
+@dataclass
 class Validator:
     """Keeps the best figures of one run and writes its bundles. Without held-out lines the newest count as best."""
 
-    def __init__(
-        self,
-        cfg: Config,
-        charset: Charset,
-        held_out: LineDataset | None,
-        precision: str,
-        hashes: dict[str, str],
-        rank: int,
-        ranks: int,
-    ) -> None:
-        self.cfg, self.charset, self.held_out = cfg, charset, held_out
-        self.precision, self.hashes = precision, hashes
-        self.rank, self.ranks = rank, ranks
-        self.best = -1.0
-        self.best_metrics: dict[str, Any] = {}
-        self.stale = 0  # validations since the best one
+    cfg: Config
+    charset: Charset
+    held_out: LineDataset | None
+    precision: str
+    hashes: dict[str, str]
+    rank: int
+    ranks: int
+    best: float = -1.0
+    best_metrics: dict[str, Any] = field(default_factory=dict)
+    stale: int = 0  # validations since the best one
 
     @property
     def patience_is_over(self) -> bool:

@@ -79,11 +79,18 @@ def _open_onnx(path: Path, threads: int) -> Member:
 
 
 def _open_torch(path: Path, threads: int) -> Member:
+    """On the GPU where there is one; `threads` of the CPU are those of the whole process."""
     try:
-        from netchu.reading.engines.torch_engine import open_bundle
+        import torch
+
+        from netchu.model.bundle import load_bundle
     except ImportError as error:
         raise NetchuError(f"engine torch: {error.name} is not installed; pip install 'netchu[train]'") from error
-    return open_bundle(path, threads)
+    if threads:
+        torch.set_num_threads(threads)
+    bundle = load_bundle(path)
+    bundle.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return bundle
 
 
 ENGINES: dict[str, Callable[[Path, int], Member]] = {"onnx": _open_onnx, "torch": _open_torch}
