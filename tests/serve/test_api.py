@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import unicodedata
+import weakref
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -232,6 +233,17 @@ def test_versions_are_promoted_and_rolled_back(client: TestClient, service: Serv
     missing = client.post("/api/models/7/promote")
     assert (missing.status_code, missing.json()["error"]) == (404, "version 7: there is none of that number")
     assert service.versions.register(plain_recipe([tiny_bundle])).id == 1
+
+
+def test_a_version_is_let_go_when_another_serves(service: Service, tiny_recipe: Path) -> None:
+    """All of it and at once, with its language model, whose memory of what it computed refers to it."""
+    service.promote(service.versions.register(read_recipe(tiny_recipe)).id)
+    ensemble = service.batcher.recogniser.ensemble  # type: ignore[attr-defined]
+    parts = [ensemble, ensemble.reader.scorer.model, ensemble.reader.gazetteer]
+    known = [weakref.ref(part) for part in parts]
+    del ensemble, parts
+    service.promote(1)
+    assert not any(part() for part in known)
 
 
 def test_the_promoted_version_serves_after_a_restart(settings: ServiceSettings, tiny_bundle: Path) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 
@@ -127,6 +128,22 @@ def test_an_error_reaches_its_own_lines_only() -> None:
         bad.result(5)
     assert texts([good, other, last]) == ["2", "2", "2"]
     assert [2, 2, 2, 2] in reader.batches
+    batcher.close()
+
+
+def test_a_swap_is_over_when_nothing_is_read_with_the_former_any_more() -> None:
+    reader = Reader()
+    batcher, former = stalled(reader), weakref.ref(reader)
+    waiting = batcher.submit([line(2)], 9)
+    swapping = threading.Thread(target=batcher.swap, args=(Reader(2),))
+    swapping.start()
+    swapping.join(0.1)
+    assert swapping.is_alive() and former()
+    reader.gate.set()
+    del reader
+    swapping.join(5)
+    assert former() is None and waiting[0].result(5).version == 2
+    batcher.swap(Reader(3))  # while nothing is read
     batcher.close()
 
 

@@ -78,6 +78,7 @@ class Batcher:
         self.recogniser, self.batch_size, self.observe = recogniser, batch_size, observe
         self.capacity, self.patience, self.linger = capacity, patience, linger
         self._queue: deque[Waiting] = deque()
+        self._reading: list[Waiting] = []
         self._changed = threading.Condition()
         self._closed = False
         self._seconds_per_line = 0.05  # running mean, for Retry-After
@@ -110,8 +111,10 @@ class Batcher:
         return min(MAX_RETRY_AFTER, max(1, math.ceil(len(self._queue) * self._seconds_per_line)))
 
     def swap(self, recogniser: ServedModel) -> None:
-        """Read with another recogniser from the next batch on."""
-        self.recogniser = recogniser
+        """Read with another recogniser from the next batch on; return when none is read with the former any more."""
+        with self._changed:
+            self.recogniser, last = recogniser, self._reading
+            self._changed.wait_for(lambda: not last or self._reading is not last)
 
     def close(self) -> None:
         """Read what waits, then stop the thread."""
@@ -123,6 +126,8 @@ class Batcher:
     def _take(self) -> list[Waiting]:
         """The next batch; empty when the queue was closed and is done."""
         with self._changed:
+            self._reading = []
+            self._changed.notify_all()
             while not self._queue and not self._closed:
                 self._changed.wait()
             if not self._closed and len(self._queue) < self.batch_size:
@@ -133,6 +138,7 @@ class Batcher:
             batch = batch[: FACTOR ** int(math.log(len(batch), FACTOR) + 1e-9)]
             taken = set(map(id, batch))
             self._queue = deque(line for line in self._queue if id(line) not in taken)
+            self._reading = batch
             return batch
 
     def _run(self) -> None:

@@ -4,10 +4,12 @@
 two batches.
 """
 
+import ctypes
+import gc
 import logging
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,13 @@ class ServiceSettings:
     limits: UploadLimits = field(default_factory=UploadLimits)
 
 
+def give_back_memory() -> None:
+    """Give the system what nothing uses any more: of a version that served, or of opening one."""
+    gc.collect()  # a language model and what it remembers refer to each other
+    with suppress(AttributeError, OSError, TypeError):  # only glibc has it, and only glibc keeps what was freed
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class Service:
     """Everything that lives as long as the process."""
 
@@ -83,6 +92,7 @@ class Service:
             patience=settings.patience,
             observe=lambda lines, seconds: self.telemetry.observe_batch(lines, seconds),
         )
+        give_back_memory()
         self._swapping = threading.Lock()
         self.jobs = Jobs(settings.data / "jobs", self.store, self.versions, self.promote, lambda: self.active)
         self.telemetry = Telemetry(
@@ -111,6 +121,7 @@ class Service:
             wanted = self.store.active_version()
             if wanted is not None and wanted != self.active:
                 self.batcher.swap(self.versions.load(wanted))
+                give_back_memory()
 
     def _named(self) -> tuple[Recipe, str] | None:
         """The recipe to serve and its name, opened and found sound; None: the one that served last.
@@ -167,6 +178,7 @@ class Service:
             recogniser = self.versions.load(version)
             self.versions.note_promotion(version)
             self.batcher.swap(recogniser)
+            give_back_memory()
 
     def retrain(self, *, epochs: int, lr: float) -> Job:
         """Begin a retraining of the version that serves; raises RefusalError (409) when there is too little to learn
