@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,6 +36,7 @@ from netchu.reading.recipe import Recipe, read_recipe, write_recipe
 from netchu.serve.command import build, listen, open_service, parse
 from netchu.serve.jobs import Jobs
 from netchu.serve.retraining import (
+    STOPPED,
     RetrainingPlan,
     choose_members,
     follow_corrections,
@@ -239,6 +241,79 @@ def test_a_job_that_cannot_start_has_failed_and_blocks_none(
         assert (jobs.get(key).state, jobs.running) == ("failed", 0)
     with pytest.raises(RefusalError, match="job 1: could not be started"):
         jobs.resume(1)
+
+
+class TestJobsAtOneMoment:
+    """What two people ask for at once, and processes that end when `ended` is set."""
+
+    plan = RetrainingPlan(recipe="recipe", members=[0], samples="samples")
+
+    @pytest.fixture(autouse=True)
+    def ended(self, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+        ended = threading.Event()
+
+        def wait() -> int:
+            ended.wait(30)
+            return STOPPED
+
+        monkeypatch.setattr("netchu.serve.jobs.subprocess.Popen", lambda *a, **b: SimpleNamespace(wait=wait))
+        return ended
+
+    def test_one_ends_while_the_next_begins(
+        self, jobs: Jobs, ended: threading.Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def release() -> None:
+            ended.clear()
+            with suppress(RefusalError):
+                jobs.start(1, self.plan)
+
+        releases = [release]
+        monkeypatch.setattr(jobs.store, "hold", lambda name: releases.pop() if releases else lambda: None)
+        jobs.start(1, self.plan)
+        ended.set()
+        wait_for(lambda: jobs.get(1).state == "interrupted", 9)
+        ended.set()
+        wait_for(lambda: not jobs.running, 9)
+
+    def test_one_is_cancelled_while_the_next_begins(
+        self, jobs: Jobs, ended: threading.Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        jobs.store.insert(Job(base=1, state="interrupted"))
+        other = threading.Thread(target=jobs.cancel, args=(1,))
+
+        def clear_all() -> None:
+            other.start()
+            other.join(0.5)
+
+        monkeypatch.setattr(jobs, "_clear_all", clear_all)
+        jobs.start(1, self.plan)
+        other.join()
+        ended.set()
+        wait_for(lambda: not jobs.running, 9)
+        assert [job.state for job in jobs.store.jobs()] == ["interrupted", "cancelled"]
+
+    def test_one_could_not_be_written_down(
+        self, jobs: Jobs, ended: threading.Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The lock of its process stays held, and is the next one's."""
+        held: list[str] = []
+
+        def hold(name: str) -> Any:
+            if held:
+                return None
+            held.append(name)
+            return held.clear
+
+        def full(row: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(jobs.store, "hold", hold)
+        with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
+            patched.setattr(jobs.store, "insert", full)
+            jobs.start(1, self.plan)
+        jobs.start(1, self.plan)
+        ended.set()
+        wait_for(lambda: not (jobs.running or held), 9)
 
 
 def test_what_a_job_held_goes_a_day_after_it_failed_and_stays_while_it_is_interrupted(

@@ -96,15 +96,17 @@ class Jobs:
 
     def cancel(self, key: int) -> Job:
         """End a job for good and delete its files; raises RefusalError (404, 409). One in another process ends soon."""
-        job = self.get(key)
-        if job.state == RUNNING and self._running == key:
+        with self._lock:  # no job begins meanwhile
+            job = self.get(key)
+            here = job.state == RUNNING and self._running == key
+            if job.state == INTERRUPTED:
+                self._close(job, CANCELLED, "cancelled")
+            elif job.state != RUNNING:
+                raise RefusalError(409, f"job {key}: is {job.state} already")
+            elif not here:
+                self.store.ask_to_stop(key, CANCELLED)
+        if here:
             self._stop(CANCELLED)
-        elif job.state == RUNNING:
-            self.store.ask_to_stop(key, CANCELLED)
-        elif job.state == INTERRUPTED:
-            self._close(job, CANCELLED, "cancelled")
-        else:
-            raise RefusalError(409, f"job {key}: is {job.state} already")
         return self.get(key)
 
     def get(self, key: int) -> Job:
@@ -126,7 +128,7 @@ class Jobs:
     def _take(self) -> None:
         """Take the lock for a job; raises RefusalError (409) while a job is at work here or elsewhere."""
         if not self._running:
-            self._release = self.store.hold(LOCK)
+            self._release = self._release or self.store.hold(LOCK)  # of a start that could not write its row
         if self._running or self._release is None:
             running = self._running or getattr(self.store.running_job(), "id", 0)
             raise RefusalError(409, f"job {running}: is at work; one job runs at a time", "job_busy")
@@ -213,10 +215,10 @@ class Jobs:
 
     def _close(self, job: Job, state: str, message: str) -> None:
         job.state, job.message, job.finished = state, message, time.time()
-        if self._running in (job.id, 0) and self._release is not None:
+        if self._running in (job.id, 0) and (release := self._release) is not None:
+            self._release = None  # before the next job can begin, which holds one of its own
             self._running = 0  # before the row says so, that who reads it can start the next job
-            self._release()
-            self._release = None
+            release()
         self.store.save(job)
         self._clear(job)
 
