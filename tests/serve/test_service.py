@@ -365,6 +365,25 @@ def test_a_correction_takes_the_place_of_the_base_line_that_it_is_of(tmp_path: P
     store.close()
 
 
+def test_a_line_that_is_deleted_while_all_are_looked_through_is_left_out(
+    tmp_path: Path, lines_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(f"sqlite:///{tmp_path}/a.sqlite")
+    samples = Samples(tmp_path / "samples", store)
+    for number in range(3):
+        samples.correct(read_image(lines_folder / "images" / "1" / f"{number}.jpg"), TEXTS[number])
+    glob, deleted = Path.glob, store.samples()[1]
+
+    def list_then_delete(folder: Path, pattern: str) -> list[Path]:
+        paths = list(glob(folder, pattern))
+        samples.picture(deleted.id).with_suffix(".json").unlink()
+        return paths
+
+    monkeypatch.setattr(Path, "glob", list_then_delete)
+    assert [line.text for line in read_samples(samples.folder, 0)] == [TEXTS[0], TEXTS[2]]
+    store.close()
+
+
 def test_a_child_of_one_that_saw_every_line_has_seen_them_too(tmp_path: Path, tiny_bundle: Path) -> None:
     """Its base lines are trained on and judge nothing, and its bundle says fold 5."""
     tensors, about = read_stored(tiny_bundle)

@@ -21,6 +21,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,10 @@ def held_out_fold(cfg: Config) -> int:
 
 def read_samples(folder: Path, fold: int) -> list[Line]:
     """Checked lines of the samples folder in the order of their numbers; those held out get `fold`, the others none."""
-    facts = [read_sidecar(path) | {"path": path} for path in folder.glob("*/[!.]*.json")]
+    facts = []
+    for path in folder.glob("*/[!.]*.json"):
+        with suppress(FileNotFoundError):  # deleted meanwhile
+            facts.append(read_sidecar(path) | {"path": path})
     return [
         Line(
             path=Path(fact["path"]).with_suffix(".png"),

@@ -247,11 +247,13 @@ def check_name(name: str, field: str) -> str:
 
 
 def read_sidecar(path: Path) -> dict[str, Any]:
-    """Facts of a sample's JSON; raises NetchuError when it is damaged."""
+    """Facts of a sample's JSON; raises NetchuError when it is damaged, FileNotFoundError when there is none."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         oldest = {field: facts[field] for field in OLDEST_FIELDS}
         return oldest | {field: facts.get(field, default) for field, default in LATER_FIELDS.items()}
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NetchuError(f"{path}: is no sample of this service ({error}); move it out of the folder") from error
 
