@@ -893,6 +893,22 @@ class TestBatch:
         assert client.get(f"/api/samples/{key}/image").status_code == 200
         again.close()
 
+    @pytest.mark.parametrize("full", ["netchu.serve.samples.write_json", "netchu.serve.store.Store.save_sample"])
+    def test_a_deletion_is_undone_when_the_disk_has_room_again(
+        self, full: str, client: TestClient, service: Service, kept: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*args: Any) -> None:
+            raise NetchuError("no space left")
+
+        key = kept[1]["id"]
+        client.delete(f"/api/samples/{key}")
+        with monkeypatch.context() as patched:
+            patched.setattr(full, fail)
+            assert client.post(f"/api/samples/{key}/restore").status_code == 500
+        assert client.post(f"/api/samples/{key}/restore").status_code == 200
+        assert client.get(f"/api/samples/{key}/image").status_code == 200
+        assert service.samples.recover() == 0 and not list(service.samples.deleted.iterdir())
+
     def test_a_lost_database_knows_the_batch(self, settings: ServiceSettings, service: Service, kept: Any) -> None:
         before = [sample.to_dict() for sample in service.store.samples()]
         service.close()

@@ -144,10 +144,12 @@ class Samples:
             if not (facts := self._deleted_facts(key)):
                 raise RefusalError(404, "there is no such deleted sample")
             sample = Sample(**facts | {"number": self.store.last_number() + 1})
-            self.picture(key).parent.mkdir(exist_ok=True)
-            for suffix in (".png", ".json"):
-                (self.deleted / f"{key}{suffix}").replace(self.picture(key).with_suffix(suffix))
+            picture = self.picture(key)
+            picture.parent.mkdir(exist_ok=True)
+            if not picture.is_file():  # of an attempt that could not write the rest
+                (self.deleted / picture.name).replace(picture)
             self._write(sample, None)
+            (self.deleted / f"{key}.json").unlink()
         return sample
 
     def recover(self) -> int:
