@@ -610,7 +610,9 @@ def test_boxes_that_a_person_drew_are_read(halving: TestClient) -> None:
     assert [line["size"] for line in lines] == [[200, 40], [300, 60]]
     alone = recognise(halving, png(page[:40, :200])).json()["lines"][0]
     assert lines[0]["text"] == alone["text"]
-    for bad in ("x", "[]", "[[1, 2]]", [[[0, 0], [1, 0], [1, 1], [0, 1]]], "[[[0,0],[9,0],[9,NaN],[0,9]]]", '{"a": 1}'):
+    huge = [[[0, 0], [9, 0], [9, 10**400], [0, 9]]]
+    small, strange = [[[0, 0], [1, 0], [1, 1], [0, 1]]], "[[[0,0],[9,0],[9,NaN],[0,9]]]"
+    for bad in ("x", "[]", "[[1, 2]]", small, huge, strange, '{"a": 1}'):
         answer = send(bad)
         assert (answer.status_code, answer.json()["error"][:6]) == (422, "boxes:"), bad
 

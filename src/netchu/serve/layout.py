@@ -109,7 +109,7 @@ def parse_boxes(text: str, upload: Upload) -> list[NDArray[np.float64]]:
     said = f"boxes: expected a list of up to {MOST_BOXES} lines of four [x, y]"
     try:
         boxes = np.array(json.loads(text), dtype=np.float64)
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, RecursionError, OverflowError):
         raise RefusalError(422, said) from None
     sound = boxes.ndim == 3 and boxes.shape[1:] == (4, 2) and 0 < len(boxes) <= MOST_BOXES
     if not sound or not np.isfinite(boxes).all():
