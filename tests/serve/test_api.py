@@ -921,6 +921,14 @@ class TestBatch:
         other.close()
 
 
+def test_a_long_name_is_composed_before_it_is_cut(client: TestClient, service: Service) -> None:
+    """As a Mac writes it, it has a code point for each mark."""
+    name = "Sổ đăng ký hộ khẩu thường trú, phường Bến Thành, quận 1, quyển thứ 3.png"
+    image = {"image": (decomposed(name), png())}
+    client.post("/api/corrections", files=image, data={"text": "Huế"})
+    assert service.store.samples()[-1].name == name[-60:]
+
+
 def test_fields_are_bounded_and_checked(client: TestClient, service: Service) -> None:
     assert correct(client, png(), "Hà\u00a0Nội", read_text="Ha\u202fNoi", version=1).json()["text"] == "Hà Nội"
     assert service.store.samples()[0].read_text == "Ha Noi"

@@ -8,6 +8,7 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from netchu.core.charset import normalise
 from netchu.serve.uploads import RefusalError, UploadLimits
 
 FIELDS = 8  # of a request
@@ -58,5 +59,5 @@ async def read_form(request: Request, limits: UploadLimits) -> AsyncIterator[For
 
 
 def _name(upload: UploadFile) -> str:
-    """A file's name for messages and lists: printable and short."""
-    return "".join(c for c in upload.filename or "image" if c.isprintable())[-60:] or "image"
+    """A file's name for messages and lists: NFC, printable and short."""
+    return "".join(c for c in normalise(upload.filename or "image") if c.isprintable())[-60:] or "image"
