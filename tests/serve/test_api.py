@@ -944,6 +944,10 @@ def test_fields_are_bounded_and_checked(client: TestClient, service: Service) ->
     body = b'--x\r\ncontent-disposition: form-data; name="text"\r\n\r\n\xff\xfe\r\n--x\r\n'
     body += b'content-disposition: form-data; name="image"; filename="a"\r\n\r\n' + png() + b"\r\n--x--\r\n"
     headers = {"content-type": "multipart/form-data; boundary=x; charset=latin-1"}
+    for charset in ("utf-16", "undefined"):  # the form is UTF-8 all the same, also where Python refuses to decode
+        sound = {"content-type": f"multipart/form-data; boundary=x; charset={charset}"}
+        answer = client.post("/api/corrections", content=body.replace(b"\xff\xfe", "Hà Nội".encode()), headers=sound)
+        assert answer.json()["text"] == "Hà Nội"
     broken = client.post("/api/corrections", content=body, headers=headers)
     assert (broken.status_code, broken.json()["error"]) == (400, "text: is no sound UTF-8 (invalid start byte)")
     assert len(service.store.samples()) == 1

@@ -24,7 +24,13 @@ class Form:
 
 
 class StrictParser(MultiPartParser):
-    """Starlette's parser takes what is no UTF-8 for Latin-1; here it is refused."""
+    """Starlette's parser takes what is no UTF-8 for Latin-1, and follows a request that names another charset, also one
+    that breaks it; here texts are UTF-8 or refused."""
+
+    def on_part_begin(self) -> None:
+        """Begin a part, whose names are UTF-8 too."""
+        super().on_part_begin()
+        self._charset = "utf-8"
 
     def on_part_end(self) -> None:
         """Check a text before it is taken."""
@@ -34,7 +40,6 @@ class StrictParser(MultiPartParser):
                 part.data.decode("utf-8")
             except UnicodeDecodeError as error:
                 raise MultiPartException(f"{part.field_name}: is no sound UTF-8 ({error.reason})") from None
-            self._charset = "utf-8"
         super().on_part_end()
 
 
