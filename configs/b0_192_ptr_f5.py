@@ -1,6 +1,6 @@
 """Pretraining of the small family on real and synthetic lines, half of each; b0_192_f5 can start from it.
 
-Not measured yet as it stands; docs/results.md tells of longer pretrainings of the same kind.
+Not measured yet as it stands; docs/ablations.md tells of longer pretrainings of the same kind.
 
 python train.py -C b0_192_ptr_f5
 python train.py -C b0_192_f5 --set load_weight=outputs/b0_192_ptr_f5/best.safetensors lr=5e-4
