@@ -14,6 +14,8 @@ import torch
 
 from netchu.cli import main
 from netchu.core.errors import run_main
+from netchu.data.lmdb_file import write_lmdb
+from netchu.data.manifest import read_lines
 from netchu.language.arpa import write_arpa
 from netchu.language.ngram import load_ngram, save_ngram
 from netchu.language.smoothing import train_ngram
@@ -157,3 +159,77 @@ def test_a_file_that_cannot_be_used_is_one_line(
                 whole = {out / "s.csv"} if name == "image.jpg" and "infer" in line else set()  # a row for every image
                 assert set(out.iterdir()) <= whole, (name, kind, errors)
             shutil.rmtree(out)
+
+
+OVERWRITING = [  # an output is a file that is read, or another output
+    "read image.jpg --bundles a.safetensors --out image.jpg",
+    "read lines --ensemble ensemble.json --out ensemble.json",
+    "infer --images image.jpg --bundles a.safetensors --labels labels.tsv --out labels.tsv",
+    "infer --images image.jpg --bundles a.safetensors --out s.csv --details s.csv",
+    "prepare --csv train_ext.csv --columns image=img_path --out .",
+    "prepare shelf --out data --write-lmdb shelf/store",
+    "export-data sets/train.csv --to paddleocr --out sets/exported",
+    "export-data train.csv --to paddleocr --out mine",
+    "check train.csv --report train.csv",
+    "check train.csv --report link.csv",
+    "check train.csv --report same.csv",
+    "check train.csv --report r.html --fix r.html",
+    "check lines --fix lines/labels.tsv",
+    "preview --real lines --out lines/images/0/0.jpg",
+    "language train --texts texts.txt --out texts.txt",
+    "language export a.nlm --out a.nlm",
+    "language import a.arpa --out a.arpa",
+    "import-weights a.onnx --out a.onnx",
+    "slim a.safetensors --manifest train.csv --out train.csv",
+    "report run --out run/report.json",
+    "oof a.safetensors --manifest train.csv --out train.csv",
+    "select --oof a.safetensors=oof.npz --parts 2 --out oof.npz",
+    "soup --bundles a.safetensors b.safetensors --out b.safetensors",
+    "int8 a.safetensors --out a.safetensors",
+    "export a.safetensors --to torchscript --out a.safetensors",
+    "export a.safetensors --to torchscript --out a.pt --package a.pt",
+    "release --ensemble members/ensemble.json --lines lines --manifest train.csv --out members --check-every 99",
+]
+OVERWRITING_SCRIPTS = [
+    (address_texts.main, "gentext_address.py --count 1 --out a.txt --places a.txt"),
+    (address_texts.main, "gentext_address.py --count 1 --out a.txt --gazetteer places --places places/wards.txt"),
+    (address_lines.main, "gendata_address.py --count 1 --jobs 1 --out mine"),
+    (address_lines.main, "gendata_address.py --count 1 --jobs 1 --out stored --lmdb"),
+]
+LOST = [*((main, f"netchu {line}") for line in OVERWRITING), *OVERWRITING_SCRIPTS]
+
+
+@pytest.mark.parametrize(("command", "line"), LOST, ids=[line for _, line in LOST])
+def test_no_output_takes_the_place_of_an_input_or_another_output(
+    command: Callable[[], None],
+    line: str,
+    good: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is one line, and every file is what and where it was."""
+    shutil.copytree(good, tmp_path, dirs_exist_ok=True)
+    shutil.copyfile(tmp_path / "train.csv", tmp_path / "train_ext.csv")
+    (tmp_path / "link.csv").symlink_to("train.csv")
+    (tmp_path / "same.csv").hardlink_to(tmp_path / "train.csv")
+    (tmp_path / "run/report.json").write_text("{}")
+    for name in ("mine/images/00000000.jpg", "sets/exported/images/000000.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        shutil.copyfile(tmp_path / "image.jpg", tmp_path / name)
+    (tmp_path / "sets/train.csv").write_text("img_path,text,writer_id,fold\nexported/images/000000.jpg,Hà Nội,a,0\n")
+    write_lmdb(tmp_path / "shelf/store", read_lines(tmp_path / "train.csv"))
+    (tmp_path / "stored").mkdir()
+    (tmp_path / "stored/lines.lmdb").touch()
+    (tmp_path / "members").mkdir()
+    for name in ("a.safetensors", "ensemble.json"):
+        shutil.copyfile(tmp_path / name, tmp_path / "members" / name)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", line.split())
+    with pytest.raises(SystemExit) as ended:
+        run_main(command)
+    errors = [row for row in capsys.readouterr().err.splitlines() if row.startswith("error: ")]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert ended.value.code == 2 and len(errors) == 1, errors
+    assert re.search(r"would be lost; (name another|choose an)|holds lines of another run", errors[0])

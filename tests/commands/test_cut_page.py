@@ -24,6 +24,8 @@ def test_the_command_writes_the_lines_or_says_why_not(tmp_path: Path) -> None:
         (["."], ".: image cannot be read"),
         (["page.jpg", "--draw", "."], ".: is a folder; name a file in it"),
         (["page.jpg", "--draw", "a.xyz"], "--draw a.xyz: no kind of picture ends in .xyz; name it .png"),
+        (["page.jpg", "--draw", "page.jpg"], "page.jpg: is among what this command reads or writes"),
+        (["page.jpg", "--draw", "page_lines/001.png"], "001.png: is among what this command reads or writes"),
     ):
         done = fresh(*program, *words, cwd=tmp_path)
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and says in done.stderr

@@ -193,7 +193,7 @@ def test_the_command_prints_reports_and_exits_with_one(
     monkeypatch.setattr(sys, "argv", ["check", str(fixed), "--report", str(report), "--strict"])
     assert check.main() == 1
     monkeypatch.setattr(sys, "argv", ["check", str(planted), "--fix", str(planted)])
-    with pytest.raises(NetchuError, match="is the data itself"):
+    with pytest.raises(NetchuError, match="would be lost; name another"):
         check.main()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from netchu.core.errors import NetchuError
 from netchu.core.files import folder_for
 from netchu.core.images import read_image
-from netchu.core.options import new_file, new_folder
+from netchu.core.options import new_file, new_folder, refuse_overwriting
 from netchu.reading.drawing import check_picture, save_picture
 from netchu.reading.pages import draw_lines, find_lines
 
@@ -28,9 +28,10 @@ def main() -> None:
     lines = find_lines(photo)
     if not lines:
         raise NetchuError(f"{args.page}: no writing was found; photograph the page closer, or in better light")
-    with folder_for(folder / "000.png"), ExitStack() as undone:  # a second try would refuse what one that fails leaves
-        for number, line in enumerate(lines):
-            path = folder / f"{number:03d}.png"
+    paths = [folder / f"{number:03d}.png" for number in range(len(lines))]
+    refuse_overwriting([*paths, args.draw], [args.page])
+    with folder_for(paths[0]), ExitStack() as undone:  # a second try would refuse what one that fails leaves
+        for path, line in zip(paths, lines, strict=True):
             undone.callback(path.unlink, missing_ok=True)
             save_picture(path, line.image)
         if args.draw:

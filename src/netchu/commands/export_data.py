@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder, refuse_foreign_folder
+from netchu.core.image_files import is_file
 from netchu.core.images import read_image
-from netchu.core.options import new_folder
+from netchu.core.options import new_folder, refuse_overwriting
 from netchu.data.manifest import Line, read_lines
 from netchu.reading.alto import NAMESPACE
 
@@ -70,6 +71,7 @@ TARGETS: dict[str, Callable[[Path, Written], None]] = {
 def export_lines(lines: Sequence[Line], target: str, out: Path) -> None:
     """Copy the images and write their labels for a tool, all or nothing; raises NetchuError for a missing image."""
     refuse_foreign_folder(out, ("images", "rec_gt.txt", "metadata.jsonl", "tasks.json"))
+    refuse_foreign_folder(out / "images", ("[0-9]" * 6 + ".*", "[1-9]" + "[0-9]" * 6 + ".*"))
     with atomic_folder(out) as folder:
         (folder / "images").mkdir()
         written = []
@@ -91,5 +93,6 @@ def main() -> None:
     parser.add_argument("--out", type=new_folder, required=True, metavar="DIR", help="folder of images and labels")
     args = parser.parse_args()
     lines = read_lines(args.manifest)
+    refuse_overwriting([args.out], [args.manifest, *{line.path.parent for line in lines if is_file(line.path)}])
     export_lines(lines, args.to, args.out)
     print(f"{args.out}: {len(lines)} lines for {args.to}")

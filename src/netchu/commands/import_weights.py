@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from netchu.core.files import hash_file
-from netchu.core.options import new_file
+from netchu.core.options import new_file, refuse_overwriting
 
 
 def main() -> None:
@@ -13,6 +13,7 @@ def main() -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="ONNX file of PP-OCRv6's small recognition network")
     parser.add_argument("--out", type=new_file, required=True, metavar="BUNDLE", help="the .safetensors file to write")
     args = parser.parse_args()
+    refuse_overwriting([args.out], [args.file])
     from netchu.model.bundle import save_bundle  # PyTorch is not imported for --help
     from netchu.model.ppocr import NETWORK, import_ppocr
 

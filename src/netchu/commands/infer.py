@@ -12,7 +12,7 @@ from netchu.core import budget
 from netchu.core.charset import describe_counts
 from netchu.core.errors import NetchuError, process_count
 from netchu.core.metrics import score
-from netchu.core.options import add_number, add_options, new_file
+from netchu.core.options import add_number, add_options, new_file, refuse_overwriting
 from netchu.reading.drawing import check_letters, check_picture
 from netchu.reading.ensemble import Ensemble
 from netchu.reading.kept_answers import KeptAnswers, fingerprint
@@ -61,6 +61,7 @@ def main() -> int:
     else:
         recipe = read_recipe(args.ensemble or default_recipe())
     paths, root = images_of(args.images)
+    refuse_overwriting([args.out, args.details, args.samples], [*paths, *args.bundles, args.ensemble, args.labels])
     sizes = budget.measure(recipe.files)
     print(budget.table(sizes, args.budget_mb))
     budget.check(sizes, args.budget_mb)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from netchu.core.config import ALL_DATA_FOLD
 from netchu.core.errors import NetchuError
-from netchu.core.options import add_number, add_options, new_file, refuse_idle
+from netchu.core.options import add_number, add_options, new_file, refuse_idle, refuse_overwriting
 from netchu.data.manifest import read_lines as manifest_lines
 from netchu.data.manifest import split
 from netchu.language.arpa import read_arpa, write_arpa
@@ -83,11 +83,14 @@ def main() -> None:
     if args.command == "train":
         if not args.manifest:
             refuse_idle(training, args, "--fold --repeat", "is of the labels of a manifest; give --manifest")
+        refuse_overwriting([args.out], [*args.texts, args.manifest])
         train(args)
     elif args.command == "export":
+        refuse_overwriting([args.out], [args.model])
         write_arpa(args.out, load_ngram(args.model))
         print(f"{args.out}: written")
     elif args.command == "import":
+        refuse_overwriting([args.out], [args.arpa])
         save_ngram(args.out, read_arpa(args.arpa))
         print(f"{args.out}: written")
     else:

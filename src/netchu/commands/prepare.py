@@ -9,9 +9,9 @@ import argparse
 from pathlib import Path
 
 from netchu.core.errors import NetchuError
-from netchu.core.options import add_number, add_options, new_folder, refuse_idle
+from netchu.core.options import add_number, add_options, new_folder, refuse_idle, refuse_overwriting
 from netchu.data.importing import has_folds, parse_columns, read_helping, read_sources, write_manifests
-from netchu.data.layouts import READERS
+from netchu.data.layouts import READERS, find_sets
 from netchu.data.lmdb_file import refuse_store, write_lmdb
 
 
@@ -51,7 +51,7 @@ def main() -> None:
         "--new-folds", action="store_true", help="make new folds where train_folds.csv has some already"
     )
     args = parser.parse_args()
-    bundle, images = None, args.out / "images"
+    bundle, images, folds = None, args.out / "images", args.out / "train_folds.csv"
     if args.write_lmdb:
         refuse_store(args.write_lmdb)
         if images.resolve().is_relative_to(args.write_lmdb.resolve()):
@@ -66,7 +66,11 @@ def main() -> None:
         bundle = load_bundle(args.group_hands)
     sources = [(name, path) for name in READERS for path in getattr(args, name.replace("-", "_"))]
     sources += [("", path) for path in args.paths]
-    columns = parse_columns(args.columns, [*sources, *(("", path) for path in args.helping)])
+    every = [*sources, *(("", path) for path in args.helping)]
+    refuse_overwriting([folds, args.out / "train_ext.csv"], [path for _, path in every if path.is_file()])
+    columns = parse_columns(args.columns, every)
+    if args.write_lmdb:
+        refuse_overwriting([args.write_lmdb], [found for name, path in every for _, found in find_sets(path, name)])
     lines = read_sources(sources, images, columns)
     lines += read_helping(args.helping, images, columns)
     if bundle:

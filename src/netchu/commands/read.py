@@ -10,7 +10,7 @@ from netchu.core.errors import NetchuError
 from netchu.core.files import write_text
 from netchu.core.image_files import find_images
 from netchu.core.images import read_image
-from netchu.core.options import new_file
+from netchu.core.options import new_file, refuse_overwriting
 from netchu.core.tables import csv_text
 from netchu.reading.kept_answers import Answer
 from netchu.reading.options import add_model_options, check_model_options
@@ -36,6 +36,7 @@ def main() -> int:
 
     alone = len(args.images) == 1
     images = [(path, name) for given in args.images for path, name in _named(given, alone=alone)]
+    refuse_overwriting([args.out], [*(path for path, _ in images), *args.bundles, args.ensemble])
     form = args.format or ("text" if alone and args.images[0].is_file() else "csv")
     if form == "alto" and (not args.page or len(images) != 1):
         raise NetchuError("--format alto: is of one page; give --page and a single photograph")

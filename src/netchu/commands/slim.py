@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from netchu.core.files import hash_file
-from netchu.core.options import new_file
+from netchu.core.options import new_file, refuse_overwriting
 
 REAL, SYNTHETIC = 160, 40  # lines that it is fitted on
 
@@ -19,6 +19,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=new_file, required=True, metavar="BUNDLE", help="the .safetensors file to write")
     args = parser.parse_args()
+    refuse_overwriting([args.out], [args.bundle, args.manifest])
     import numpy as np  # nothing heavy is imported for --help
     import torch
 

@@ -2,6 +2,8 @@
 
 import argparse
 import math
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,33 @@ def new_folder(text: str | Path) -> Path:
     path = Path(text)
     refuse_unwritable(path, folder=True)
     return path
+
+
+def refuse_overwriting(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
+    """Raise NetchuError, before anything is written, when an output is read as well, or is another output: one would be
+    lost. A folder that is read stands for the files in it but reports (.html), one that is written for all in it."""
+    read = [path for path in inputs if path]
+    taken = {_identity(path) for path in read}
+    folders = {_place(path) for path in read if os.path.isdir(path)}  # noqa: PTH112  # pathlib raises for a long name
+    for path in (path for path in outputs if path):
+        own, place = _identity(path), _place(path)
+        loses = path.is_dir() and any(place in _place(other).parents for other in read)
+        if own in taken or loses or (path.is_file() and path.suffix != ".html" and {*place.parents} & folders):
+            raise NetchuError(f"{path}: is among what this command reads or writes, and would be lost; name another")
+        taken.add(own)
+
+
+def _place(path: Path) -> Path:
+    """Where a path leads to, past all links."""
+    return Path(os.path.realpath(path))
+
+
+def _identity(path: Path) -> object:
+    """What all names of a file have in common: links of both kinds, and other cases where these make no difference."""
+    try:
+        return path.stat().st_dev, path.stat().st_ino
+    except OSError:
+        return _place(path)
 
 
 def refuse_idle(parser: argparse.ArgumentParser, args: argparse.Namespace, options: str, why: str) -> None:

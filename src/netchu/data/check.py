@@ -11,9 +11,8 @@ from pathlib import Path
 
 from netchu.core.batches import in_chunks
 from netchu.core.config import Config
-from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
-from netchu.core.options import add_options, configured, new_file, refuse_idle
+from netchu.core.options import add_options, configured, new_file, refuse_idle, refuse_overwriting
 from netchu.core.preprocess import Geometry
 from netchu.core.tables import csv_header
 from netchu.data.check_report import write_report
@@ -81,11 +80,10 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="warnings count as errors")
     args = parser.parse_args()
 
-    if args.fix and args.fix.resolve() == args.data.resolve():
-        raise NetchuError(f"--fix {args.fix}: is the data itself; give another name")
     if not args.config:
         refuse_idle(parser, args, "--configs", "is where the config is looked for; name one with -C")
     report = args.report or new_file(f"outputs/check/{args.data.resolve().stem}.html")
+    refuse_overwriting([report, args.fix], [args.data, *args.bundles])
     cfg = configured(args) if args.config else Config()
     if args.bundles and not args.config:
         from netchu.model.bundle import load_bundle

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from netchu.core.errors import NetchuError
 from netchu.core.html import chart, line_picture, write_html
 from netchu.core.metrics import Scores, score_by_source
-from netchu.core.options import new_file
+from netchu.core.options import new_file, refuse_overwriting
 from netchu.data.frames import read_answers
 from netchu.data.manifest import read_manifest
 from netchu.experiments.analysis import KINDS, by_length, by_writer, confusions, count_kinds, worst
@@ -159,5 +159,6 @@ def main() -> None:
     parser.add_argument("--out", type=new_file, metavar="FILE", help="default: report.html in the first run's folder")
     arguments = parser.parse_args()
     out = arguments.out or arguments.runs[0] / "report.html"
+    refuse_overwriting([out], arguments.runs)
     write_report(out, [read_finished(folder) for folder in arguments.runs])
     print(f"{out}: written")

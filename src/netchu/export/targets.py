@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 from netchu.core.images import read_image
-from netchu.core.options import add_number, new_file, refuse_idle
+from netchu.core.options import add_number, new_file, refuse_idle, refuse_overwriting
 from netchu.core.preprocess import Geometry, preprocess
 from netchu.data.manifest import Line, read_lines, split
 from netchu.export.onnx_file import write_onnx, write_signed
@@ -153,6 +153,7 @@ def main() -> None:
     if not (args.manifest or args.images):
         refuse_idle(parser, args, "--count", "is of lines to score; give --manifest, or --images and --labels")
     out = args.out or new_file(args.bundle.with_suffix(TARGETS[args.to].suffix))
+    refuse_overwriting([out, args.package], [args.bundle, args.manifest, args.labels])
     from netchu.model.bundle import load_bundle  # PyTorch is not imported for --help
 
     bundle = load_bundle(args.bundle)

@@ -19,7 +19,7 @@ from netchu.core.config import GEOMETRY, PATH, ROOT, differing, marked, portable
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder, hash_file, refuse_foreign_folder
 from netchu.core.images import read_image
-from netchu.core.options import add_number, add_options, new_folder
+from netchu.core.options import add_number, add_options, new_folder, refuse_overwriting
 from netchu.data.manifest import Line, read_lines
 from netchu.model.bundle_file import read_arrays
 from netchu.reading.recipe import RELEASE, Recipe, read_recipe, write_recipe
@@ -55,6 +55,7 @@ def release(
     measured = read_recipe(recipe)
     chosen = swap(measured, replaced or {})
     refuse_foreign_folder(out, OWN)
+    refuse_overwriting([out], [*measured.files, *chosen.files, lines, *manifests])
     with atomic_folder(out) as folder:
         copied = _copy(chosen, measured, folder)
         write_recipe(folder / RECIPE, copied)

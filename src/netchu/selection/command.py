@@ -1,11 +1,12 @@
 """Arguments of `netchu`: select, compare, oof, int8, soup."""
 
 import argparse
+import re
 import shlex
 import sys
 from pathlib import Path
 
-from netchu.core.options import add_number, add_options, new_file
+from netchu.core.options import add_number, add_options, new_file, refuse_overwriting
 
 
 def main() -> None:
@@ -38,6 +39,9 @@ def main() -> None:
     if args.command == "select":  # PyTorch is not imported for --help
         from netchu.selection.select_ensemble import select_ensemble
 
+        named = [Path(part) for member in args.oof for part in re.split("[=,]", member)]
+        opened = [args.language, *args.held_out_language, args.places, *(path for path in named if path.is_file())]
+        refuse_overwriting([args.out], opened)
         select_ensemble(
             args.oof, args.out, budget_mb=args.budget_mb, time_s=args.time_s, language=args.language,
             held_out=args.held_out_language, places=args.places, parts=args.parts,
@@ -50,14 +54,17 @@ def main() -> None:
     elif args.command == "oof":
         from netchu.selection.out_of_fold import measure_oof
 
+        refuse_overwriting([args.out], [args.bundle, args.manifest])
         print(measure_oof(args.bundle, args.manifest, args.out, args.source, args.stretch))
     elif args.command == "int8":
         from netchu.model.packing import pack_int8
 
+        refuse_overwriting([args.out], [args.bundle])
         pack_int8(args.bundle, args.out)
         print(f"{args.out}: {args.out.stat().st_size / 1e6:.3f} MB, was {args.bundle.stat().st_size / 1e6:.3f} MB")
     else:
         from netchu.model.packing import average_bundles
 
+        refuse_overwriting([args.out], args.bundles)
         average_bundles(args.bundles, args.out, args.weights, any_start=args.any_start)
         print(f"{args.out}: average of {len(args.bundles)} bundles")

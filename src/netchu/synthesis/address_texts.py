@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from netchu.core.files import atomic_path, write_text
-from netchu.core.options import add_number, add_options, new_file
+from netchu.core.options import add_number, add_options, new_file, refuse_overwriting
 from netchu.language.conventions import place_tones
 from netchu.synthesis.address_lines import add_addresses, choose_styles
 from netchu.synthesis.addresses import AddressGrammar
@@ -49,6 +49,8 @@ def main() -> None:
     add_options(parser, "--seed")
     add_addresses(parser)
     arguments = parser.parse_args()
+    inputs = [Path(name) for name in (*arguments.gazetteer, arguments.style_from) if name]
+    refuse_overwriting([arguments.out, arguments.places], inputs)
     gazetteer = open_gazetteers(arguments.gazetteer)
     styles = choose_styles(arguments.style, arguments.style_from)
     write_texts(arguments.out, AddressGrammar(gazetteer, styles), arguments.count, arguments.seed)

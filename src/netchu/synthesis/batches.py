@@ -161,7 +161,7 @@ def is_complete(order: Order, generator: LineGenerator, *, claim: bool = False) 
         if changed:
             raise NetchuError(f"{order.out}: was begun with another {', '.join(changed)}; choose another --out")
         return (order.out / LABELS).exists() and not order.lmdb
-    if (order.out / LABELS).exists():
+    if any((order.out / name).exists() for name in (LABELS, "images", STORE)):
         raise NetchuError(f"{order.out}: holds lines of another run; choose another --out")
     if claim:
         write_json(path, settings)

@@ -1,6 +1,7 @@
 """A contact sheet of synthetic lines, beside real ones if given: `netchu preview --out sheet.png`."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 
 from netchu.core.image_files import find_images
 from netchu.core.images import read_image
-from netchu.core.options import add_number, add_options, new_file, refuse_idle
+from netchu.core.options import add_number, add_options, new_file, refuse_idle, refuse_overwriting
 from netchu.reading.drawing import check_picture, save_picture
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import packaged_gazetteer
@@ -19,9 +20,8 @@ from netchu.synthesis.renderer import Renderer
 BORDER = 6
 
 
-def sample_images(folder: Path, count: int, height: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """`count` images from below a folder, uint8 (height, W) each. Raises NetchuError when there is none."""
-    paths = find_images(folder)
+def sample_images(paths: Sequence[Path], count: int, height: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """`count` of the images, uint8 (height, W) each."""
     images = []
     for index in rng.permutation(len(paths))[:count]:
         image = read_image(paths[index])
@@ -62,8 +62,9 @@ def main() -> None:
     if arguments.lines:
         refuse_idle(parser, arguments, "--effects --fonts", "is of lines that are made; leave it or --lines out")
     rng = np.random.default_rng(arguments.seed)
-    folders = [folder for folder in (arguments.real, arguments.lines) if folder is not None]
-    columns = [sample_images(folder, arguments.count, arguments.height, rng) for folder in folders]
+    shown = [find_images(folder) for folder in (arguments.real, arguments.lines) if folder is not None]
+    refuse_overwriting([arguments.out], [path for paths in shown for path in paths])
+    columns = [sample_images(paths, arguments.count, arguments.height, rng) for paths in shown]
     if arguments.lines is None:
         grammar = AddressGrammar(packaged_gazetteer())
         renderer = Renderer(find_fonts(arguments.fonts), arguments.height, PRESETS[arguments.effects])
