@@ -81,7 +81,7 @@ def test_what_cannot_be_used_is_said_before_a_data_set_is_read(
     """Its lines would be cut into image files, and the manifests written."""
     for folder in ("set", "store", "old"):
         (tmp_path / folder).mkdir()
-    data, path = tmp_path / "data", MAKERS["label-studio"](tmp_path / "set", lines)
+    data, path = tmp_path / "data", MAKERS["mcocr"](tmp_path / "set", lines)
     for file in ("store/thesis.txt", "old/train_folds.csv"):
         (tmp_path / file).touch()
     monkeypatch.setitem(sys.modules, "lmdb", lmdb)
@@ -93,6 +93,7 @@ def test_what_cannot_be_used_is_said_before_a_data_set_is_read(
         (["--columns", "text=x"], "--columns text=x: is of CSV and parquet"),
         (["--group-hands", "none.safetensors"], "none.safetensors: no such bundle"),
         (["--group-hands", "none.safetensors", "--out", tmp_path / "old"], "--group-hands wants --new-folds"),
+        (["--out", tmp_path / "old"], r"old/train_folds\.csv: "),
         (["--write-lmdb", tmp_path / "new"], "lmdb"),
     ):
         monkeypatch.setattr(sys, "argv", ["netchu", "prepare", *map(str, (path, "--out", data, *words))])

@@ -13,6 +13,7 @@ from netchu.core.options import add_number, add_options, new_folder, refuse_idle
 from netchu.data.importing import has_folds, parse_columns, read_helping, read_sources, write_manifests
 from netchu.data.layouts import READERS, find_sets
 from netchu.data.lmdb_file import refuse_store, write_lmdb
+from netchu.data.manifest import read_lines
 
 
 def main() -> None:
@@ -71,6 +72,8 @@ def main() -> None:
     columns = parse_columns(args.columns, every)
     if args.write_lmdb:
         refuse_overwriting([args.write_lmdb], [found for name, path in every for _, found in find_sets(path, name)])
+    if has_folds(args.out) and not args.new_folds:
+        read_lines(folds)  # or a broken one is found when every image has been unpacked
     lines = read_sources(sources, images, columns)
     lines += read_helping(args.helping, images, columns)
     if bundle:
