@@ -34,8 +34,8 @@ def test_another_broken_pipe_is_a_bug_and_shows_itself() -> None:
     "words",
     [
         "trial lr -C b0_192_f5", "registry promote x", "export x.safetensors --to onnx", "preview .",
-        "release --lines x --manifest y --ensemble src/netchu/weights/ensemble.json", "serve", "train -C b0_192_f5",
-        "import-weights x --out y", "tune -C b0_192_f5 --fold 0", "prepare --parquet x",
+        "release --lines x --manifest y --ensemble src/netchu/weights/ensemble.json --out z", "serve",
+        "train -C b0_192_f5", "import-weights x --out y", "tune -C b0_192_f5 --fold 0", "prepare --parquet x",
     ],
 )  # fmt: skip
 def test_a_missing_library_is_one_line_with_its_extra(words: str) -> None:

@@ -170,8 +170,7 @@ def test_a_run_that_keeps_nothing_leaves_nothing(tmp_path: Path) -> None:
 
 def test_details_that_cannot_be_written_lose_no_answer(bundle: Path, lines_folder: Path, tmp_path: Path) -> None:
     words = command(lines_folder / "images" / "0", bundle, tmp_path / "s.csv")
-    (tmp_path / "file").write_bytes(b"")
-    details = ["--details", str(tmp_path / "file" / "d.jsonl")]
+    details = ["--details", str(tmp_path / f"{244 * 'd'}.jsonl")]  # no room for what a temporary name has more
     done = subprocess.run([*words, *details], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "d.jsonl: cannot be written" in done.stderr and "go on with --resume" in done.stdout
     details = ["--details", str(tmp_path / "d.jsonl"), "--resume"]
