@@ -133,6 +133,13 @@ def broken(file: Path, folder: Path) -> dict[str, Path]:
     return found
 
 
+def ends(command: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> tuple[object, list[str]]:
+    """The status that a command ends with, and its lines of errors."""
+    with pytest.raises(SystemExit) as ended:
+        run_main(command)
+    return ended.value.code, [row for row in capsys.readouterr().err.splitlines() if row.startswith("error: ")]
+
+
 @pytest.mark.parametrize(("command", "line"), CASES, ids=[line for _, line in CASES])
 def test_a_file_that_cannot_be_used_is_one_line(
     command: Callable[[], None],
@@ -150,10 +157,8 @@ def test_a_file_that_cannot_be_used_is_one_line(
             told = line.replace(f"{{{name}}}", str(path).replace(" ", "\\ ")).replace("OUT", str(out))
             words = shlex.split(re.sub(r"\{(.*?)\}|(?<!\w)@([\w.]+)", lambda m: str(good / (m[1] or m[2])), told))
             monkeypatch.setattr("sys.argv", words)
-            with pytest.raises(SystemExit) as ended:
-                run_main(command)
-            errors = [row for row in capsys.readouterr().err.splitlines() if row.startswith("error: ")]
-            assert (ended.value.code, len(errors)) in ((0, 0), (2, 1)), (name, kind, errors)
+            status, errors = ends(command, capsys)
+            assert (status, len(errors)) in ((0, 0), (2, 1)), (name, kind, errors)
             if errors:
                 assert str(path) in errors[0], (name, kind)
                 whole = {out / "s.csv"} if name == "image.jpg" and "infer" in line else set()  # a row for every image
@@ -227,9 +232,7 @@ def test_no_output_takes_the_place_of_an_input_or_another_output(
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", line.split())
-    with pytest.raises(SystemExit) as ended:
-        run_main(command)
-    errors = [row for row in capsys.readouterr().err.splitlines() if row.startswith("error: ")]
+    status, errors = ends(command, capsys)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-    assert ended.value.code == 2 and len(errors) == 1, errors
+    assert status == 2 and len(errors) == 1, errors
     assert re.search(r"would be lost; (name another|choose an)|holds lines of another run", errors[0])

@@ -69,9 +69,10 @@ def _place(path: Path) -> Path:
 def _identity(path: Path) -> object:
     """What all names of a file have in common: links of both kinds, and other cases where these make no difference."""
     try:
-        return path.stat().st_dev, path.stat().st_ino
+        found = path.stat()
     except OSError:
         return _place(path)
+    return found.st_dev, found.st_ino
 
 
 def refuse_idle(parser: argparse.ArgumentParser, args: argparse.Namespace, options: str, why: str) -> None:
