@@ -14,9 +14,9 @@ from PIL import Image as Pillow
 
 from netchu.core.errors import NetchuError
 from netchu.core.image_files import find_images, natural_key
-from netchu.core.images import read_image
+from netchu.core.images import cut_polygon, read_image
 from netchu.core.tables import read_table
-from netchu.data.cutting import cut_polygon, line_corners
+from netchu.data.cutting import line_corners
 from netchu.data.importing import parse_columns, read_sources
 from netchu.data.label_files import ImageFinder
 from netchu.data.layouts import READERS, detect_layout, find_sets

@@ -11,8 +11,7 @@ from tqdm import tqdm
 
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_folder
-from netchu.core.images import Image, read_image
-from netchu.core.images import cut_polygon as cut_polygon
+from netchu.core.images import Image, cut_polygon, read_image
 from netchu.data.manifest import Line
 from netchu.data.store import unpacking_folder
 

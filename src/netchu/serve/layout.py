@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netchu.core.images import Image
-from netchu.data.cutting import cut_polygon
+from netchu.core.images import Image, cut_polygon
 from netchu.reading.pages import PageLine
 from netchu.serve.uploads import RefusalError, Upload, content_id
 
