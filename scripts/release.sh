@@ -64,6 +64,14 @@ train slim_1_f5
 train slim_2_f5
 train slim_3_f5
 mean $run/slim_64_f5/best.safetensors $run/slim_3_f5/last.safetensors $run/slim_2_f5/last.safetensors
+slim $run/slim_64_f0/best.safetensors --out outputs/release/slimmer_0_f0.safetensors
+train slimmer_1_f0
+train slimmer_2_f0
+mean $run/slimmer_12_f0/best.safetensors $run/slimmer_1_f0/last.safetensors $run/slimmer_2_f0/last.safetensors
+train slimmer_3_f0
+train slimmer_3_f5
+mean $run/slimmer_64_f0/best.safetensors $run/slimmer_3_f0/last.safetensors $run/slimmer_12_f0/best.safetensors
+mean $run/slimmer_64_f5/best.safetensors $run/slimmer_3_f5/last.safetensors $run/slimmer_12_f0/best.safetensors
 
 address=synthetic_data/gentext_address.py
 python $address --count 300000 --gazetteer packaged corpora/vietnam_dataset --out synthetic/addresses.txt
@@ -73,7 +81,7 @@ texts="--texts synthetic/addresses.txt synthetic/wards.txt --manifest data/train
 netchu language train $texts --fold 0 --out data/lm_f0.nlm
 netchu language train $texts --out data/lm.nlm
 members=
-for member in b0_4 slim_64; do
+for member in b0_4 slimmer_64; do
     bundle=$run/${member}_f0/best.safetensors oof=$run/${member}_f0/oof_1.npz
     netchu oof $bundle --manifest data/train_folds.csv --stretch 1 --out $oof
     members="$members $bundle=$oof"
@@ -81,5 +89,5 @@ done
 netchu select --oof $members --language data/lm.nlm --held-out-language data/lm_f0.nlm --places data/places.tsv
 lines synthetic/release 12 5 64 1000 --style kalapa
 netchu release --ensemble ensemble.json --lines synthetic/release --manifest data/train_folds.csv data/mix_64.csv data/mix_b0.csv \
-    --replace $run/slim_64_f0/best.safetensors=$run/slim_64_f5/best.safetensors \
+    --replace $run/slimmer_64_f0/best.safetensors=$run/slimmer_64_f5/best.safetensors \
     --replace $run/b0_4_f0/best.safetensors=$run/b0_4_f5/best.safetensors

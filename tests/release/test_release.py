@@ -222,12 +222,12 @@ def test_the_card_names_whose_weights_and_lines_were_used(tmp_path: Path, chosen
     helping = [Line(tmp_path / f"{i}.jpg", "Lyon", source="dhsd", aug="helping") for i in range(3)]
     write_manifest(tmp_path / "train_ext.csv", helping)
     about = read_stored(recipe.bundles[0])[1]
-    about["config"]["backbone"] = "pplcnet_v4_slim"
+    about["config"]["backbone"] = "pplcnet_v4_slimmer"
     bundle = ReleasedBundle(recipe.bundles[0], about, about)
     vector = Vector(b"", "Huế", "Huế", 0.5)
     write_card(tmp_path / "CARD.md", recipe, [bundle], [vector], [tmp_path / "train_ext.csv"])
     card = (tmp_path / "CARD.md").read_text(encoding="utf-8")
-    assert "- pplcnet_v4_slim: started from the recognition network of PP-OCRv6 (PaddleOCR, Apache-2.0" in card
+    assert "- pplcnet_v4_slimmer: started from the recognition network of PP-OCRv6 (PaddleOCR, Apache-2.0" in card
     assert "| train_ext.csv | dhsd | helping | 3 |" in card and "- dhsd: DHSD" in card
 
 

@@ -26,7 +26,7 @@ def main() -> None:
     from netchu.core.errors import NetchuError
     from netchu.data.manifest import read_lines, split
     from netchu.model.bundle import load_bundle, save_bundle
-    from netchu.model.slimming import SLIM, slim
+    from netchu.model.slimming import slim
     from netchu.training.dataset import LineDataset
 
     bundle = load_bundle(args.bundle)
@@ -40,8 +40,14 @@ def main() -> None:
     if not chosen:
         raise NetchuError(f"{args.manifest}: has no line outside of fold {bundle.cfg.fold}; give the bundle's manifest")
     dataset = LineDataset(chosen, replace(bundle.cfg, cache_mb=0), train=True)
-    model = slim(bundle, [torch.from_numpy(dataset[0, i][0])[None] for i in range(len(dataset))])
-    cfg = replace(bundle.cfg, backbone=SLIM, name=args.out.stem)
-    save_bundle(args.out, model, cfg, bundle.charset, metrics={}, hashes={"slimmed_from": hash_file(args.bundle)})
+    cfg, model = slim(bundle, [torch.from_numpy(dataset[0, i][0])[None] for i in range(len(dataset))])
+    save_bundle(
+        args.out,
+        model,
+        replace(cfg, name=args.out.stem),
+        bundle.charset,
+        metrics={},
+        hashes={"slimmed_from": hash_file(args.bundle)},
+    )
     before, after = (sum(p.numel() for p in m.parameters()) / 1e6 for m in (bundle.model, model))
     print(f"{args.out}: {after:.2f} of {before:.2f} million weights; train on from it (load_weight)")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from netchu.core.config import Config
 from netchu.core.errors import NetchuError
-from netchu.model.pplcnet import PPLCNetV4
+from netchu.model.pplcnet import WIDTHS, PPLCNetV4
 
 
 class TimmBackbone(nn.Module):
@@ -213,8 +213,8 @@ BACKBONES: dict[str, Callable[[Config], nn.Module]] = {
     "vgg_crnn": lambda cfg: ConvStack(VGG_CRNN, cfg.width_stride),
     "cnn3": lambda cfg: ConvStack(CNN3, cfg.width_stride),
     "cnn3_low": lambda cfg: ConvStack(CNN3_LOW, cfg.width_stride),
-    # Of PP-OCRv6, for `netchu import-weights`.
-    "pplcnet_v4": lambda cfg: PPLCNetV4(cfg.width_stride, mean_rows=cfg.pool == "mean"),
-    # The same with fewer hidden channels, for `netchu slim`.
-    "pplcnet_v4_slim": lambda cfg: PPLCNetV4(cfg.width_stride, mean_rows=cfg.pool == "mean", slim=True),
+    # Of PP-OCRv6, for `netchu import-weights`, and with fewer channels, for `netchu slim`.
+    **dict.fromkeys(
+        WIDTHS, lambda cfg: PPLCNetV4(cfg.width_stride, widths=WIDTHS[cfg.backbone], mean_rows=cfg.pool == "mean")
+    ),
 }

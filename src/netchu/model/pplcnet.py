@@ -5,20 +5,38 @@ two in PP-OCRv6, which reads at width_stride 8. The mean is taken before the las
 the same result, and a twentieth less to compute.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-STEM = (48, 24)  # channels of the stem and of its narrow branch
 STAGES = (  # channels in, channels out and, block by block, whether it has squeeze-excitation
     (96, 96, (True, False, False)),
     (96, 192, (False, True, False, True, False, True, False)),
     (192, 384, (False, True, False)),
 )
-SLIM = {(96, 96): 128, (96, 192): 128, (192, 192): 192, (192, 384): 192, (384, 384): 384}  # channels -> hidden ones
 STEM_STRIDE = 4  # pixels a feature column
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Channels of the stem and of its narrow branch, hidden ones of a block by its channels in and out."""
+
+    stem: tuple[int, int]
+    hidden: dict[tuple[int, int], int]
+
+
+WIDTHS = {  # by backbone
+    "pplcnet_v4": Widths((48, 24), {(96, 96): 192, (96, 192): 192, (192, 192): 384, (192, 384): 384, (384, 384): 768}),
+    "pplcnet_v4_slim": Widths(
+        (48, 24), {(96, 96): 128, (96, 192): 128, (192, 192): 192, (192, 384): 192, (384, 384): 384}
+    ),
+    "pplcnet_v4_slimmer": Widths(
+        (32, 16), {(96, 96): 128, (96, 192): 128, (192, 192): 144, (192, 384): 160, (384, 384): 288}
+    ),
+}
 
 
 class Pointwise(nn.Conv2d):
@@ -67,12 +85,10 @@ class SqueezeExcitation(nn.Module):
 
 
 class Block(nn.Module):
-    """Depthwise 3 x 3, perhaps squeeze-excitation, then 1 x 1 to twice the channels and back, with a residual; a slim
-    one has fewer channels in between."""
+    """Depthwise 3 x 3, perhaps squeeze-excitation, then 1 x 1 to `hidden` channels and back, with a residual."""
 
-    def __init__(self, inputs: int, outputs: int, *, excited: bool, slim: bool = False) -> None:
+    def __init__(self, inputs: int, outputs: int, *, hidden: int, excited: bool) -> None:
         super().__init__()
-        hidden = SLIM[inputs, outputs] if slim else 2 * inputs
         halves = inputs != outputs  # where channels double, the height is halved
         self.spread = nn.Conv2d(inputs, inputs, 3, stride=(2, 1) if halves else 1, padding=1, groups=inputs)
         self.excitation = SqueezeExcitation(inputs) if excited else nn.Identity()
@@ -84,33 +100,44 @@ class Block(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, h, w) -> (N, C', h', w), then pooled."""
         spread = self.excitation(self.spread(features))
-        mixed: Tensor = self.compress(self.pool(functional.gelu(self.expand(spread))))
+        mixed: Tensor = self.compress(self.hidden(spread))
         return self.pool(spread) + mixed if self.residual else mixed
+
+    def hidden(self, spread: Tensor) -> Tensor:
+        """What `compress` sees, from what `expand` sees: (N, C, h, w) -> (N, hidden, h', w')."""
+        seen: Tensor = self.pool(functional.gelu(self.expand(spread)))
+        return seen
 
 
 class Stem(nn.Module):
     """(N, 1, H, W) -> (N, 96, H / 4, W / 4): a max pool and two 2 x 2 convolutions side by side at half size."""
 
-    def __init__(self) -> None:
+    def __init__(self, wide: int, narrow: int) -> None:
         super().__init__()
-        wide, narrow = STEM
         self.enter = nn.Conv2d(1, wide, 3, stride=2, padding=1)
         self.narrow = nn.Conv2d(wide, narrow, 2)
         self.widen = nn.Conv2d(narrow, wide, 2)
         self.merge = nn.Conv2d(2 * wide, wide, 3, stride=2, padding=1)
-        self.leave = Pointwise(wide, 2 * wide)
+        self.leave = Pointwise(wide, STAGES[0][0])
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) -> (N, 96, H / 4, W / 4)."""
-        features = _grown(self.enter(images).relu())
-        pooled = functional.max_pool2d(features, 2, stride=1)
-        branch = self.widen(_grown(self.narrow(features).relu())).relu()
-        merged = self.merge(torch.cat([pooled, branch], 1)).relu()
-        left: Tensor = self.leave(merged).relu()
+        left: Tensor = self.leave(self.merged(images)).relu()
         return left
 
+    def joined(self, images: Tensor) -> Tensor:
+        """What `merge` sees: (N, 1, H, W) -> (N, 2 wide, H / 2, W / 2)."""
+        entered = grown(self.enter(images).relu())
+        branch = self.widen(grown(self.narrow(entered).relu())).relu()
+        return torch.cat([functional.max_pool2d(entered, 2, stride=1), branch], 1)
 
-def _grown(features: Tensor) -> Tensor:
+    def merged(self, images: Tensor) -> Tensor:
+        """What `leave` sees: (N, 1, H, W) -> (N, wide, H / 4, W / 4)."""
+        merged: Tensor = self.merge(self.joined(images)).relu()
+        return merged
+
+
+def grown(features: Tensor) -> Tensor:
     """One more row below and one more column at the right, of zeros: a 2 x 2 window then keeps the size."""
     return functional.pad(features, (0, 1, 0, 1))
 
@@ -130,15 +157,15 @@ class Mean(nn.Module):
 class PPLCNetV4(nn.Module):
     """Line images to feature maps at stride (16, width_stride), or with `mean_rows` to one row, the mean of all."""
 
-    def __init__(self, width_stride: int, *, mean_rows: bool = False, slim: bool = False) -> None:
+    def __init__(self, width_stride: int, *, widths: Widths, mean_rows: bool = False) -> None:
         super().__init__()
-        self.stem = Stem()
+        self.stem = Stem(*widths.stem)
         self.stages = nn.Sequential(
             *(
                 nn.Sequential(
                     *(
-                        Block(inputs if i == 0 else outputs, outputs, excited=e, slim=slim)
-                        for i, e in enumerate(excited)
+                        Block(first, outputs, hidden=widths.hidden[first, outputs], excited=e)
+                        for first, e in zip((inputs, *[outputs] * len(excited)), excited, strict=False)
                     )
                 )
                 for inputs, outputs, excited in STAGES

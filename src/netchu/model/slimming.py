@@ -1,91 +1,120 @@
-"""A quicker network from a trained one: hidden channels of its blocks are left out, the others take over their part.
+"""A quicker network from a trained one: channels are left out, the others take over their part.
 
-Channels go by what they are worth in a linear least-squares problem, the block's output from its hidden channels on
-real lines (He et al. 2017, "Channel pruning", arXiv:1707.06168); a channel's worth is the error that its removal adds
-once the others are fitted anew (Hassibi and Stork 1993, "Optimal brain surgeon").
+Channels go by what they are worth in a linear least-squares problem, a convolution's output from its inputs on real
+lines (He et al. 2017, "Channel pruning", arXiv:1707.06168); a channel's worth is the error that its removal adds once
+the others are fitted anew (Hassibi and Stork 1993, "Optimal brain surgeon").
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.model.bundle import Bundle
-from netchu.model.pplcnet import Block
+from netchu.model.pplcnet import WIDTHS, Block, Stem, grown
 from netchu.model.recogniser import Recogniser, build_model
 
-WHOLE, SLIM = "pplcnet_v4", "pplcnet_v4_slim"
+M = TypeVar("M", bound=nn.Module)
+SLIMMER = dict(pairwise(WIDTHS))  # backbone -> the next one with fewer channels
 AT_ONCE = 8  # channels that go before worths are computed anew
-RIDGE = 1e-4  # of the mean square of a hidden channel
+RIDGE = 1e-4  # of the mean square of an input
 
 
 @torch.inference_mode()
-def slim(bundle: Bundle, images: Sequence[Tensor]) -> Recogniser:
-    """The bundle's network with slim blocks, fitted block by block on `images` (1, 1, H, W), each of its own width.
+def slim(bundle: Bundle, images: Sequence[Tensor]) -> tuple[Config, Recogniser]:
+    """The bundle's network with fewer channels, fitted step by step on `images` (1, 1, H, W), each of its own width.
 
     Raises NetchuError for a network of another kind.
     """
-    if bundle.cfg.backbone != WHOLE:
-        raise NetchuError(f"{bundle.path}: its backbone is {bundle.cfg.backbone}; only {WHOLE} can be made slim")
-    old, new = bundle.model, build_model(replace(bundle.cfg, backbone=SLIM), len(bundle.charset)).eval()
+    if bundle.cfg.backbone not in SLIMMER:
+        raise NetchuError(
+            f"{bundle.path}: its backbone is {bundle.cfg.backbone}; only {' or '.join(SLIMMER)} can be made slimmer"
+        )
+    cfg = replace(bundle.cfg, backbone=SLIMMER[bundle.cfg.backbone])
+    old, new = bundle.model, build_model(cfg, len(bundle.charset)).eval()
     alike, target = old.state_dict(), new.state_dict()
     new.load_state_dict({name: alike[name] if alike[name].shape == t.shape else t for name, t in target.items()})
-    wanted = [old.backbone.stem(1 - 2 * image) for image in images]  # type: ignore[operator,union-attr]
-    given = list(wanted)
-    pairs = list(zip(_blocks(old), _blocks(new), strict=True))
-    for whole, block in tqdm(pairs, "fitting blocks", unit="block"):
-        size = whole.expand.out_channels + 1
-        sums = torch.zeros(size, size + whole.compress.out_channels, dtype=torch.float64)
-        for x, y in zip(given, wanted, strict=True):
-            sums += _products(whole, x, y)
-        _take_over(whole, block, *(sums / sums[-1, size - 1]).split((size, sums.shape[1] - size), dim=1))
+    stem, slim_stem = (_all(model, Stem)[0] for model in (old, new))
+    inputs = [1 - 2 * image for image in images]
+    if stem.merge.weight.shape != slim_stem.merge.weight.shape:
+        _fit_stem(stem, slim_stem, inputs)
+    given, wanted = [slim_stem(x) for x in inputs], [stem(x) for x in inputs]
+    blocks = list(zip(_all(old, Block), _all(new, Block), strict=True))
+    for whole, block in tqdm(blocks, "fitting blocks", unit="block"):
+        seen = ([whole.hidden(whole.excitation(whole.spread(x))) for x in maps] for maps in (given, wanted))
+        pairs = ((x, whole.compress(y)) for x, y in zip(*seen, strict=True))
+        _keep(whole.expand, block.expand, _fit(block.compress, pairs))
         given, wanted = [block(x) for x in given], [whole(y) for y in wanted]
-    return new
+    return cfg, new
 
 
-def _blocks(model: nn.Module) -> list[Block]:
-    return [module for module in model.modules() if isinstance(module, Block)]
+def _all(model: nn.Module, kind: type[M]) -> list[M]:
+    return [module for module in model.modules() if isinstance(module, kind)]
 
 
-def _hidden(block: Block, features: Tensor) -> Tensor:
-    """What the block's last convolution sees, a row a place, and a column of ones for its bias: (R, hidden + 1)."""
-    hidden: Tensor = block.pool(functional.gelu(block.expand(block.excitation(block.spread(features)))))
-    rows = hidden.permute(0, 2, 3, 1).flatten(0, 2).double()
-    return torch.cat([rows, torch.ones(len(rows), 1, dtype=rows.dtype)], 1)
+def _fit_stem(old: Stem, new: Stem, inputs: Sequence[Tensor]) -> None:
+    """Channels are chosen from behind, on what the old stem computes; the last convolution then makes up for all."""
+    entered = [grown(old.enter(x).relu()) for x in inputs]
+    narrowed = [grown(old.narrow(x).relu()) for x in entered]
+    joined = [old.joined(x) for x in inputs]
+    merged = [old.merge(x) for x in joined]
+    left = [old.leave(x.relu()) for x in merged]
+    kept = _fit(new.leave, zip((x.relu() for x in merged), left, strict=True))
+    both = _fit(new.merge, zip(joined, (x[:, kept] for x in merged), strict=True), parts=2)
+    pooled = both[: len(both) // 2]
+    branch = [channel - old.enter.out_channels for channel in both[len(both) // 2 :]]
+    thin = _fit(new.widen, ((x, old.widen(x)[:, branch]) for x in narrowed))
+    _fit(new.narrow, ((x[:, pooled], old.narrow(x)[:, thin]) for x in entered))
+    _keep(old.enter, new.enter, pooled)
+    _fit(new.leave, zip((new.merged(x) for x in inputs), left, strict=True))
 
 
-def _products(whole: Block, given: Tensor, wanted: Tensor) -> Tensor:
-    """Hidden channels times (hidden channels, outputs), summed over the places of one line (h + 1, h + 1 + C).
-
-    `given` comes from the slim blocks before, `wanted` from the whole ones, whose output is to be met.
-    """
-    hidden, last = _hidden(whole, given), whole.compress
-    assert last.bias is not None
-    output = _hidden(whole, wanted) @ torch.cat([last.weight.flatten(1).t(), last.bias[None]]).double()
-    return hidden.t() @ torch.cat([hidden, output], 1)
+def _keep(old: nn.Conv2d, new: nn.Conv2d, channels: list[int]) -> None:
+    """The new convolution gets these output channels of the old one."""
+    assert old.bias is not None and new.bias is not None
+    new.weight.copy_(old.weight[channels])
+    new.bias.copy_(old.bias[channels])
 
 
-def _take_over(whole: Block, block: Block, products: Tensor, targets: Tensor) -> None:
-    """Choose the channels that stay and fit the last convolution; products (h + 1, h + 1), targets (h + 1, C)."""
-    bias = len(products) - 1
-    products.diagonal()[:bias] += RIDGE * products.diagonal()[:bias].mean()
-    kept = list(range(bias))
+def _fit(layer: nn.Conv2d, pairs: Iterable[tuple[Tensor, Tensor]], parts: int = 1) -> list[int]:
+    """Choose which channels of the inputs (1, C, h, w) the layer keeps, as many of each of `parts` equal parts, and fit
+    it to the outputs (1, C', h', w'). Returns the channels, in order."""
+    sums: Tensor | None = None
+    for given, wanted in pairs:
+        patches = functional.unfold(given, layer.kernel_size, padding=layer.padding, stride=layer.stride)  # type: ignore[arg-type]
+        rows = patches[0].t().double()
+        rows = torch.cat([rows, torch.ones(len(rows), 1, dtype=rows.dtype)], 1)  # a column of ones for the bias
+        product = rows.t() @ torch.cat([rows, wanted[0].flatten(1).t().double()], 1)
+        sums = product if sums is None else sums + product
+        channels = given.shape[1]
+    assert sums is not None and layer.bias is not None
+    bias, taps = len(sums) - 1, layer.weight[0, 0].numel()
+    sums /= sums[bias, bias].clone()
+    sums.diagonal()[:bias] += RIDGE * sums.diagonal()[:bias].mean()
+    products, targets = sums[:, : bias + 1], sums[:, bias + 1 :]
+    kept = torch.arange(channels)
     while True:
-        rows = [*kept, bias]
+        rows = torch.cat([(kept[:, None] * taps + torch.arange(taps)).flatten(), torch.tensor([bias])])
         inverse = torch.linalg.inv(products[rows][:, rows])
         weights = inverse @ targets[rows]
-        surplus = len(kept) - block.expand.out_channels
-        if not surplus:
+        if len(kept) == layer.in_channels:
             break
-        worth = weights[:-1].square().sum(1) / inverse.diagonal()[:-1]
-        gone = set(worth.argsort()[: min(surplus, AT_ONCE)].tolist())
-        kept = [channel for i, channel in enumerate(kept) if i not in gone]
-    assert whole.expand.bias is not None and block.expand.bias is not None and block.compress.bias is not None
-    block.expand.weight.copy_(whole.expand.weight[kept])
-    block.expand.bias.copy_(whole.expand.bias[kept])
-    block.compress.weight.copy_(weights[:-1].t()[:, :, None, None])
-    block.compress.bias.copy_(weights[-1])
+        by_channel = weights[:-1].unflatten(0, (-1, taps))
+        own = inverse[:-1, :-1].unflatten(1, (-1, taps)).unflatten(0, (-1, taps)).diagonal(dim1=0, dim2=2)
+        worth = (by_channel * torch.linalg.solve(own.permute(2, 0, 1), by_channel)).sum((1, 2))
+        gone = torch.zeros(len(kept), dtype=torch.bool)
+        for part in range(parts):
+            inside = (kept * parts // channels == part).nonzero().flatten()
+            surplus = len(inside) - layer.in_channels // parts
+            gone[inside[worth[inside].argsort()[: min(surplus, AT_ONCE)]]] = True
+        kept = kept[~gone]
+    layer.weight.copy_(weights[:-1].t().unflatten(1, (-1, *layer.kernel_size)))
+    layer.bias.copy_(weights[-1])
+    return kept.tolist()

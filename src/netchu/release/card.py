@@ -32,7 +32,7 @@ PP = (
     "started from the recognition network of PP-OCRv6 (PaddleOCR, Apache-2.0, see NOTICE), which has "
     "seen lines that its authors do not list."
 )
-ORIGINS = {"pplcnet_v4": PP, "pplcnet_v4_slim": PP}  # by backbone
+ORIGINS = dict.fromkeys(("pplcnet_v4", "pplcnet_v4_slim", "pplcnet_v4_slimmer"), PP)  # by backbone
 UNKNOWN = "terms not stated here; ask its owner."
 CARD = """# The released ensemble of netchu
 
