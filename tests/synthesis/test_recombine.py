@@ -16,7 +16,7 @@ from netchu.core.images import read_image
 from netchu.model.bundle import load_bundle
 from netchu.synthesis.effects import CLEAN_EFFECTS, EFFECTS, check_effects
 from netchu.synthesis.fonts import PACKAGED
-from netchu.synthesis.recombine import LineReuser, read_lines, warp_ink
+from netchu.synthesis.recombine import Recombiner, lines_of_folds, warp_ink
 from netchu.synthesis.renderer import Renderer
 from netchu.synthesis.word_crops import cut_line, lift_ink
 from netchu.synthesis.words import cut_at, find_words, load_words, pull_ends, save_words
@@ -64,21 +64,21 @@ def test_only_the_named_folds_are_read(manifest: Path, monkeypatch: pytest.Monke
         return read_image(path)
 
     monkeypatch.setattr("netchu.synthesis.recombine.read_image", note)
-    reuser = LineReuser(read_lines(manifest, {0}), 48, check_effects(CLEAN_EFFECTS), 0.7)
+    recombiner = Recombiner(lines_of_folds(manifest, {0}), 48, check_effects(CLEAN_EFFECTS), 0.7)
     rng = np.random.default_rng(0)
-    made = [reuser.make(rng) for _ in range(60)]
+    made = [recombiner.make(rng) for _ in range(60)]
     assert {path.name for path in opened} == {f"an{number}.png" for number in range(4)}
     assert all(writer == "toy/an" and "Kín" not in text and text != "Giả" for _, text, writer in made)
     with pytest.raises(NetchuError, match=r"binh\d\.png: is not an image"):
-        LineReuser(read_lines(manifest, {1}), 48, check_effects({}), 0.0).make(rng)
+        Recombiner(lines_of_folds(manifest, {1}), 48, check_effects({}), 0.0).make(rng)
     with pytest.raises(NetchuError, match="no real line in folds 3"):
-        read_lines(manifest, {3})
+        lines_of_folds(manifest, {3})
 
 
 def test_new_lines_join_the_words_of_one_writer(manifest: Path) -> None:
-    reuser = LineReuser(read_lines(manifest, {0}), 64, check_effects(EFFECTS), 1.0)
+    recombiner = Recombiner(lines_of_folds(manifest, {0}), 64, check_effects(EFFECTS), 1.0)
     rng = np.random.default_rng(1)
-    made = [reuser.make(rng) for _ in range(40)]
+    made = [recombiner.make(rng) for _ in range(40)]
     new = [text for _, text, _ in made if text not in TEXTS]
     assert len(set(new)) >= 8
     beginnings, ends = {text.split()[0] for text in TEXTS}, {text.split()[-1] for text in TEXTS}
@@ -88,8 +88,8 @@ def test_new_lines_join_the_words_of_one_writer(manifest: Path) -> None:
 
 
 def test_lines_are_repeatable(manifest: Path) -> None:
-    lines = read_lines(manifest, {0})
-    one, two = (LineReuser(lines, 64, check_effects(EFFECTS), 0.5) for _ in range(2))
+    lines = lines_of_folds(manifest, {0})
+    one, two = (Recombiner(lines, 64, check_effects(EFFECTS), 0.5) for _ in range(2))
     two.make(np.random.default_rng(8))
     assert np.array_equal(one.make(np.random.default_rng(9))[0], two.make(np.random.default_rng(9))[0])
 
@@ -132,7 +132,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_bundle_shows_where_words_stand(manifest: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Letters of `Thôn Hạ Mỹ Tho` said at steps 3, 6, 9 and so on; other lines are not read as their labels."""
-    lines = read_lines(manifest, {0})
+    lines = lines_of_folds(manifest, {0})
     charset = Charset.from_texts(TEXTS)
 
     def spikes(model: object, inputs: list[np.ndarray]) -> list[Prediction]:
@@ -171,7 +171,7 @@ def test_outer_letters_are_pulled_in() -> None:
 def test_words_are_found_once_and_kept(
     manifest: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines, path = read_lines(manifest, {0}), tmp_path / "words.json"
+    lines, path = lines_of_folds(manifest, {0}), tmp_path / "words.json"
     monkeypatch.setattr("netchu.synthesis.words.find_words", lambda *_: {"a.png": [(0.1, 0.2)]})
     save_words(path, lines, bundle)
     assert load_words(path) == {"a.png": [(0.1, 0.2)]}

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from netchu.core.options import add_number
+from netchu.synthesis import Rng
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import open_gazetteers
 from netchu.synthesis.batches import produce
@@ -28,7 +27,7 @@ class AddressLines(WrittenLines):
     blank: float = 0.0
     generator: ClassVar[str] = "address"
 
-    def sampler(self) -> Callable[[np.random.Generator], str]:
+    def sampler(self) -> Callable[[Rng], str]:
         """Load gazetteer and style."""
         grammar = AddressGrammar(open_gazetteers(self.gazetteer), choose_styles(self.style, self.style_from))
         return lambda rng: "" if rng.random() < self.blank else grammar.sample(rng)
@@ -37,12 +36,9 @@ class AddressLines(WrittenLines):
 def add_addresses(parser: argparse.ArgumentParser) -> None:
     """The arguments that say which addresses are made up."""
     parser.add_argument(
-        "--gazetteer",
-        nargs="*",
-        default=[],
-        metavar="DIR",
+        "--gazetteer", nargs="*", default=[], metavar="DIR",
         help="gazetteer folders, put together; packaged: the package's",
-    )
+    )  # fmt: skip
     style = parser.add_mutually_exclusive_group()
     style.add_argument("--style", choices=sorted(STYLES), default="both", help="text style of the addresses")
     style.add_argument("--style-from", default="", metavar="LABELS", help="label file whose text style is imitated")

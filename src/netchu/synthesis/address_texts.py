@@ -28,16 +28,14 @@ def write_texts(path: Path, grammar: AddressGrammar, count: int, seed: int) -> N
 def write_places(path: Path, gazetteer: AdminUnits) -> None:
     """Write province, district (empty where there is none), ward, between tabs: every ward in both tone placements,
     and without the hyphens that handwritten labels leave out."""
-    rows = {
-        (district.province.name, district.unit.name if district.unit else "", ward.name)
+    places = [
+        f"{district.province.name}\t{district.unit.name if district.unit else ''}\t{ward.name}\n"
         for district in gazetteer.districts
         for ward in district.wards
-    }
-    rows = {
-        (place_tones(a, late), place_tones(b, late), place_tones(c, late)) for a, b, c in rows for late in (True, False)
-    }
-    rows |= {(a.replace(" - ", " "), b.replace(" - ", " "), c.replace(" - ", " ")) for a, b, c in rows}
-    write_text(path, "".join("\t".join(row) + "\n" for row in sorted(rows)))
+    ]
+    rows = {place_tones(place, late) for place in places for late in (True, False)}
+    rows |= {row.replace(" - ", " ") for row in rows}
+    write_text(path, "".join(sorted(rows)))
 
 
 def main() -> None:

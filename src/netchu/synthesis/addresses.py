@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from netchu.language.conventions import place_tones
+from netchu.synthesis import Rng
 from netchu.synthesis.admin_units import AdminUnits, District, Unit
 from netchu.synthesis.street_names import HAMLET_WORDS, ROAD_KINDS, STREETS
 from netchu.synthesis.text_style import BIG_CITIES, CINNAMON, KALAPA, TextStyle
 
-Rng = np.random.Generator
 TRIES = 60
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 

@@ -48,7 +48,7 @@ class District:
 
 @dataclass(frozen=True, slots=True)
 class AdminUnits:
-    """Every district of every province, and the street names known anywhere."""
+    """Every district of every province."""
 
     districts: tuple[District, ...]
 

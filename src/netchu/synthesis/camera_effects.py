@@ -5,9 +5,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from netchu.synthesis import Rng
 from netchu.synthesis.sheet import soft_field
-
-Rng = np.random.Generator
 
 
 def tilt(image: np.ndarray, rng: Rng) -> np.ndarray:

@@ -7,9 +7,8 @@ Each name is the name of one function in hand_effects, sheet_effects, camera_eff
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-import numpy as np
-
 from netchu.core.errors import NetchuError, closest
+from netchu.synthesis import Rng
 from netchu.synthesis.camera_effects import CAMERA
 from netchu.synthesis.hand_effects import HAND, STROKES
 from netchu.synthesis.sheet_effects import FRAME, SHEET
@@ -95,10 +94,7 @@ def check_effects(effects: Mapping[str, float]) -> dict[str, float]:
 
 
 def apply(
-    table: Mapping[str, Callable[[Thing, np.random.Generator], None]],
-    thing: Thing,
-    effects: Mapping[str, float],
-    rng: np.random.Generator,
+    table: Mapping[str, Callable[[Thing, Rng], None]], thing: Thing, effects: Mapping[str, float], rng: Rng
 ) -> None:
     """Apply each effect of a table with its probability in `effects`."""
     for name, effect in table.items():

@@ -4,15 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from netchu.synthesis import Rng
 from netchu.synthesis.camera_effects import CAMERA
 from netchu.synthesis.effects import apply
 from netchu.synthesis.sheet import Frame, Scene
 from netchu.synthesis.sheet_effects import SHEET
 
 
-def finish(
-    frame: Frame, ink: np.ndarray, paleness: float, effects: Mapping[str, float], rng: np.random.Generator
-) -> np.ndarray:
+def finish(frame: Frame, ink: np.ndarray, paleness: float, effects: Mapping[str, float], rng: Rng) -> np.ndarray:
     """Lay ink, float32 (height, W) from 0 to 1, on paper and photograph it; returns uint8 (height, W).
 
     paleness: 0 black ink .. 1 as pale as the paper. effects: a checked table, of which the sheet's and the camera's

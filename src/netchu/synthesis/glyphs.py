@@ -29,14 +29,13 @@ class Glyph:
     """One character as closed pen paths.
 
     points: (P, 2) float32, all paths one after another. lengths: points in each path. part: (P,) int32, 0 for the
-    body of the character, 1, 2, ... for its separate marks (tones, dots). parts: how many there are. below: for each
-    part, whether it hangs under the baseline, as a dot below does. advance: units.
+    body of the character, 1, 2, ... for its separate marks (tones, dots). below: for each part, whether it hangs under
+    the baseline, as a dot below does. advance: units.
     """
 
     points: np.ndarray
     lengths: tuple[int, ...]
     part: np.ndarray
-    parts: int
     below: tuple[bool, ...]
     advance: float
 
@@ -146,7 +145,7 @@ class GlyphBook:
         left, top, right, bottom = font.getbbox(char, anchor="ls")
         advance = font.getlength(char) / UNIT
         if right <= left or bottom <= top:
-            return Glyph(np.zeros((0, 2), np.float32), (), np.zeros(0, np.int32), 1, (False,), advance)
+            return Glyph(np.zeros((0, 2), np.float32), (), np.zeros(0, np.int32), (False,), advance)
         margin = 4
         image = Image.new("L", (int(right - left) + 2 * margin, int(bottom - top) + 2 * margin))
         ImageDraw.Draw(image).text((margin - left, margin - top), char, font=font, fill=255, anchor="ls")
@@ -158,8 +157,7 @@ class GlyphBook:
             raise NetchuError(f"{self.path}: draws nothing for {unicodedata.name(char, char)}; use another face")
         points = (np.concatenate(paths) + np.array([left - margin, top - margin], np.float32)) / np.float32(UNIT)
         part = np.repeat(np.array(owners, np.int32), [len(path) for path in paths])
-        parts = max(owners) + 1
         below = tuple(
-            bool(points[part == own, 1].mean() > -0.1) if (part == own).any() else False for own in range(parts)
+            bool((part == own).any() and points[part == own, 1].mean() > -0.1) for own in range(max(owners) + 1)
         )
-        return Glyph(points, tuple(len(path) for path in paths), part, parts, below, advance)
+        return Glyph(points, tuple(len(path) for path in paths), part, below, advance)

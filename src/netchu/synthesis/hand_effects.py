@@ -4,15 +4,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+from netchu.synthesis import Rng
 from netchu.synthesis.sketch import Paths, Sketch
 
 
-def _by_word(sketch: Sketch, spread: float, rng: np.random.Generator) -> np.ndarray:
+def _by_word(sketch: Sketch, spread: float, rng: Rng) -> np.ndarray:
     """(G,) normal numbers of this spread, the same for all glyphs of a word."""
     return np.asarray(rng.normal(0.0, spread, int(sketch.word.max()) + 1)[sketch.word])
 
 
-def wander_baseline(sketch: Sketch, rng: np.random.Generator) -> None:
+def wander_baseline(sketch: Sketch, rng: Rng) -> None:
     """The line climbs, sinks or waves, and each word starts a little off it."""
     x = sketch.starts()
     slope = rng.normal(0.0, 0.008)
@@ -21,19 +22,19 @@ def wander_baseline(sketch: Sketch, rng: np.random.Generator) -> None:
     sketch.rise += (slope * (x - x.mean()) + wave).astype(np.float32) + words
 
 
-def wander_size(sketch: Sketch, rng: np.random.Generator) -> None:
+def wander_size(sketch: Sketch, rng: Rng) -> None:
     """Words differ in size, and the line grows or shrinks towards its end."""
     words = np.exp(_by_word(sketch, 0.05 + 0.03 * sketch.carelessness, rng)).astype(np.float32)
     drift = np.exp(np.linspace(0.0, rng.normal(0.0, 0.12), len(sketch.word)))
     sketch.size *= words * drift.astype(np.float32)
 
 
-def wander_slant(sketch: Sketch, rng: np.random.Generator) -> None:
+def wander_slant(sketch: Sketch, rng: Rng) -> None:
     """Each word leans differently."""
     sketch.slant += _by_word(sketch, 0.05 + 0.04 * sketch.carelessness, rng).astype(np.float32)
 
 
-def wander_spacing(sketch: Sketch, rng: np.random.Generator) -> None:
+def wander_spacing(sketch: Sketch, rng: Rng) -> None:
     """Gaps between words and letters vary; now and then two words nearly touch."""
     first = np.diff(sketch.word, prepend=0) > 0
     factors = np.exp(rng.normal(0.0, 0.3, len(sketch.word)))
@@ -42,7 +43,7 @@ def wander_spacing(sketch: Sketch, rng: np.random.Generator) -> None:
     sketch.gap = sketch.gap.astype(np.float32)
 
 
-def jitter_glyphs(sketch: Sketch, rng: np.random.Generator) -> None:
+def jitter_glyphs(sketch: Sketch, rng: Rng) -> None:
     """Every letter is a little off in height, size, lean and turn."""
     wobble = 0.4 + 0.8 * sketch.carelessness
     count = len(sketch.word)
@@ -53,20 +54,20 @@ def jitter_glyphs(sketch: Sketch, rng: np.random.Generator) -> None:
     sketch.turn += rng.normal(0.0, 0.035 * wobble, count).astype(np.float32)
 
 
-def drift_marks(sketch: Sketch, rng: np.random.Generator) -> None:
+def drift_marks(sketch: Sketch, rng: Rng) -> None:
     """Tones and dots land beside where they belong: to the right rather than the left, farther rather than nearer."""
     wobble = 0.5 + 0.8 * sketch.carelessness
     shift = rng.normal([0.04, 0.04], [0.11 * wobble, 0.07 * wobble], sketch.marks.shape)
     sketch.shift_marks(shift.clip([-0.25, -0.03], [0.4, 0.25]))
 
 
-def vary_shapes(sketch: Sketch, rng: np.random.Generator) -> None:
+def vary_shapes(sketch: Sketch, rng: Rng) -> None:
     """The same letter bends a little differently each time."""
     bends = rng.normal(0.0, 0.35 + 0.5 * sketch.carelessness, sketch.habits.shape)
     sketch.habits = sketch.habits + bends.astype(np.float32)
 
 
-def squeeze_end(sketch: Sketch, rng: np.random.Generator) -> None:
+def squeeze_end(sketch: Sketch, rng: Rng) -> None:
     """The writer runs out of room: the last part gets narrower and closer."""
     place = np.linspace(0.0, 1.0, len(sketch.word))
     tight = 1.0 - rng.uniform(0.15, 0.35) * np.clip((place - rng.uniform(0.4, 0.7)) * 3, 0, 1)
@@ -74,7 +75,7 @@ def squeeze_end(sketch: Sketch, rng: np.random.Generator) -> None:
     sketch.gap *= tight.astype(np.float32) ** 2
 
 
-def warp_line(paths: Paths, rng: np.random.Generator) -> None:
+def warp_line(paths: Paths, rng: Rng) -> None:
     """Slow bends along the whole line, as a moving hand makes (a smooth form of text-image augmentation)."""
     x, y = paths.points[:, 0], paths.points[:, 1]
     for _ in range(2):
@@ -84,7 +85,7 @@ def warp_line(paths: Paths, rng: np.random.Generator) -> None:
         x, y = paths.points[:, 0], paths.points[:, 1]
 
 
-def hurry(paths: Paths, rng: np.random.Generator) -> None:
+def hurry(paths: Paths, rng: Rng) -> None:
     """Fast writing: corners and small hooks of the letters round off; marks keep their form."""
     stop = np.cumsum(paths.lengths)
     before, after = np.arange(len(paths.points)) - 1, np.arange(len(paths.points)) + 1
@@ -95,7 +96,7 @@ def hurry(paths: Paths, rng: np.random.Generator) -> None:
         paths.points = paths.points + weight * (middle - paths.points)
 
 
-def join_letters(paths: Paths, rng: np.random.Generator) -> None:
+def join_letters(paths: Paths, rng: Rng) -> None:
     """Small letters of a word are joined by a stroke from the foot of one to the side of the next."""
     count = len(paths.word)
     if paths.joining <= 0 or count < 2:
@@ -120,7 +121,7 @@ def join_letters(paths: Paths, rng: np.random.Generator) -> None:
     paths.add(strokes, owners)
 
 
-def tremble(paths: Paths, rng: np.random.Generator) -> None:
+def tremble(paths: Paths, rng: Rng) -> None:
     """A shaky pen: quick small waves in both directions."""
     x, y = paths.points[:, 0].copy(), paths.points[:, 1].copy()
     strength, pace = rng.uniform(0.008, 0.022, 2), rng.uniform(7.0, 14.0, 2)
@@ -128,13 +129,13 @@ def tremble(paths: Paths, rng: np.random.Generator) -> None:
     paths.points[:, 1] += (strength[1] * np.sin(pace[1] * x + 2.3 * y + rng.uniform(0, 6.3))).astype(np.float32)
 
 
-HAND: dict[str, Callable[[Sketch, np.random.Generator], None]] = {
+HAND: dict[str, Callable[[Sketch, Rng], None]] = {
     effect.__name__: effect
     for effect in (
         wander_size, wander_slant, wander_spacing, squeeze_end, jitter_glyphs, drift_marks, vary_shapes, wander_baseline
     )
 }  # fmt: skip
 
-STROKES: dict[str, Callable[[Paths, np.random.Generator], None]] = {
+STROKES: dict[str, Callable[[Paths, Rng], None]] = {
     effect.__name__: effect for effect in (warp_line, hurry, join_letters, tremble)
 }

@@ -11,6 +11,7 @@ import numpy as np
 
 from netchu.core.errors import NetchuError
 from netchu.core.options import add_number, add_options, new_folder
+from netchu.synthesis import Rng
 from netchu.synthesis.batches import LineMaker, Order, SyntheticLine, contents
 from netchu.synthesis.effects import PRESETS
 from netchu.synthesis.fonts import choose_faces, find_fonts
@@ -29,7 +30,7 @@ class WrittenLines:
     seed: int
     generator: ClassVar[str]
 
-    def sampler(self) -> Callable[[np.random.Generator], str]:
+    def sampler(self) -> Callable[[Rng], str]:
         """The function that makes up a text."""
         raise NotImplementedError
 

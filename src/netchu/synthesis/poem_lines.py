@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
+from netchu.synthesis import Rng
 from netchu.synthesis.batches import produce
 from netchu.synthesis.options import WrittenLines, add_writing, make_parser, read_order, read_writing
 from netchu.synthesis.verses import PseudoVerse, read_poems
@@ -19,7 +18,7 @@ class PoemLines(WrittenLines):
     poems: str = ""
     generator: ClassVar[str] = "poems"
 
-    def sampler(self) -> Callable[[np.random.Generator], str]:
+    def sampler(self) -> Callable[[Rng], str]:
         """Load the verses."""
         if not self.poems:
             return PseudoVerse().sample

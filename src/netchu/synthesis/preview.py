@@ -11,6 +11,7 @@ from netchu.core.image_files import find_images
 from netchu.core.images import read_image
 from netchu.core.options import add_number, add_options, new_file, refuse_idle, refuse_overwriting
 from netchu.reading.drawing import check_picture, save_picture
+from netchu.synthesis import Rng
 from netchu.synthesis.addresses import AddressGrammar
 from netchu.synthesis.admin_units import packaged_gazetteer
 from netchu.synthesis.effects import PRESETS
@@ -20,7 +21,7 @@ from netchu.synthesis.renderer import Renderer
 BORDER = 6
 
 
-def sample_images(paths: Sequence[Path], count: int, height: int, rng: np.random.Generator) -> list[np.ndarray]:
+def sample_images(paths: Sequence[Path], count: int, height: int, rng: Rng) -> list[np.ndarray]:
     """`count` of the images, uint8 (height, W) each."""
     images = []
     for index in rng.permutation(len(paths))[:count]:

@@ -12,8 +12,8 @@ import numpy as np
 
 from netchu.core.errors import NetchuError
 from netchu.core.images import read_image
-from netchu.data.manifest import Line
-from netchu.data.manifest import read_lines as manifest_lines
+from netchu.data.manifest import Line, read_lines
+from netchu.synthesis import Rng
 from netchu.synthesis.finish import finish
 from netchu.synthesis.sheet import Frame, soft_field
 from netchu.synthesis.word_crops import CutLine, cut_line, join_crops
@@ -23,9 +23,9 @@ TRIES = 10  # lines of a writer that are tried for clear gaps
 KEPT = 2048  # cut lines that a process keeps in memory, about 0.13 MB each at 96 px
 
 
-def read_lines(manifest: Path, folds: Collection[int]) -> list[Line]:
+def lines_of_folds(manifest: Path, folds: Collection[int]) -> list[Line]:
     """The real lines of `folds` in a manifest. Raises NetchuError when there is none."""
-    lines = [line for line in manifest_lines(manifest) if line.fold in folds and line.is_real and line.text.strip()]
+    lines = [line for line in read_lines(manifest) if line.fold in folds and line.is_real and line.text.strip()]
     if not lines:
         raise NetchuError(
             f"{manifest}: no real line in folds {', '.join(map(str, sorted(folds)))}; choose other --folds"
@@ -33,7 +33,7 @@ def read_lines(manifest: Path, folds: Collection[int]) -> list[Line]:
     return lines
 
 
-class LineReuser:
+class Recombiner:
     """Makes lines `height` pixels high from real lines.
 
     recombine: how often words of several lines of one writer are put together, where the writer is known and the
@@ -60,7 +60,7 @@ class LineReuser:
         words = seen or {}
         self._cut = lru_cache(maxsize=KEPT)(lambda p, text: cut_line(read_image(p), text, words.get(str(p))))
 
-    def make(self, rng: np.random.Generator) -> tuple[np.ndarray, str, str]:
+    def make(self, rng: Rng) -> tuple[np.ndarray, str, str]:
         """A new line: image uint8 (height, W), text, and whose it is: `source/writer`, or `source/image` if unknown."""
         line = self.lines[int(rng.integers(len(self.lines)))]
         ink, text = None, line.text
@@ -75,7 +75,7 @@ class LineReuser:
         canvas[:, left : left + ink.shape[1]] = ink
         return finish(frame, canvas, float(rng.beta(1.5, 3.5)) * 0.6, self.effects, rng), text, line.origin
 
-    def _refitted(self, line: Line, rng: np.random.Generator) -> np.ndarray:
+    def _refitted(self, line: Line, rng: Rng) -> np.ndarray:
         """The ink of one line, trimmed to its writing, at another scale and height."""
         whole = self._cut(line.path, line.text).ink
         columns = np.flatnonzero((whole > 0.3).any(0))
@@ -90,7 +90,7 @@ class LineReuser:
             soft, np.array([[scale, 0, 0], [0, scale, shift]]), (width, self.height), flags=cv2.INTER_LINEAR
         )
 
-    def _recombined(self, line: Line, rng: np.random.Generator) -> tuple[np.ndarray | None, str]:
+    def _recombined(self, line: Line, rng: Rng) -> tuple[np.ndarray | None, str]:
         """The beginning of one line and the end of another by the writer of `line`; None if they cannot be cut."""
         family = self._by_writer.get(line.origin, []) if line.writer_id else []
         cuts: list[CutLine] = []
@@ -118,7 +118,7 @@ class LineReuser:
         return ink, " ".join(word for piece in pieces for word in piece.words)
 
 
-def warp_ink(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def warp_ink(ink: np.ndarray, rng: Rng) -> np.ndarray:
     """Lean, stretch and bend ink (H, W) a little, and make its strokes thinner or thicker; keeps H."""
     height, width = ink.shape
     stretch, lean = rng.uniform(0.85, 1.15), float(np.clip(rng.normal(0.0, 0.12), -0.3, 0.3))
@@ -138,7 +138,7 @@ def warp_ink(ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return warped
 
 
-def _frame_of(ink: np.ndarray, rng: np.random.Generator) -> Frame:
+def _frame_of(ink: np.ndarray, rng: Rng) -> Frame:
     """A frame around lifted ink (height, W), sometimes as wide as a table cell."""
     height, width = ink.shape
     left, right = rng.uniform(0.02, 0.6, 2) * height

@@ -14,13 +14,13 @@ from netchu.core.options import add_number, refuse_idle
 from netchu.synthesis.batches import LineMaker, contents, is_complete, produce
 from netchu.synthesis.effects import PRESETS, check_effects
 from netchu.synthesis.options import make_parser, read_order
-from netchu.synthesis.recombine import LineReuser, read_lines
+from netchu.synthesis.recombine import Recombiner, lines_of_folds
 from netchu.synthesis.words import load_words, name_weights, save_words
 
 
 @dataclass(frozen=True, slots=True)
 class RecombinedLines:
-    """All that a reused line depends on besides its number."""
+    """All that a recombined line depends on besides its number."""
 
     manifest: str
     folds: tuple[int, ...]
@@ -38,10 +38,10 @@ class RecombinedLines:
 
     def build(self) -> LineMaker:
         """Read the manifest; returns the line maker."""
-        lines = read_lines(Path(self.manifest), set(self.folds))
+        lines = lines_of_folds(Path(self.manifest), set(self.folds))
         seen = load_words(Path(self.words)) if self.words else None
-        reuser = LineReuser(lines, self.height, check_effects(PRESETS[self.effects]), self.recombine, seen)
-        return lambda number: reuser.make(np.random.default_rng([self.seed, number]))
+        recombiner = Recombiner(lines, self.height, check_effects(PRESETS[self.effects]), self.recombine, seen)
+        return lambda number: recombiner.make(np.random.default_rng([self.seed, number]))
 
 
 def read_folds(text: str) -> tuple[int, ...]:
@@ -76,5 +76,5 @@ def main() -> None:
     generator = RecombinedLines(folds=folds, **own)
     if arguments.bundle:
         is_complete(order, generator)  # or another run's folder is refused, before the bundle reads
-        save_words(words, read_lines(Path(arguments.manifest), set(folds)), arguments.bundle)
+        save_words(words, lines_of_folds(Path(arguments.manifest), set(folds)), arguments.bundle)
     produce(generator, order)

@@ -12,6 +12,7 @@ import numpy as np
 
 from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
+from netchu.synthesis import Rng
 from netchu.synthesis.effects import EFFECTS, apply, check_effects
 from netchu.synthesis.finish import finish
 from netchu.synthesis.fonts import font_name
@@ -22,6 +23,8 @@ from netchu.synthesis.sheet_effects import FRAME
 from netchu.synthesis.sketch import Paths, Sketch, compose, make_paths
 from netchu.synthesis.writers import Writer, capitals_face, make_writer, take_turns
 from netchu.synthesis.written_effects import WRITTEN, Desk, strike_word
+
+Books = tuple[GlyphBook, GlyphBook]  # of small letters and marks, of capitals and digits
 
 
 class Renderer:
@@ -41,7 +44,7 @@ class Renderer:
         """Names of the faces, in the order given."""
         return list(self._books)
 
-    def render(self, text: str, rng: np.random.Generator, writer: str | None = None) -> np.ndarray:
+    def render(self, text: str, rng: Rng, writer: str | None = None) -> np.ndarray:
         """One line as uint8 (height, W), dark ink on light paper; an empty text gives a line without writing.
 
         `writer` is a name such as patrickhand-0042 and fixes the hand; without it a new one is made up. Raises
@@ -62,9 +65,7 @@ class Renderer:
         ink = self._draw(lines, words, frame, hand, books, rng)
         return finish(frame, ink, hand.ink, self.effects, rng)
 
-    def _write(
-        self, words: list[str], hand: Writer, books: tuple[GlyphBook, GlyphBook], rng: np.random.Generator
-    ) -> tuple[Sketch, Paths]:
+    def _write(self, words: list[str], hand: Writer, books: Books, rng: Rng) -> tuple[Sketch, Paths]:
         """Lay out words and bend them; the paths' origin is the start of the line on its baseline."""
         sketch = compose(words, hand, *books)
         if sketch.glyphs:
@@ -74,7 +75,7 @@ class Renderer:
             apply(STROKES, paths, self.effects, rng)
         return sketch, paths
 
-    def _frame(self, sketch: Sketch, paths: Paths, hand: Writer, rng: np.random.Generator) -> Frame:
+    def _frame(self, sketch: Sketch, paths: Paths, hand: Writer, rng: Rng) -> Frame:
         """Where the text stands in the picture; the text is shifted so that its leftmost point is at x = 0."""
         height = self.height
         letters = 0.0
@@ -96,13 +97,7 @@ class Renderer:
         return frame
 
     def _draw(
-        self,
-        lines: list[np.ndarray],
-        words: list[str],
-        frame: Frame,
-        hand: Writer,
-        books: tuple[GlyphBook, GlyphBook],
-        rng: np.random.Generator,
+        self, lines: list[np.ndarray], words: list[str], frame: Frame, hand: Writer, books: Books, rng: Rng
     ) -> np.ndarray:
         """The ink of pen paths and of what else is written, float32 (height, width), 0..1."""
         canvas = np.zeros((frame.height * SCALE, frame.width * SCALE), np.uint8)
@@ -129,7 +124,7 @@ class Renderer:
         return ink / np.float32(255)
 
 
-def _strikes(sketch: Sketch, paths: Paths, struck: int, rng: np.random.Generator) -> list[np.ndarray]:
+def _strikes(sketch: Sketch, paths: Paths, struck: int, rng: Rng) -> list[np.ndarray]:
     """Pen paths that cross out word `struck`, if there is one: one to three strokes, or a quick zigzag."""
     points = paths.points[sketch.word[paths.glyph] == struck]
     if not len(points):

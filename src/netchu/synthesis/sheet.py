@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from netchu.synthesis import Rng
+
 SCALE = 3  # the pen draws at three times the final size, which gives smooth edges
 
 
@@ -12,8 +14,7 @@ SCALE = 3  # the pen draws at three times the final size, which gives smooth edg
 class Frame:
     """How the camera or scanner cut the line out, in pixels of the final image.
 
-    height, width: of the image. unit: pixels of one letter size. left: x where the text starts. baseline: y of its
-    baseline. text: width of the text in pixels (follows from unit).
+    height: of the image. unit: pixels of one letter size. left: x where the text starts. baseline: y of its baseline.
     """
 
     height: int
@@ -56,7 +57,7 @@ class Scene:
         return np.asarray(image + self.ink * (self.ink_level - image))
 
 
-def soft_field(shape: tuple[int, int], cell: float, rng: np.random.Generator) -> np.ndarray:
+def soft_field(shape: tuple[int, int], cell: float, rng: Rng) -> np.ndarray:
     """Smooth noise (H, W) float32, about standard normal, whose blobs are `cell` pixels wide."""
     rows, columns = max(2, int(shape[0] / cell) + 2), max(2, int(shape[1] / cell) + 2)
     grid = rng.standard_normal((rows, columns), dtype=np.float32)

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from netchu.synthesis import Rng
 from netchu.synthesis.sheet import Frame, Scene, soft_field
-
-Rng = np.random.Generator
 
 
 def crop_tight(frame: Frame, rng: Rng) -> None:

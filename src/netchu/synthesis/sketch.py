@@ -1,7 +1,7 @@
 """Lays out the pen paths of one line, with the wobbles of a hand. Lengths in letter sizes, baseline at y = 0.
 
-A `Sketch` holds one number of each kind a glyph; the hand effects change those numbers before `paths` turns them
-into points, and the stroke effects bend the points. No effect loops over points.
+A `Sketch` holds one number of each kind a glyph; the hand effects change those numbers before `make_paths`
+turns them into points, and the stroke effects bend the points. No effect loops over points.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Sketch:
     @property
     def part_start(self) -> np.ndarray:
         """(G,) int: index in `marks` of each glyph's body."""
-        counts = np.array([glyph.parts for glyph in self.glyphs], int)
+        counts = np.array([len(glyph.below) for glyph in self.glyphs], int)
         return np.concatenate([[0], np.cumsum(counts)])[:-1].astype(int)
 
     def starts(self) -> np.ndarray:
@@ -102,7 +102,7 @@ def compose(words: list[str], writer: Writer, book: GlyphBook, capitals: GlyphBo
                 gap.append(kerning * writer.width + writer.letter_gap)
             before, previous = char, own
         before = ""
-    count = len(glyphs)
+    count, below = len(glyphs), [low for glyph in glyphs for low in glyph.below]
     sketch = Sketch(
         glyphs=glyphs,
         word=np.array(word, int),
@@ -112,8 +112,8 @@ def compose(words: list[str], writer: Writer, book: GlyphBook, capitals: GlyphBo
         slant=np.full(count, writer.slant, np.float32),
         turn=np.zeros(count, np.float32),
         rise=np.zeros(count, np.float32),
-        marks=np.zeros((sum(glyph.parts for glyph in glyphs), 2), np.float32),
-        below=np.array([low for glyph in glyphs for low in glyph.below], bool),
+        marks=np.zeros((len(below), 2), np.float32),
+        below=np.array(below, bool),
         habits=np.array(habits, np.float32).reshape(count, HABITS),
         small=np.array([char.islower() for text in words for char in text], bool),
         carelessness=writer.carelessness,

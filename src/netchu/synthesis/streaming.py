@@ -20,11 +20,7 @@ class GeneratedLines:
     """Lines of several generators in turn: line `i` comes from generator `i % n`, as its line `i // n`."""
 
     generators: tuple[LineGenerator, ...]
-
-    @property
-    def characters(self) -> str:
-        """What the faces can write."""
-        return REQUIRED
+    characters: str = REQUIRED  # what the faces can write
 
     def make(self, number: int) -> tuple[np.ndarray, str]:
         """Line `number`: image uint8 (H, W), text."""

@@ -3,11 +3,10 @@
 import re
 from pathlib import Path
 
-import numpy as np
-
 from netchu.core.charset import TONES, normalise
 from netchu.core.errors import NetchuError
 from netchu.core.tables import read_csv_rows
+from netchu.synthesis import Rng
 from netchu.synthesis.fonts import REQUIRED
 
 COLUMN = "content"
@@ -56,7 +55,7 @@ class PseudoVerse:
         every = (_spell(onset, rime, tone) for onset in ONSETS for rime, tone in pairs)
         self.syllables = tuple(sorted({text for text in every if text}))
 
-    def sample(self, rng: np.random.Generator) -> str:
+    def sample(self, rng: Rng) -> str:
         """One verse, NFC, first letter a capital, often with a comma or a full stop at its end."""
         count = 6 if rng.random() < 0.5 else 8
         words = [self.syllables[int(i)] for i in rng.integers(len(self.syllables), size=count)]

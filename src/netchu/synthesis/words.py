@@ -24,7 +24,6 @@ from netchu.model.predict import predict
 
 CHUNK = 256
 LEAST = -1.0  # mean log-probability per letter below which a label and its line do not fit
-
 REACH = 1.5  # how far the ink of an outermost letter reaches from its middle, in mean distances between letters
 
 Words = list[tuple[float, float]]  # middles of the first and last letter of each word, as shares of the line's width

@@ -37,7 +37,6 @@ class Writer:
     standard normal, bends the same character in the same way each time.
     """
 
-    name: str
     face: str
     slant: float
     width: float
@@ -88,7 +87,6 @@ def make_writer(name: str) -> Writer:
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     rng = np.random.default_rng(seed)
     return Writer(
-        name=name,
         face=match[1],
         slant=float(np.clip(rng.normal(0.04, 0.16), -0.3, 0.5)),
         width=float(rng.uniform(0.8, 1.2)),

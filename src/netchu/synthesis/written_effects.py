@@ -3,11 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
+from netchu.synthesis import Rng
 from netchu.synthesis.sheet import Frame
-
-Rng = np.random.Generator
 
 
 @dataclass(slots=True)
