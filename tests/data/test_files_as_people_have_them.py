@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
+from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.image_files import find_images
 from netchu.core.images import read_image
-from netchu.core.preprocess import Geometry
 from netchu.core.tables import plain_label
 from netchu.data.findings import find_all
 from netchu.data.image_facts import read_image_facts
@@ -253,7 +253,7 @@ def test_links_into_a_cache_keep_their_names(tmp_path: Path) -> None:
     lines = read_sources([("", tmp_path / "set")], tmp_path, {})
     write_manifest(tmp_path / "m.csv", lines)
     assert "\nset/0.png,Huế" in (tmp_path / "m.csv").read_text(encoding="utf-8")
-    findings = find_all(lines, read_image_facts(lines), Geometry(32, 256, 8), 4)
+    findings = find_all(lines, read_image_facts(lines), Config(height=32, max_width=256, width_stride=4))
     assert not any(finding.kind == "unlabelled" for finding in findings)
 
 
@@ -284,7 +284,7 @@ def test_check_names_lines_that_lie_on_their_side(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "0.png"), np.full((520, 64), 200, np.uint8))
     cv2.imwrite(str(tmp_path / "1.png"), np.full((64, 50), 200, np.uint8))
     lines = [Line(tmp_path / "0.png", "Số 12"), Line(tmp_path / "1.png", "5")]
-    findings = find_all(lines, read_image_facts(lines), Geometry(32, 256, 8), 4)
+    findings = find_all(lines, read_image_facts(lines), Config(height=32, max_width=256, width_stride=4))
     assert [f.lines[0].path.name for f in findings if f.kind == "on-its-side"] == ["0.png"]
 
 

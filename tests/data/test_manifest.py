@@ -78,7 +78,7 @@ def test_recorded_folds_stay_when_data_is_added(lines: list[Line]) -> None:
     assert folds["1"] != folds["2"]
 
 
-def test_made_lines_are_never_validated_on(lines: list[Line]) -> None:
+def test_synthetic_lines_are_never_validated_on(lines: list[Line]) -> None:
     made = [replace(line, aug="address", fold=0, writer_id="") for line in lines[:5]]
     train, held_out = split(lines + made, 0)
     assert all(line.is_real for line in held_out)
@@ -91,20 +91,20 @@ def test_writer_on_both_sides_is_refused(lines: list[Line], tmp_path: Path) -> N
         refuse_leaks(leaking, tmp_path / "x.csv")
 
 
-def test_made_line_of_a_held_out_writer_is_refused(lines: list[Line], tmp_path: Path) -> None:
+def test_synthetic_line_of_a_held_out_writer_is_refused(lines: list[Line], tmp_path: Path) -> None:
     recombined = replace(lines[0], aug="recombined", writer_id=lines[0].origin, fold=-1)
     with pytest.raises(NetchuError, match=f"writer {lines[0].origin} is in folds"):
         refuse_leaks([*lines, recombined], tmp_path / "x.csv")
     assert not find_leaks([*lines, *inherit_folds([recombined], lines)]).leaks
 
 
-def test_made_lines_inherit_the_fold_of_their_writer_or_image(lines: list[Line]) -> None:
+def test_synthetic_lines_inherit_the_fold_of_their_writer_or_image(lines: list[Line]) -> None:
     unknown = replace(lines[9], writer_id="", source="scans")
     made = [replace(lines[0], aug="aug", writer_id=writer) for writer in (lines[0].origin, unknown.origin, "mali-0001")]
     assert [line.fold for line in inherit_folds(made, [*lines, unknown])] == [lines[0].fold, unknown.fold, -1]
 
 
-def test_a_made_line_whose_origin_is_not_one_fold_is_refused(lines: list[Line]) -> None:
+def test_a_synthetic_line_whose_origin_is_not_one_fold_is_refused(lines: list[Line]) -> None:
     real = [replace(lines[0], path=Path(f"{n}/0.jpg"), writer_id="", source="scans", fold=n) for n in (1, 2)]
     with pytest.raises(NetchuError, match="was made from scans/0, which names real lines of several folds"):
         inherit_folds([replace(lines[0], aug="aug", writer_id="scans/0")], real)

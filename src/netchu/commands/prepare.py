@@ -10,7 +10,7 @@ from pathlib import Path
 
 from netchu.core.errors import NetchuError
 from netchu.core.options import add_number, add_options, new_folder, refuse_idle, refuse_overwriting
-from netchu.data.importing import has_folds, parse_columns, read_helping, read_sources, write_manifests
+from netchu.data.importing import parse_columns, read_helping, read_sources, write_manifests
 from netchu.data.layouts import READERS, find_sets
 from netchu.data.lmdb_file import refuse_store, write_lmdb
 from netchu.data.manifest import read_lines
@@ -28,20 +28,13 @@ def main() -> None:
         "--columns", nargs="+", default=[], metavar="KEY=NAME", help="of --csv and --parquet: image=, text=, writer="
     )
     parser.add_argument(
-        "--helping",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="PATH",
+        "--helping", type=Path, nargs="+", action="extend", default=[], metavar="PATH",
         help="data sets of other handwriting, such as another language's: only trained on (config field helping_share)",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--group-hands",
-        type=Path,
-        metavar="BUNDLE",
+        "--group-hands", type=Path, metavar="BUNDLE",
         help="group lines of unknown writers by how their hand looks to this bundle; folds keep such groups together",
-    )
+    )  # fmt: skip
     add_number(parser, "--hands", int, 0, default=0, metavar="N", help="groups of a source; 0: one for 36 lines")
     parser.add_argument("--out", type=new_folder, default="data", metavar="DIR", help="folder of the manifests")
     parser.add_argument(
@@ -59,7 +52,7 @@ def main() -> None:
             raise NetchuError(f"--write-lmdb {args.write_lmdb}: --out writes there; name another folder")
     if not args.group_hands:
         refuse_idle(parser, args, "--hands", "is how many groups --group-hands makes; give its bundle")
-    elif has_folds(args.out) and not args.new_folds:
+    elif folds.is_file() and not args.new_folds:
         raise NetchuError("--group-hands wants --new-folds: folds that were recorded do not keep such groups together")
     else:
         from netchu.model.bundle import load_bundle  # PyTorch is imported only here
@@ -72,7 +65,7 @@ def main() -> None:
     columns = parse_columns(args.columns, every)
     if args.write_lmdb:
         refuse_overwriting([args.write_lmdb], [found for name, path in every for _, found in find_sets(path, name)])
-    if has_folds(args.out) and not args.new_folds:
+    if folds.is_file() and not args.new_folds:
         read_lines(folds)  # or a broken one is found when every image has been unpacked
     lines = read_sources(sources, images, columns)
     lines += read_helping(args.helping, images, columns)

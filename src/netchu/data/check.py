@@ -13,7 +13,6 @@ from netchu.core.batches import in_chunks
 from netchu.core.config import Config
 from netchu.core.images import read_image
 from netchu.core.options import add_options, configured, new_file, refuse_idle, refuse_overwriting
-from netchu.core.preprocess import Geometry
 from netchu.core.tables import csv_header
 from netchu.data.check_report import write_report
 from netchu.data.cleaning import clean
@@ -89,10 +88,9 @@ def main() -> int:
         from netchu.model.bundle import load_bundle
 
         cfg = load_bundle(args.bundles[0]).cfg
-    geometry = Geometry.of(cfg)
     lines = read_data(args.data, args.layout, report.parent / "images", args.columns)
     image_facts = read_image_facts(lines)
-    findings = find_all(lines, image_facts, geometry, cfg.width_stride)
+    findings = find_all(lines, image_facts, cfg)
     notes = [
         f"{len(lines)} lines of {args.data}.",
         f"Time steps are counted at {cfg.height} px and width stride {cfg.width_stride}; characters under {RARE} times "
@@ -101,7 +99,7 @@ def main() -> int:
     if args.bundles:
         findings += check_readings(lines, read_with(args.bundles, lines, image_facts))
         notes.append(f"Labels were compared with what {', '.join(map(str, args.bundles))} reads.")
-    write_report(report, f"Check of {args.data.name}", lines, image_facts, findings, geometry, cfg.width_stride, notes)
+    write_report(report, f"Check of {args.data.name}", lines, image_facts, findings, cfg, notes)
     print(f"{summarise(lines, findings)}\n{report}: the whole report, with images")
     if args.fix:
         kept, dropped = clean(lines, findings)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netchu.core.charset import normalise, required_steps
+from netchu.core.config import Config
 from netchu.core.html import chart, line_picture, write_html
-from netchu.core.preprocess import Geometry
 from netchu.data.findings import KINDS, Finding
 from netchu.data.image_facts import ImageFacts, available_steps
 from netchu.data.manifest import Line
@@ -17,15 +17,9 @@ PICTURES = 4  # images a finding
 
 
 def write_report(
-    path: Path,
-    title: str,
-    lines: Sequence[Line],
-    image_facts: Sequence[ImageFacts],
-    findings: Sequence[Finding],
-    geometry: Geometry,
-    width_stride: int,
-    notes: Sequence[str],
-) -> None:
+    path: Path, title: str, lines: Sequence[Line], image_facts: Sequence[ImageFacts], findings: Sequence[Finding],
+    cfg: Config, notes: Sequence[str],
+) -> None:  # fmt: skip
     """Write the report; `notes` are sentences on what was checked and with what."""
     counts = Counter(finding.kind for finding in findings)
     parts = [
@@ -37,7 +31,7 @@ def write_report(
             for kind, about in KINDS.items()
         ),
         "</table>",
-        f"<p>{_charts(lines, image_facts, geometry, width_stride)}</p>",
+        f"<p>{_charts(lines, image_facts, cfg)}</p>",
     ]
     for kind, about in KINDS.items():
         chosen = [finding for finding in findings if finding.kind == kind]
@@ -74,7 +68,7 @@ def _finding(finding: Finding) -> str:
     return "".join(parts) + "</div>"
 
 
-def _charts(lines: Sequence[Line], image_facts: Sequence[ImageFacts], geometry: Geometry, width_stride: int) -> str:
+def _charts(lines: Sequence[Line], image_facts: Sequence[ImageFacts], cfg: Config) -> str:
     """Label lengths, and time steps that lines have against those that they need, as an image inside the report."""
     from matplotlib.figure import Figure
 
@@ -85,9 +79,9 @@ def _charts(lines: Sequence[Line], image_facts: Sequence[ImageFacts], geometry: 
     lengths.set(title="label length", xlabel="characters", ylabel="lines")
     whole = [(line, facts) for line, facts in zip(lines, image_facts, strict=True) if not facts.problem]
     needed = [required_steps(line.text) for line, _ in whole]
-    given = [available_steps(facts, geometry, width_stride) for _, facts in whole]
+    given = [available_steps(facts, cfg) for _, facts in whole]
     steps.scatter(needed, given, s=4, color="#009988", alpha=0.4)
     most = max([*needed, 1])
     steps.plot([0, most], [0, most], color="#cc3311", linewidth=1)
-    steps.set(title=f"time steps at {geometry.height} px, width stride {width_stride}", xlabel="needed", ylabel="there")
+    steps.set(title=f"time steps at {cfg.height} px, width stride {cfg.width_stride}", xlabel="needed", ylabel="there")
     return chart(figure, "label lengths, and time steps needed against those there")

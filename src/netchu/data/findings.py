@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netchu.core.charset import normalise, required_steps
+from netchu.core.config import Config
 from netchu.core.image_files import is_foreign, is_image_name
 from netchu.core.metrics import distance
 from netchu.core.preprocess import Geometry
@@ -58,13 +59,11 @@ class Finding:
     lines: tuple[Line, ...]
 
 
-def find_all(
-    lines: Sequence[Line], image_facts: Sequence[ImageFacts], geometry: Geometry, width_stride: int
-) -> list[Finding]:
-    """Every finding that needs no model, in the order of KINDS."""
+def find_all(lines: Sequence[Line], image_facts: Sequence[ImageFacts], cfg: Config) -> list[Finding]:
+    """Every finding that needs no model, in the order of KINDS; time steps are those of the config."""
     found = [
         *check_images(lines, image_facts),
-        *check_lengths(lines, image_facts, geometry, width_stride),
+        *check_lengths(lines, image_facts, cfg),
         *check_characters(lines),
         *check_copies(lines, image_facts),
         *check_folds(lines, image_facts),
@@ -87,11 +86,9 @@ def check_images(lines: Sequence[Line], image_facts: Sequence[ImageFacts]) -> It
                 yield Finding("unlabelled", str(path), (Line(path, ""),))
 
 
-def check_lengths(
-    lines: Sequence[Line], image_facts: Sequence[ImageFacts], geometry: Geometry, width_stride: int
-) -> Iterator[Finding]:
+def check_lengths(lines: Sequence[Line], image_facts: Sequence[ImageFacts], cfg: Config) -> Iterator[Finding]:
     """Empty labels, and labels that need more time steps than CTC has: on this line, or on any."""
-    most = geometry.input_width(geometry.max_width - 2 * geometry.pad) // width_stride
+    most = Geometry.of(cfg).input_width(cfg.max_width - 2 * cfg.pad) // cfg.width_stride
     for line, facts in zip(lines, image_facts, strict=True):
         needed = required_steps(line.text)
         if not line.text.strip():
@@ -101,7 +98,7 @@ def check_lengths(
         elif not facts.problem:
             if facts.shape[0] > facts.shape[1] and len(line.text.strip()) > 2:
                 yield Finding("on-its-side", f"{facts.shape[1]} x {facts.shape[0]} pixels", (line,))
-            steps = available_steps(facts, geometry, width_stride)
+            steps = available_steps(facts, cfg)
             if needed > steps:
                 height, width = facts.shape
                 yield Finding(
@@ -175,14 +172,14 @@ def check_folds(lines: Sequence[Line], image_facts: Sequence[ImageFacts]) -> Ite
         yield Finding("leak", leak.message, leak.lines)
 
 
-def check_readings(lines: Sequence[Line], answers: dict[Path, str], limit: float = SUSPICIOUS) -> list[Finding]:
-    """Labels at least `limit` edits a character away from what a model reads in the image, the farthest first."""
+def check_readings(lines: Sequence[Line], answers: dict[Path, str]) -> list[Finding]:
+    """Labels at least SUSPICIOUS edits a character away from what a model reads in the image, the farthest first."""
     found = []
     for line in lines:
         label = normalise(line.text).strip()
         if label and line.path in answers:
             edits = distance(answers[line.path], label)
-            if edits / len(label) >= limit:
+            if edits / len(label) >= SUSPICIOUS:
                 found.append((edits / len(label), Finding("suspicious", f"read as: {answers[line.path]}", (line,))))
     return [finding for _, finding in sorted(found, key=lambda item: -item[0])]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
+from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.core.image_files import is_file
 from netchu.core.images import read_image
@@ -42,6 +43,7 @@ def _read_facts(line: Line) -> ImageFacts:
         return ImageFacts(problem=str(error))
 
 
-def available_steps(facts: ImageFacts, geometry: Geometry, width_stride: int) -> int:
-    """Time steps that a line of this size gives."""
-    return geometry.input_width(geometry.resized_width(*facts.shape)) // width_stride
+def available_steps(facts: ImageFacts, cfg: Config) -> int:
+    """Time steps that a line of this size gives a network of this config."""
+    geometry = Geometry.of(cfg)
+    return geometry.input_width(geometry.resized_width(*facts.shape)) // cfg.width_stride

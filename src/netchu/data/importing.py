@@ -64,11 +64,6 @@ def read_helping(paths: Iterable[Path], images: Path, columns: Mapping[str, str]
     return [replace(line, aug=HELPING) for line in read_sources(sources, images, columns)] if sources else []
 
 
-def has_folds(out: Path) -> bool:
-    """Whether folds are recorded in a folder."""
-    return (out / "train_folds.csv").is_file()
-
-
 def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: bool) -> list[Line]:
     """Write both manifests into `out`, print what is in them, and return the lines with their folds.
 
@@ -83,7 +78,7 @@ def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: b
     helping = [line for line in others if line.is_helping]
     folds_path, ext_path = out / "train_folds.csv", out / "train_ext.csv"
     if real:
-        recorded = read_lines(folds_path) if has_folds(out) and not new_folds else []
+        recorded = read_lines(folds_path) if folds_path.is_file() and not new_folds else []
         for line in recorded:
             if not line.writer_id and not is_file(line.path):
                 raise NetchuError(
@@ -94,20 +89,13 @@ def write_manifests(lines: Iterable[Line], out: Path, *, seed: int, new_folds: b
         synthetic = inherit_folds(synthetic, real)
         leaks = refuse_leaks(real + synthetic, ext_path)
         write_manifest(folds_path, real)
-        print(
-            f"{folds_path}: {len(real)} real lines"
-            + (", folds kept as recorded" if recorded else f", new folds (seed {seed})")
-        )
-        guessed = sum(line.has_guessed_writer for line in real)
-        print(
-            f"  {leaks.shared_texts} texts stand in several folds; {leaks.unknown_writers} lines have no writer"
-            + (
-                ", so the same hand may be on both sides of a fold: --group-hands BUNDLE --new-folds"
-                if leaks.unknown_writers
-                else ""
-            )
-            + (f"; the writers of {guessed} lines are groups of like hands" if guessed else "")
-        )
+        how = "folds kept as recorded" if recorded else f"new folds (seed {seed})"
+        said = f"  {leaks.shared_texts} texts stand in several folds; {leaks.unknown_writers} lines have no writer"
+        if leaks.unknown_writers:
+            said += ", so the same hand may be on both sides of a fold: --group-hands BUNDLE --new-folds"
+        if guessed := sum(line.has_guessed_writer for line in real):
+            said += f"; the writers of {guessed} lines are groups of like hands"
+        print(f"{folds_path}: {len(real)} real lines, {how}\n{said}")
     written = real + synthetic + helping
     write_manifest(ext_path, written)
     kinds = f"{len(real)} real, {len(synthetic)} synthetic and {len(helping)} helping lines"

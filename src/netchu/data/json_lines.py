@@ -31,14 +31,14 @@ def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, about if isinstance(about, dict) else {}
 
 
-def is_metadata(path: Path) -> bool:
-    """Whether a folder has a `metadata.jsonl` of images, or a path is one."""
-    return any(file.name == METADATA for file in list_files(path, ".jsonl"))
+def metadata_files(path: Path) -> list[Path]:
+    """The `metadata.jsonl` of images that a path is or has."""
+    return [file for file in list_files(path, ".jsonl") if file.name == METADATA]
 
 
 def read_metadata(path: Path) -> list[Line]:
     """Hugging Face imagefolder: `metadata.jsonl` with `file_name`, `text` and perhaps `writer_id`, or its folder."""
-    files = [file for file in list_files(path, ".jsonl") if file.name == METADATA]
+    files = metadata_files(path)
     if not files:
         raise NetchuError(f"{path}: no such file as {METADATA}")
     finder, lines = ImageFinder(files[0].parent), []

@@ -13,12 +13,12 @@ from netchu.core.errors import NetchuError
 from netchu.core.image_files import AlikeFinder, is_file, is_foreign, list_files
 from netchu.core.tables import plain_label
 from netchu.data.challenge import read_iam, read_kalapa, read_labels_json
-from netchu.data.json_lines import is_answers, is_metadata, read_answers, read_metadata
+from netchu.data.json_lines import is_answers, metadata_files, read_answers, read_metadata
 from netchu.data.label_files import has_any, has_image_beside
 from netchu.data.manifest import Line
 from netchu.data.mcocr import mcocr_files, read_mcocr
-from netchu.data.regions import is_page_xml, read_page_xml, read_pairs
-from netchu.data.review import is_label_studio, read_label_studio, read_sidecars
+from netchu.data.regions import page_files, read_page_xml, read_pairs
+from netchu.data.review import find_exports, read_label_studio, read_sidecars
 from netchu.data.store import is_lmdb, parquet_files, read_lmdb, read_parquet
 from netchu.data.table import is_csv, is_path_text, read_csv, read_labels_tsv, read_path_text, read_synthetic
 
@@ -107,7 +107,7 @@ READERS: dict[str, LayoutReader] = {
     "kalapa": LayoutReader(read_kalapa, has_any("annotations", "training_data/annotations")),
     "labels-json": LayoutReader(read_labels_json, has_any("labels.json")),
     "labels-tsv": LayoutReader(read_labels_tsv, has_any("labels.tsv")),
-    "label-studio": LayoutReader(read_label_studio, is_label_studio, takes=("images",)),
+    "label-studio": LayoutReader(read_label_studio, find_exports, takes=("images",)),
     "mcocr": LayoutReader(read_mcocr, mcocr_files, takes=("images",)),
     "path-text": LayoutReader(read_path_text, is_path_text),
     "csv": LayoutReader(read_csv, is_csv, takes=("columns",)),
@@ -115,9 +115,9 @@ READERS: dict[str, LayoutReader] = {
     "iam": LayoutReader(read_iam, has_any("lines.txt", "ascii/lines.txt")),
     "parquet": LayoutReader(read_parquet, parquet_files, takes=("images", "columns"), deep=".parquet"),
     "lmdb": LayoutReader(read_lmdb, is_lmdb, takes=("images",)),
-    "page-xml": LayoutReader(read_page_xml, is_page_xml, takes=("images",)),
+    "page-xml": LayoutReader(read_page_xml, page_files, takes=("images",)),
     "pairs": LayoutReader(read_pairs, partial(has_image_beside, suffix=".txt"), deep=".txt"),
-    "huggingface": LayoutReader(read_metadata, is_metadata),
+    "huggingface": LayoutReader(read_metadata, metadata_files),
     "answers": LayoutReader(read_answers, is_answers),
     "synthetic": LayoutReader(read_synthetic, lambda path: False, takes=("images",)),  # never detected: as labels-tsv
 }

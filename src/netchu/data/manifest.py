@@ -6,7 +6,6 @@ relative to the manifest's own folder or absolute. Folds 0-4 keep all lines of a
 that is only ever trained on.
 """
 
-import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netchu.core.errors import NetchuError
+from netchu.core.files import hash_file
 from netchu.core.tables import plain_label
 from netchu.data.frames import read_frame, write_frame
 
@@ -254,22 +254,18 @@ def refuse_leaks(lines: Sequence[Line], where: Path) -> LeakReport:
     """The leak report; raises NetchuError with the first leak when there is any."""
     report = find_leaks(lines)
     if report.leaks:
-        more = f" (and {len(report.leaks) - 1} more)" if len(report.leaks) > 1 else ""
-        raise NetchuError(
-            f"{where}: leak between folds: {report.leaks[0].message}{more}; "
-            + (
-                "make the folds again: prepare_ext_data.py --new-folds"
-                if all(line.is_real for line in report.leaks[0].lines) or report.leaks[0].origin
-                else "run prepare_ext_data.py again, which leaves such copies out"
-            )
-        )
+        first, more = report.leaks[0], f" (and {len(report.leaks) - 1} more)" if len(report.leaks) > 1 else ""
+        remedy = "run prepare_ext_data.py again, which leaves such copies out"
+        if first.origin or all(line.is_real for line in first.lines):
+            remedy = "make the folds again: prepare_ext_data.py --new-folds"
+        raise NetchuError(f"{where}: leak between folds: {first.message}{more}; {remedy}")
     return report
 
 
 def image_hash(path: Path) -> str:
     """SHA-256 of the file; raises NetchuError when it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return hash_file(path)
     except OSError as error:
         raise NetchuError(
             f"{path}: image cannot be read ({error.strerror}); correct the path or remove the row"

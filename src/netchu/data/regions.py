@@ -15,9 +15,9 @@ from netchu.data.label_files import ImageFinder, source_name
 from netchu.data.manifest import Line
 
 
-def is_page_xml(path: Path) -> bool:
-    """Whether an XML file, or one of a folder, is ALTO or PAGE."""
-    return any(_is_page(file) for file in list_files(path, ".xml"))
+def page_files(path: Path) -> list[Path]:
+    """The files of ALTO or PAGE XML that a path may mean: itself, or those of the folder."""
+    return [file for file in list_files(path, ".xml") if _is_page(file)]
 
 
 def read_page_xml(path: Path, *, images: Path) -> list[Line]:
@@ -27,7 +27,7 @@ def read_page_xml(path: Path, *, images: Path) -> list[Line]:
     below its folder. A page stands for a writer. Lines without a text or a polygon are left out. Raises NetchuError for
     a file that is damaged or declares entities.
     """
-    files = [file for file in list_files(path, ".xml") if _is_page(file)]
+    files = page_files(path)
     if not files:
         raise NetchuError(f"{path}: no such file of ALTO or PAGE XML")
     return cut_regions(_pages(files), files[0], images, source_name(path))

@@ -19,9 +19,10 @@ APPROVING = frozenset({"accept", "accepted", "approve", "approved", "correct", "
 SIDECAR_KEYS = ("corrected_text", "corrected", "text", "label", "transcription")
 
 
-def is_label_studio(path: Path) -> bool:
-    """Whether a JSON file, or one of a folder, is a list of tasks with annotations."""
-    return any(_tasks(file) for file in _json_files(path))
+def find_exports(path: Path) -> list[tuple[Path, list[dict[str, Any]]]]:
+    """(file, tasks) of the exports that a path may mean: itself, or those of the folder."""
+    files = [file for file in list_files(path, ".json") if path.is_file() or file.name != "labels.json"]
+    return [(file, tasks) for file in files if (tasks := _tasks(file))]
 
 
 def read_label_studio(path: Path, *, images: Path) -> list[Line]:
@@ -32,7 +33,7 @@ def read_label_studio(path: Path, *, images: Path) -> list[Line]:
     cut out of the task's image, a page, which stands for a writer where the task names none. Tasks without a text are
     left out. s3, http and local paths are reduced to the file's name, which is looked for below the export's folder.
     """
-    exports = [(file, tasks) for file in _json_files(path) if (tasks := _tasks(file))]
+    exports = find_exports(path)
     if not exports:
         raise NetchuError(f"{path}: no such file of Label Studio tasks; export them as JSON (not JSON-MIN)")
     finder = ImageFinder(path if path.is_dir() else path.parent)
@@ -51,13 +52,6 @@ def read_label_studio(path: Path, *, images: Path) -> list[Line]:
     if not lines and not pages:
         raise NetchuError(f"{path}: no task has an accepted annotation with a text; review some lines first")
     return lines + (cut_regions(pages, exports[0][0], images, source_name(path)) if pages else [])
-
-
-def _json_files(path: Path) -> list[Path]:
-    """The exports that a path may mean."""
-    if path.is_dir():
-        return [file for file in list_files(path, ".json") if file.name != "labels.json"]
-    return list_files(path, ".json")
 
 
 def _tasks(path: Path) -> list[dict[str, Any]]:
