@@ -13,6 +13,7 @@ from netchu.core.files import write_json
 from netchu.experiments import runs
 from netchu.training.engine import fit
 from netchu.training.run_folder import Run
+from tests.support.tiny import TINY
 
 
 def leave_run(folder: Path, kalapa: float | None, **config: object) -> None:
@@ -29,7 +30,7 @@ def test_best_run_first_with_differing_fields_only(
     leave_run(tmp_path / "deep" / "better", 0.9, lr=0.2)
     leave_run(tmp_path / "whole", None)
     write_json(tmp_path / "other" / "report.json", {"lines": 3})
-    running = Run(tmp_path / "running")
+    running = Run(replace(TINY, name="running", output_dir=str(tmp_path)))
     for step, score in ((1, 0.7), (2, 0.6)):
         running.log({"step": step, "kalapa_score": score, "cer": 0.2, "wer": 0.3, "exact": 0.1})
     assert [Path(run).name for run in runs.find_runs(tmp_path).run] == ["better", "running", "worse", "whole"]

@@ -21,28 +21,28 @@ from netchu.training.run_folder import Run, observed
 from netchu.training.trackers import TRACKERS, TrackerKind, parse_names
 
 
-def test_log_is_cut_at_the_resumed_step_and_survives_a_torn_line(tmp_path: Path) -> None:
-    run = Run(tmp_path)
+def test_log_is_cut_at_the_resumed_step_and_survives_a_torn_line(tiny: Config) -> None:
+    run = Run(tiny)
     for step in (20, 40, 60):
         run.log({"step": step, "loss": 1.0, "lr": 0.1})
     with run.log_path.open("a") as stream:
         stream.write('{"step": 80, "lo')
     assert [r["step"] for r in read_log(run.log_path)] == [20, 40, 60]
-    assert [r["step"] for r in Run(tmp_path, resume_step=40).records] == [20, 40]
+    assert [r["step"] for r in Run(tiny, resume_step=40).records] == [20, 40]
     assert [r["step"] for r in read_log(run.log_path)] == [20, 40]
-    assert Run(tmp_path).records == []
+    assert Run(tiny).records == []
 
 
-def test_curves_are_drawn_with_and_without_held_out_lines(tmp_path: Path) -> None:
-    run = Run(tmp_path)
+def test_curves_are_drawn_with_and_without_held_out_lines(tiny: Config) -> None:
+    run, curves = Run(tiny), tiny.run_dir / "curves.png"
     for step in (20, 40):
         run.log({"step": step, "loss": 5.0 / step, "lr": 0.1})
     run.draw_curves()
-    without = (tmp_path / "curves.png").read_bytes()
+    without = curves.read_bytes()
     run.log({"step": 40, "cer": 0.5, "wer": 0.9, "exact": 0.1, "kalapa_score": 0.2})
     run.draw_curves()
-    assert (tmp_path / "curves.png").read_bytes() != without
-    assert Image.open(tmp_path / "curves.png").size[0] > 800
+    assert curves.read_bytes() != without
+    assert Image.open(curves).size[0] > 800
 
 
 def test_samples_grow_with_lines_and_wrong_answers(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_tracker_that_fails_is_left_out(tiny: Config, monkeypatch: pytest.Monk
 
     for at in ("start", "log"):
         broken = Broken(at)
-        monkeypatch.setitem(TRACKERS, "broken", TrackerKind(partial(lambda broken, run: broken, broken), "json"))
+        monkeypatch.setitem(TRACKERS, "broken", TrackerKind(partial(lambda broken, cfg, step: broken, broken), "json"))
         with pytest.warns(UserWarning, match="tracker broken failed and is left out"):
             report = fit(replace(tiny, name=f"broken_{at}", trackers="broken", epochs=1))
         assert report["held_out"] is not None
@@ -150,7 +150,7 @@ def test_observer_sees_every_record_and_may_end_the_run(tiny: Config) -> None:
     assert sum("cer" in record for record in seen) == 1, "nobody observes outside the block"
 
 
-def test_mlflow_gets_names_that_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflow_gets_names_that_it_takes(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     from functools import partial
     from types import SimpleNamespace
 
@@ -165,14 +165,13 @@ def test_mlflow_gets_names_that_it_takes(tmp_path: Path, monkeypatch: pytest.Mon
             log=lambda numbers, step: logged.update({name: numbers}),
         )
 
-    def start(name: str, run: object) -> SimpleNamespace:
+    def start(name: str, cfg: Config, step: int | None) -> SimpleNamespace:
         return fake(name)
 
     for name in ("mlflow", "tensorboard"):
         monkeypatch.setitem(TRACKERS, name, TRACKERS[name]._replace(start=partial(start, name)))
     monkeypatch.setattr(trackers, "parse_names", lambda names: names.split(","))
-    run = SimpleNamespace(step=None, config={}, folder=tmp_path, name="a")
-    both = trackers.Trackers("mlflow,tensorboard", run)  # type: ignore[arg-type]
+    both = trackers.Trackers(replace(tiny, trackers="mlflow,tensorboard"), None)
     both.log({"step": 1, "by_source": {"kalapa (1)": {"cer": 0.1}, "Huế, #2": {"cer": 0.2}}})
     assert list(logged["mlflow"]) == ["by_source/kalapa _1_/cer", "by_source/Huế_ _2/cer"]
     assert list(logged["tensorboard"]) == ["by_source/kalapa (1)/cer", "by_source/Huế, #2/cer"]

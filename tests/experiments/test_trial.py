@@ -1,5 +1,6 @@
 """Trials before a training: what they choose and that they work on a small config."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,9 @@ def test_the_smallest_batch_that_none_beats_clearly() -> None:
     assert choose_batch({8: 40.0}) == 8
 
 
-def test_auto_configure_measures_and_says_why(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_configure_measures_and_says_why(
+    tiny: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked: list[tuple[int, bool, str]] = []
 
     def rate(cfg: Config, size: int, *, channels_last: bool, precision: str, seconds: float) -> float:
@@ -26,13 +29,12 @@ def test_auto_configure_measures_and_says_why(tiny: Config, monkeypatch: pytest.
         return 100.0 if (channels_last, precision) == (False, "fp32") else 10.0
 
     monkeypatch.setattr(trial, "train_rate", rate)
-    said: list[str] = []
-    words = auto_configure(tiny, seconds=0.0, say=said.append)
+    words = auto_configure(tiny, seconds=0.0)
     chosen = parse_overrides(words)
     assert (chosen["precision"], chosen["channels_last"], chosen["batch_size"]) == ("fp32", False, 8)
     assert chosen["workers"] >= 1
     assert {size for size, *_ in asked} == {8, 16, 32}
-    assert any(line.startswith("workers=") and "lines/s" in line for line in said)
+    assert re.search(r"^workers=.*lines/s", capsys.readouterr().out, re.MULTILINE)
     replace(tiny, **chosen)
 
 

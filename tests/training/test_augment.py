@@ -28,15 +28,15 @@ def test_unknown_pipeline() -> None:
 
 def test_a_misplaced_line_moves_and_what_it_loses_shows_at_the_other_edge() -> None:
     line = np.full((48, 300), 230, np.uint8)
-    line[10:38, 50:60] = 20  # a stroke
+    line[4:44, 50:60] = 20  # a stroke
     moved = {0: 0, 1: 0}
     for seed in range(40):
-        transform = Misplaced(reach=0.5, p=1.0)
+        transform = Misplaced(p=1.0)
         transform.set_random_seed(seed)
         output = transform(image=line)["image"]
         rows = np.flatnonzero(output[:, 55] == 20)
-        down = int(rows.max() == 47 or rows.min() > 10)
+        down = int(rows.max() == 47 or rows.min() > 4)
         moved[down] += 1
         assert output.shape == line.shape and (output == 20).sum() == (line == 20).sum(), "no ink is lost as a whole"
-        assert len(rows) < 28 or rows[0] != 10, "it moves"
+        assert len(rows) < 40 or rows[0] != 4, "it moves"
     assert moved[0] > 5 and moved[1] > 5, "both ways"

@@ -113,7 +113,7 @@ def test_ranks_share_an_epoch_without_overlap(lines: list[Line], tiny: Config) -
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_share_of_made_lines(share: float, lines: list[Line], tiny: Config) -> None:
+def test_share_of_synthetic_lines(share: float, lines: list[Line], tiny: Config) -> None:
     made = [replace(line, aug="address", writer_id="", fold=-1) for line in lines]
     cfg = replace(tiny, synthetic_share=share, epoch_lines=200)
     dataset = LineDataset(lines + made, cfg, train=True)

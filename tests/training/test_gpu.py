@@ -72,7 +72,7 @@ def test_a_step_waits_for_the_gpu_once(on_gpu: Config) -> None:
     """The loss is looked at in every step; anything else that waits would leave the GPU idle."""
     trainer = Trainer(replace(on_gpu, workers=0), resume=False)
     batches = [collate(trainer.charset, [trainer.train_set[(0, 0)]] * 8)] * 3
-    trainer.train_step.train_mode()
+    trainer.train_step.objective.train()
     step = trainer.train_step.step
     for number, one in enumerate(batches):
         if number == 2:

@@ -37,8 +37,7 @@ from netchu.training.validation import evaluate
 def main():
     state, bundle = PartialState(cpu=True), load_bundle(Path(sys.argv[1]))
     lines = LineDataset(read_lines(Path(bundle.cfg.manifest)), bundle.cfg, train=False)
-    rank, ranks = state.process_index, state.num_processes
-    result = evaluate(bundle.model, lines, bundle.charset, precision="fp32", rank=rank, ranks=ranks)
+    result = evaluate(bundle.model, lines, bundle.charset, precision="fp32", stop=lambda: False)
     if state.is_main_process:
         write_frame(Path(sys.argv[2]), result.answers, float_format="%.4f")
         print(result)

@@ -120,6 +120,8 @@ def processes() -> tuple[int, int]:
     """(this process's rank, how many there are) under `accelerate launch`, which needs PyTorch; (0, 1) without it."""
     if process_count() < 2:
         return 0, 1
-    from netchu.model.predict import processes as started
+    import torch
+    from accelerate import PartialState
 
-    return started()
+    state = PartialState(cpu=not torch.cuda.is_available())
+    return state.process_index, state.num_processes

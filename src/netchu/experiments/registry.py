@@ -166,7 +166,6 @@ def _parent(load_weight: str, known: dict[str, Entry]) -> str:
     """Id of the entry with the weights that a run started from; "" when it started from none that is known."""
     if not load_weight or not Path(load_weight).is_file():
         return ""
-
     _, about = read_arrays(Path(load_weight))
     entry = known.get(about["hashes"]["weights"])
     return entry.id if entry else ""

@@ -11,7 +11,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -99,15 +99,15 @@ def data_rate(cfg: Config, lines: int) -> float:
         return seen / (time.perf_counter() - began)
 
 
-def auto_configure(cfg: Config, *, seconds: float, say: Callable[[str], None] = print) -> list[str]:
-    """Measure and choose; returns `key=value` words for --set. Each measurement takes about `seconds`."""
+def auto_configure(cfg: Config, *, seconds: float) -> list[str]:
+    """Measure, choose and say why; returns `key=value` words for --set. Each measurement takes about `seconds`."""
     import torch
 
     from netchu.model.precision import choose_precision
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"
-    say(f"{device.type}: {name}, {os.cpu_count()} cores, torch {torch.__version__}")
+    print(f"{device.type}: {name}, {os.cpu_count()} cores, torch {torch.__version__}")
     formats = ("fp16", "bf16") if device.type == "cuda" else ("bf16", "fp32")
     options = {(p, c): 0.0 for p in formats for c in (True, False)}
     for precision, channels_last in options:
@@ -115,31 +115,27 @@ def auto_configure(cfg: Config, *, seconds: float, say: Callable[[str], None] = 
             cfg, 16, channels_last=channels_last, precision=precision, seconds=seconds
         )
         layout = "channels_last" if channels_last else "contiguous"
-        say(f"  {precision}, {layout}, batch 16: {options[precision, channels_last]:.1f} lines/s")
+        print(f"  {precision}, {layout}, batch 16: {options[precision, channels_last]:.1f} lines/s")
     precision, channels_last = max(options, key=lambda option: options[option])
     chosen = f"precision={precision}, channels_last={channels_last}"
-    say(f"{chosen}: fastest (precision=auto would be {choose_precision('auto', device)})")
+    print(f"{chosen}: fastest (precision=auto would be {choose_precision('auto', device)})")
     sizes = (16, 32, 64, 128, 256, 512) if device.type == "cuda" else (8, 16, 32)
     rates: dict[int, float] = {}
     for size in sizes:
         rate = train_rate(cfg, size, channels_last=channels_last, precision=precision, seconds=seconds)
-        say(f"  batch {size}: {f'{rate:.1f} lines/s' if rate else 'does not fit into memory'}")
+        print(f"  batch {size}: {f'{rate:.1f} lines/s' if rate else 'does not fit into memory'}")
         if not rate:
             break
         rates[size] = rate
     if not rates:
         raise NetchuError(f"config {cfg.name}: {sizes[0]} lines do not fit into memory; lower height or max_width")
     batch = choose_batch(rates)
-    say(f"batch_size={batch}: no larger one is {100 * (LARGER - 1):.0f} % faster")
+    print(f"batch_size={batch}: no larger one is {100 * (LARGER - 1):.0f} % faster")
     worker = data_rate(cfg, 200)
     workers = max(1, min((os.cpu_count() or 2) - 1, math.ceil(HEADROOM * rates[batch] / worker)))
-    say(f"workers={workers}: one prepares {worker:.0f} lines/s, training takes {rates[batch]:.0f}")
-    return [
-        f"precision={precision}",
-        f"channels_last={str(channels_last).lower()}",
-        f"batch_size={batch}",
-        f"workers={workers}",
-    ]
+    print(f"workers={workers}: one prepares {worker:.0f} lines/s, training takes {rates[batch]:.0f}")
+    layout = f"channels_last={str(channels_last).lower()}"
+    return [f"precision={precision}", layout, f"batch_size={batch}", f"workers={workers}"]
 
 
 def range_test(cfg: Config, batches: int) -> list[tuple[float, float]]:
@@ -152,7 +148,7 @@ def range_test(cfg: Config, batches: int) -> list[tuple[float, float]]:
         trainer = Trainer(replace(cfg, output_dir=folder, workers=0, lr=1.0), resume=False)
         train_step = trainer.train_step
         train_step.factor = lambda progress: LR_FROM * (LR_TO / LR_FROM) ** progress
-        train_step.train_mode()
+        train_step.objective.train()
         course: list[tuple[float, float]] = []
         mean, least = 0.0, math.inf
         with tqdm(total=batches, unit="batch", desc="learning rates") as bar:

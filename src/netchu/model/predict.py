@@ -5,7 +5,6 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import nn
@@ -33,12 +32,6 @@ def predict(
         return log_probs
 
     return run_batches(inputs, run, batch_size=batch_size)
-
-
-def processes() -> tuple[int, int]:
-    """(this process's rank, how many there are) under `accelerate launch`."""
-    state = PartialState(cpu=not torch.cuda.is_available())
-    return state.process_index, state.num_processes
 
 
 def gather_rows(rows: list[Row]) -> list[Row]:

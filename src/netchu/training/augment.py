@@ -20,6 +20,7 @@ from netchu.core.images import Image
 SHIFT = 3.0  # pixels that a line is moved at most
 CELL, WOBBLE = 24, 2.0  # pixels between two control points, and that each is moved at most
 HOLES = 3  # at most
+REACH = 0.2  # of the height that a line is cut out too high or too low, at most
 
 
 def paper_grey(line: Image) -> int:
@@ -106,15 +107,11 @@ class Misplaced(A.ImageOnlyTransform):
     The neighbour is the strip of this line that would follow there, moved sideways.
     """
 
-    def __init__(self, reach: float = 0.2, p: float = 0.15) -> None:
-        super().__init__(p=p)
-        self.reach = reach
-
     def apply(self, img: Image, **params: Any) -> Image:
         """(H, w) -> (H, w)."""
         height, width = img.shape[:2]
         draw = self.py_random
-        rows = max(1, round(draw.uniform(0.25, 1.0) * self.reach * height))
+        rows = max(1, round(draw.uniform(0.25, 1.0) * REACH * height))
         if draw.random() < 0.4:
             rows = -rows
         output = np.roll(img, rows, axis=0)
@@ -155,7 +152,7 @@ AUGMENTS: dict[str, Callable[[], list[A.BasicTransform]]] = {
     "none": list,
     "light": lambda: [LineWarp(slant=0.15, tilt=0.0)],
     "ink": lambda: [LineWarp(), *_ink()],
-    "cells": lambda: [LineWarp(), Misplaced(), *_ink()],  # of a table's cells, not always cut out where they stand
+    "cells": lambda: [LineWarp(), Misplaced(p=0.15), *_ink()],  # a table's, not always cut out where they stand
 }
 
 

@@ -6,7 +6,7 @@ What a training line looks like depends only on (seed, epoch, line), and which l
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,14 +41,8 @@ class Batch:
     names: list[str]
 
     def pin_memory(self) -> "Batch":
-        """The batch in page-locked memory (called by the DataLoader on a GPU machine)."""
-        return Batch(
-            self.images.pin_memory(),
-            self.targets.pin_memory(),
-            self.target_lengths,  # stay on the processor
-            self.texts,
-            self.names,
-        )
+        """The batch in page-locked memory, less its lengths (called by the DataLoader on a GPU machine)."""
+        return replace(self, images=self.images.pin_memory(), targets=self.targets.pin_memory())
 
 
 class LineDataset(Dataset[tuple[Input, Line]]):

@@ -80,9 +80,7 @@ class Trainer:
         self.epoch, self.done, self.step = 0, 0, 0  # done: batches of this epoch; step: batches of all
         self.seconds, self.saved = 0.0, time.perf_counter()
         self.losses: list[float] = []  # since the last record of the log
-        self.validator = Validator(
-            cfg, self.charset, self.data.valid_set, self.precision, self.hashes, self.rank, self.ranks
-        )
+        self.validator = Validator(cfg, self.charset, self.data.valid_set, self.precision, self.hashes)
         self.unscored = False  # a validation was left before its end: it comes first when the run goes on
         self.interruption = Interruption()
         self.run: Run | None = None  # of the main process, from the start of `train` on
@@ -99,7 +97,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             if not self.resumed:
                 forget_run(self.cfg.run_dir)
-            self.run = Run(self.cfg.run_dir, resume_step=self.step if self.resumed else None, cfg=self.cfg)
+            self.run = Run(self.cfg, resume_step=self.step if self.resumed else None)
         ahead = None
         if self.source:
             ahead = RenderAhead(self.source, self.sampler.synthetic_count, self.cfg.epochs, max(1, self.cfg.workers))
@@ -151,7 +149,7 @@ class Trainer:
 
         Returns whether the run was asked to stop; when that happens before the epoch's end, it stops right here.
         """
-        self.train_step.train_mode()
+        self.train_step.objective.train()
         batches = len(self.sampler.plan())
         stop, waited, window, lines = False, 0.0, time.perf_counter(), 0
         asked = time.perf_counter()

@@ -17,7 +17,7 @@ from netchu.core.files import atomic_path, read_log, write_text, writing
 from netchu.core.images import read_image
 from netchu.data.frames import read_answers
 from netchu.reading.drawing import draw_samples
-from netchu.training.trackers import TrackedRun, Trackers
+from netchu.training.trackers import Trackers
 
 SAMPLES = 16  # lines in samples.png
 ARTEFACTS = ("report.json", "curves.png", "samples.png", "best.safetensors")
@@ -39,19 +39,15 @@ def observed(observer: Observer) -> Iterator[None]:
 class Run:
     """The folder of one run. Records are flat JSON objects with a `step`; validation records have `cer`."""
 
-    def __init__(self, folder: Path, *, resume_step: int | None = None, cfg: Config | None = None) -> None:
-        """Start a new log, or keep what it holds up to `resume_step` (later steps will be made again).
-
-        With a config, its trackers are started as well.
-        """
-        self.folder = folder
-        self.log_path = folder / "log.jsonl"
+    def __init__(self, cfg: Config, *, resume_step: int | None = None) -> None:
+        """Start the trackers and a new log, or keep what it holds up to `resume_step` (later ones are made again)."""
+        self.folder = cfg.run_dir
+        self.log_path = self.folder / "log.jsonl"
         self.records: list[dict[str, Any]] = []
         if resume_step is not None and self.log_path.is_file():
             self.records = [r for r in read_log(self.log_path) if r["step"] <= resume_step]
         write_text(self.log_path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in self.records))
-        about = TrackedRun(folder.name, folder, cfg.to_dict() if cfg else {}, resume_step)
-        self.trackers = Trackers(cfg.trackers if cfg else "none", about)
+        self.trackers = Trackers(cfg, resume_step)
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one record."""

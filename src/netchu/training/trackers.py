@@ -13,7 +13,6 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from netchu.core.config import Config
 from netchu.core.errors import NetchuError, closest
 
 if TYPE_CHECKING:
@@ -29,84 +29,75 @@ if TYPE_CHECKING:
 PROJECT = "netchu"
 
 
-@dataclass(frozen=True, slots=True)
-class TrackedRun:
-    """What a tracker is told of a run; `step` is where a resumed one goes on, else None."""
-
-    name: str
-    folder: Path
-    config: Mapping[str, Any]
-    step: int | None
-
-
 class TrackerKind(NamedTuple):
-    """All that is particular to a kind of tracker: how it starts, the package it needs, how it takes a picture file
-    at a step and a file when the run ends (None: not at all), and characters that no name of a number may hold."""
+    """All that is particular to a kind of tracker: how it starts, from a config and the step of a resumed run, the
+    package it needs, how it takes a picture file at a step and a file when the run ends (None: not at all), and
+    characters that no name of a number may hold."""
 
-    start: Callable[[TrackedRun], GeneralTracker]
+    start: Callable[[Config, int | None], GeneralTracker]
     package: str
     picture: Callable[[GeneralTracker, Path, int], None] | None = None
     file: Callable[[GeneralTracker, Path], None] | None = None
     refuses: re.Pattern[str] | None = None
 
 
-def start_tensorboard(run: TrackedRun) -> GeneralTracker:
+def start_tensorboard(cfg: Config, step: int | None) -> GeneralTracker:
     """Event files in `tensorboard/` of the run; later steps of an interrupted run are hidden."""
     from accelerate.tracking import TensorBoardTracker
 
-    return TensorBoardTracker("", logging_dir=run.folder / "tensorboard", purge_step=run.step)
+    return TensorBoardTracker("", logging_dir=cfg.run_dir / "tensorboard", purge_step=step)
 
 
-def start_wandb(run: TrackedRun) -> GeneralTracker:
+def start_wandb(cfg: Config, step: int | None) -> GeneralTracker:
     """Weights & Biases; offline, into `wandb/` of the run, unless WANDB_MODE or WANDB_API_KEY is set."""
     from accelerate.tracking import WandBTracker
 
-    run.folder.mkdir(parents=True, exist_ok=True)
+    cfg.run_dir.mkdir(parents=True, exist_ok=True)
     mode = None if {"WANDB_MODE", "WANDB_API_KEY"} & set(os.environ) else "offline"
-    return WandBTracker(PROJECT, name=run.name, dir=str(run.folder), mode=mode)
+    return WandBTracker(PROJECT, name=cfg.run_dir.name, dir=str(cfg.run_dir), mode=mode)
 
 
-def start_comet(run: TrackedRun) -> GeneralTracker:
+def start_comet(cfg: Config, step: int | None) -> GeneralTracker:
     """Comet; offline, into `comet/` of the run, unless COMET_API_KEY is set."""
     import comet_ml
     from accelerate.tracking import CometMLTracker
 
-    folder = run.folder / "comet"
+    folder = cfg.run_dir / "comet"
     folder.mkdir(parents=True, exist_ok=True)
-    about = comet_ml.ExperimentConfig(name=run.name, offline_directory=str(folder))
+    about = comet_ml.ExperimentConfig(name=cfg.run_dir.name, offline_directory=str(folder))
     return CometMLTracker(PROJECT, online="COMET_API_KEY" in os.environ, experiment_config=about)
 
 
-def start_mlflow(run: TrackedRun) -> GeneralTracker:
+def start_mlflow(cfg: Config, step: int | None) -> GeneralTracker:
     """MLflow; into `mlflow.db` beside the runs unless MLFLOW_TRACKING_URI is set."""
     import mlflow
     from accelerate.tracking import MLflowTracker
 
     if "MLFLOW_TRACKING_URI" not in os.environ:
-        mlflow.set_tracking_uri(f"sqlite:///{(run.folder.parent / 'mlflow.db').resolve().as_posix()}")
-    artefacts = (run.folder.parent / "mlflow").resolve()
+        mlflow.set_tracking_uri(f"sqlite:///{(cfg.run_dir.parent / 'mlflow.db').resolve().as_posix()}")
+    artefacts = (cfg.run_dir.parent / "mlflow").resolve()
     artefacts.mkdir(parents=True, exist_ok=True)
-    return MLflowTracker(experiment_name=PROJECT, run_name=run.name, logging_dir=artefacts.as_uri())
+    return MLflowTracker(experiment_name=PROJECT, run_name=cfg.run_dir.name, logging_dir=artefacts.as_uri())
 
 
 class Trackers:
     """The trackers of one run. Every method does nothing when there are none."""
 
-    def __init__(self, names: str, run: TrackedRun) -> None:
-        """`names` by comma; `none`; or empty: TensorBoard where it is installed.
+    def __init__(self, cfg: Config, step: int | None) -> None:
+        """Those that `cfg.trackers` names; `step`: where a resumed run goes on, else None.
 
         Raises NetchuError for an unknown name or a package that is missing.
         """
         self.active: dict[str, GeneralTracker] = {}
-        for name in parse_names(names):
+        for name in parse_names(cfg.trackers):
             from accelerate import PartialState
 
             PartialState()  # accelerate's trackers ask it which process they are on
-            tracker = TRACKERS[name].start(run)
+            tracker = TRACKERS[name].start(cfg, step)
             self.active[name] = tracker
             self._try(name, tracker.start)
-        if run.step is None:
-            self._each(lambda kind, tracker: tracker.store_init_configuration(dict(run.config)))
+        if step is None:
+            self._each(lambda kind, tracker: tracker.store_init_configuration(cfg.to_dict()))
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Numbers of a record at its `step`; nested ones get names like `by_source/kalapa/cer`."""

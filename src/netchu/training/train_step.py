@@ -27,13 +27,7 @@ MAX_LOST_STEPS = 24  # steps in a row without a finite gradient, while fp16's sc
 class TrainStep:
     """Owns what changes with every batch: objective, optimiser and moving average."""
 
-    def __init__(
-        self,
-        cfg: Config,
-        objective: CtcObjective,
-        accelerator: Accelerator,
-        note_bad: NoteBad,
-    ) -> None:
+    def __init__(self, cfg: Config, objective: CtcObjective, accelerator: Accelerator, note_bad: NoteBad) -> None:
         self.cfg, self.accelerator, self.note_bad = cfg, accelerator, note_bad
         self.memory_format = torch.channels_last if cfg.channels_last else torch.contiguous_format
         self.objective = objective.to(memory_format=self.memory_format)
@@ -66,10 +60,6 @@ class TrainStep:
         if self.accelerator.scaler is not None:
             parts["scaler"] = self.accelerator.scaler
         return parts
-
-    def train_mode(self) -> None:
-        """Dropout and batch statistics on."""
-        self.objective.train()
 
     def step(self, batch: Batch, *, progress: float, closes: bool, stop: bool) -> tuple[float, bool]:
         """Gradients of one batch, and with `closes` a step of the optimiser.

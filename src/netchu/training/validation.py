@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate import PartialState
 from accelerate.utils import broadcast
 from torch import nn
 from tqdm import tqdm
@@ -50,19 +51,13 @@ class ValidationLeftError(Exception):
 
 
 def evaluate(
-    model: nn.Module,
-    dataset: LineDataset,
-    charset: Charset,
-    *,
-    precision: str,
-    rank: int = 0,
-    ranks: int = 1,
-    stop: Callable[[], bool] = lambda: False,
+    model: nn.Module, dataset: LineDataset, charset: Charset, *, precision: str, stop: Callable[[], bool]
 ) -> Evaluation:
-    """Read every line by best path and score it; each of `ranks` processes reads every ranks-th line, then all share.
+    """Read every line by best path and score it; each of n processes reads every n-th line, then all share.
 
     Raises ValidationLeftError once `stop` answers yes on any process; it is asked between batches.
     """
+    rank, ranks = PartialState().process_index, PartialState().num_processes
     was_training = model.training
     model.eval()
     order = sorted(range(len(dataset)), key=lambda i: dataset.widths[i])[rank::ranks]
@@ -103,8 +98,6 @@ class Validator:
     held_out: LineDataset | None
     precision: str
     hashes: dict[str, str]
-    rank: int
-    ranks: int
     best: float = -1.0
     best_metrics: dict[str, Any] = field(default_factory=dict)
     stale: int = 0  # validations since the best one
@@ -123,30 +116,22 @@ class Validator:
         ValidationLeftError, with nothing written, once `stop` answers yes.
         """
         metrics = {name: value for name, value in figures.items() if name != "seconds"}
-        is_best = True
+        is_best, processes = True, PartialState()
         if self.held_out is not None:
-            if self.ranks > 1:  # batch statistics differ a little between processes
+            if processes.num_processes > 1:  # batch statistics differ a little between processes
                 with torch.no_grad():
                     for tensor in model.buffers():
                         tensor.copy_(broadcast(tensor))
-            result = evaluate(
-                model,
-                self.held_out,
-                self.charset,
-                precision=self.precision,
-                rank=self.rank,
-                ranks=self.ranks,
-                stop=stop,
-            )
+            result = evaluate(model, self.held_out, self.charset, precision=self.precision, stop=stop)
             metrics |= result.to_dict()
             is_best = result.scores.kalapa_score > self.best
             self.stale = 0 if is_best else self.stale + 1
             if is_best:
                 self.best, self.best_metrics = result.scores.kalapa_score, metrics
             say(f"epoch {figures['epoch']}: {result}")
-            if is_best and self.rank == 0:
+            if is_best and processes.is_main_process:
                 write_frame(self.cfg.run_dir / "valid.csv", result.answers, float_format="%.4f")
-        if self.rank == 0:
+        if processes.is_main_process:
             for name in ("last", "best")[: 1 + is_best]:
                 path = self.cfg.run_dir / f"{name}.safetensors"
                 save_bundle(path, model, self.cfg, self.charset, metrics=metrics, hashes=self.hashes)
