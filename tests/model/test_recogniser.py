@@ -35,7 +35,7 @@ def test_every_registered_backbone(name: str, width_stride: int) -> None:
 )
 @pytest.mark.parametrize("width_stride", [4, 8, 16])
 def test_any_timm_name_at_any_width_stride(name: str, width_stride: int) -> None:
-    backbone = TimmBackbone(name, stages=4, width_stride=width_stride, pretrained=False).eval()
+    backbone = build_backbone(replace(B0, backbone=name, width_stride=width_stride)).eval()
     output = backbone(torch.zeros(1, 1, 48, 160))
     assert output.shape[1] == backbone.channels
     assert output.shape[3] == 160 // width_stride
@@ -60,14 +60,14 @@ def test_the_mean_of_columns_and_rows_is_taken_before_the_last_convolution(pool:
 
 
 def test_changed_strides_leave_pretrained_weights_loadable() -> None:
-    ours = TimmBackbone("tf_efficientnetv2_b0", stages=5, width_stride=4, pretrained=False)
+    ours = TimmBackbone(replace(B0, stages=5, width_stride=4))
     theirs = timm.create_model("tf_efficientnetv2_b0", in_chans=1)
     own, full = ours.network.state_dict(), theirs.state_dict()
     assert all(full[name].shape == tensor.shape for name, tensor in own.items())
 
 
 def test_stages_that_are_not_used_are_not_stored() -> None:
-    four, five = (TimmBackbone("tf_efficientnetv2_b0", stages=s, width_stride=8, pretrained=False) for s in (4, 5))
+    four, five = (build_backbone(replace(B0, stages=stages)) for stages in (4, 5))
     sizes = [sum(p.numel() for p in b.parameters()) for b in (four, five)]
     assert sizes[0] < 0.35 * sizes[1]
     images = torch.randn(1, 1, 48, 96)

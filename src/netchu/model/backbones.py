@@ -15,33 +15,35 @@ from netchu.core.config import Config
 from netchu.core.errors import NetchuError
 from netchu.model.pplcnet import WIDTHS, PPLCNetV4
 
+WIDTH = 256  # pixels of the image of the dry runs
+
 
 class TimmBackbone(nn.Module):
-    """The first `stages` feature levels of a timm network."""
+    """The first `cfg.stages` feature levels of a timm network."""
 
-    def __init__(
-        self, name: str, *, stages: int, width_stride: int, pretrained: bool, checkpointing: bool = False
-    ) -> None:
+    def __init__(self, cfg: Config) -> None:
         super().__init__()
-        options: dict[str, Any] = {"in_chans": 1, "features_only": True, "out_indices": (stages - 1,)}
+        options: dict[str, Any] = {"in_chans": 1, "features_only": True, "out_indices": (cfg.stages - 1,)}
         try:
-            self.network = timm.create_model(name, pretrained=pretrained, **options)
+            self.network = timm.create_model(cfg.backbone, pretrained=cfg.pretrained, **options)
+            self.network.eval()  # dry runs leave the batch statistics alone
             drop_unused(self.network)
-            limit_width_stride(self.network, width_stride)
-            reached = 256 // features_width(self.network, 256)
+            limit_width_stride(self.network, cfg.width_stride)
+            reached = WIDTH // features_width(self.network)
+            self.network.train()
         except NetchuError:
             raise
         except Exception as error:
-            raise NetchuError(_explain(name, stages, pretrained, error)) from error
-        if checkpointing:
+            raise NetchuError(_explain(cfg, error)) from error
+        if cfg.grad_checkpointing:
             switch: Any = getattr(self.network, "set_grad_checkpointing", None)
             if switch is None:
-                raise NetchuError(f"backbone={name}: timm cannot checkpoint it; leave grad_checkpointing out")
+                raise NetchuError(f"backbone={cfg.backbone}: timm cannot checkpoint it; leave grad_checkpointing out")
             switch(True)
         self.channels = int(self.network.feature_info.channels()[-1])  # type: ignore
-        if reached != width_stride:
+        if reached != cfg.width_stride:
             raise NetchuError(
-                f"width_stride={width_stride}: {stages} stages of {name} reach only {reached}; "
+                f"width_stride={cfg.width_stride}: {cfg.stages} stages of {cfg.backbone} reach only {reached}; "
                 f"use --set width_stride={reached}"
             )
 
@@ -51,15 +53,16 @@ class TimmBackbone(nn.Module):
         return features
 
 
-def _explain(name: str, stages: int, pretrained: bool, error: Exception) -> str:
+def _explain(cfg: Config, error: Exception) -> str:
     """One line for a network that could not be built."""
+    name, stages = cfg.backbone, cfg.stages
     cause = str(error).splitlines()[0] if str(error) else type(error).__name__
     if not timm.is_model(name.split(".")[0]):
         near = timm.list_models(f"*{name[:12]}*")[:3] or timm.list_models("tf_efficientnetv2*")[:3]
         return f"backbone={name}: timm has no such network; for example {', '.join(near)}"
     if isinstance(error, IndexError | AssertionError | RuntimeError) and not _is_download(error):
         return f"backbone={name}: does not give {stages} feature levels for lines of any width ({cause}); try another"
-    if pretrained:
+    if cfg.pretrained:
         return (
             f"backbone={name}: its ImageNet weights could not be fetched ({cause}); connect to the hub once, "
             "or start without them by --set pretrained=false"
@@ -77,10 +80,7 @@ def drop_unused(network: nn.Module) -> None:
 
     A parameter is unused when the output's gradient does not reach it.
     """
-    was_training = network.training
-    network.eval()
     network(torch.zeros(1, 1, 64, 64))[-1].sum().backward()
-    network.train(was_training)
     unused = {p for p in network.parameters() if p.grad is None}
     network.zero_grad(set_to_none=True)
 
@@ -95,14 +95,10 @@ def drop_unused(network: nn.Module) -> None:
     prune(network)
 
 
-def features_width(network: nn.Module, width: int) -> int:
-    """Width of the last feature map of an image of that width."""
-    was_training = network.training
-    network.eval()
+def features_width(network: nn.Module) -> int:
+    """Width of the last feature map of an image WIDTH pixels wide."""
     with torch.no_grad():
-        reached = int(network(torch.zeros(1, 1, 64, width))[-1].shape[-1])
-    network.train(was_training)
-    return reached
+        return int(network(torch.zeros(1, 1, 64, WIDTH))[-1].shape[-1])
 
 
 def limit_width_stride(network: nn.Module, width_stride: int) -> None:
@@ -111,11 +107,10 @@ def limit_width_stride(network: nn.Module, width_stride: int) -> None:
     A dry run records the width at which each strided layer works; strides of one branch and of its shortcut
     fall together because they see the same width.
     """
-    width = 256
     seen: dict[nn.Module, int] = {}
 
     def record(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        seen.setdefault(module, width // inputs[0].shape[-1])
+        seen.setdefault(module, WIDTH // inputs[0].shape[-1])
 
     strided = [
         m
@@ -123,7 +118,7 @@ def limit_width_stride(network: nn.Module, width_stride: int) -> None:
         if not list(m.children()) and _pair(getattr(m, "stride", 1))[1] > 1  # convolutions, pools, blurs
     ]
     hooks = [m.register_forward_pre_hook(record) for m in strided]
-    features_width(network, width)
+    features_width(network)
     for hook in hooks:
         hook.remove()
     for module in strided:
@@ -191,15 +186,7 @@ class ConvStack(nn.Module):
 
 def build_backbone(cfg: Config) -> nn.Module:
     """The backbone that `cfg.backbone` names: a key of BACKBONES, else a timm name."""
-    if cfg.backbone in BACKBONES:
-        return BACKBONES[cfg.backbone](cfg)
-    return TimmBackbone(
-        cfg.backbone,
-        stages=cfg.stages,
-        width_stride=cfg.width_stride,
-        pretrained=cfg.pretrained,
-        checkpointing=cfg.grad_checkpointing,
-    )
+    return BACKBONES.get(cfg.backbone, TimmBackbone)(cfg)
 
 
 # The convolutions of CRNN (Shi, Bai, Yao 2015, arXiv:1507.05717), batch norm after each.

@@ -1,4 +1,4 @@
-"""Files of a trained model: the bundle that travels, and the state from which a run resumes.
+"""A trained model as a bundle: written, read, and what a new model takes over from one.
 
 A bundle is one safetensors file: fp16 weights, and in its metadata the config, charset, metrics and hashes. Nothing
 else is needed to read lines with it, and nothing in it can run code.

@@ -46,7 +46,6 @@ def average_bundles(
     """Write the weighted mean of bundles' weights as one fp16 bundle, with the config and the charset of the first.
 
     Of a bundle that knows more characters, such as a pretraining on helping lines, the others' rows are left out.
-
     It is named after its file, or after its folder when the file is a run's `best` or `last`.
     `any_start`: they need not have started from the same bundle, because they share one further back.
     Raises NetchuError for fewer than two bundles, weights that do not pair, or bundles that differ in geometry, charset
