@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netchu.commands.language import main
-from netchu.commands.language import read_lines as text_lines
+from netchu.commands.language import main, read_texts
 from netchu.core.charset import Charset
 from netchu.core.errors import NetchuError
 from netchu.ctc.beam import propose
@@ -167,4 +166,4 @@ def test_damaged_gzip_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "texts.gz"
     path.write_bytes(gzip.compress(b"x")[:10] + b"\xff" * 20)
     with pytest.raises(NetchuError, match=r"texts\.gz: cannot be read as UTF-8 text \(Error -3"):
-        text_lines(path)
+        read_texts(path)

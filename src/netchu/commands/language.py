@@ -11,8 +11,7 @@ from pathlib import Path
 from netchu.core.config import ALL_DATA_FOLD
 from netchu.core.errors import NetchuError
 from netchu.core.options import add_number, add_options, new_file, refuse_idle, refuse_overwriting
-from netchu.data.manifest import read_lines as manifest_lines
-from netchu.data.manifest import split
+from netchu.data.manifest import read_lines, split
 from netchu.language.arpa import read_arpa, write_arpa
 from netchu.language.ngram import load_ngram, save_ngram
 from netchu.language.smoothing import CUTOFF, ORDER, train_ngram
@@ -20,7 +19,7 @@ from netchu.language.smoothing import CUTOFF, ORDER, train_ngram
 REPEAT = 10  # how often a label counts beside a made-up address
 
 
-def read_lines(path: Path) -> list[str]:
+def read_texts(path: Path) -> list[str]:
     """The lines of a text file (plain or .gz); raises NetchuError when it cannot be read or is empty."""
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -38,11 +37,11 @@ def read_lines(path: Path) -> list[str]:
 
 def train(args: argparse.Namespace) -> None:
     """Train on texts and on the labels of all folds but one."""
-    texts = [text for path in args.texts for text in read_lines(path)]
+    texts = [text for path in args.texts for text in read_texts(path)]
     held_out: list[str] = []
     folds: list[int] = []
     if args.manifest:
-        used, kept_aside = split([line for line in manifest_lines(args.manifest) if line.is_real], args.fold)
+        used, kept_aside = split([line for line in read_lines(args.manifest) if line.is_real], args.fold)
         texts += [line.text for line in used] * args.repeat
         held_out = [line.text for line in kept_aside]
         folds = sorted({line.fold for line in used if line.fold >= 0})
@@ -94,4 +93,4 @@ def main() -> None:
         save_ngram(args.out, read_arpa(args.arpa))
         print(f"{args.out}: written")
     else:
-        print(f"{load_ngram(args.model).bits_a_character(read_lines(args.texts)):.3f} bits a character")
+        print(f"{load_ngram(args.model).bits_a_character(read_texts(args.texts)):.3f} bits a character")

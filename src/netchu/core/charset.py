@@ -47,9 +47,6 @@ class Charset:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Charset) and self.characters == other.characters
 
-    def __hash__(self) -> int:
-        return hash(self.characters)
-
     @property
     def space(self) -> int:
         """Class number of the space; 0, the blank's, where the charset has none."""
@@ -63,7 +60,7 @@ class Charset:
             raise NetchuError(f"character {error.args[0]!r} of {text!r} is not in the charset") from None
 
     def decode(self, classes: Sequence[int]) -> str:
-        """Text of class numbers; blanks are skipped, repeats are kept (collapsing is decode's job)."""
+        """Text of class numbers; blanks are skipped, repeats are kept (a best path has dropped them)."""
         return "".join(self.characters[c - 1] for c in classes if c != BLANK)
 
     def count_unknown(self, texts: Iterable[str]) -> Counter[str]:

@@ -52,7 +52,7 @@ class ModelFields:
 
     backbone: str = "tf_efficientnetv2_b0"  # a timm name or a key of backbones.BACKBONES
     stages: int = 4  # feature levels kept; 4 ends at stride 16, 5 at stride 32
-    width_stride: int = 8  # pixels a time step: 4, 8 or 16
+    width_stride: int = 8  # pixels a time step: 4, 8, 16 or 32
     pool: str = "max"  # a key of recogniser.POOLS: how the rows of a feature map become one column
     neck: str = "bilstm"  # a key of necks.NECKS
     hidden: int = 192

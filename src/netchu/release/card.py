@@ -109,11 +109,7 @@ WRITTEN = {  # by the settings' convention
 
 
 def write_card(
-    path: Path,
-    recipe: Recipe,
-    bundles: Sequence[ReleasedBundle],
-    vectors: Sequence[Vector],
-    manifests: Iterable[Path],
+    path: Path, recipe: Recipe, bundles: Sequence[ReleasedBundle], vectors: Sequence[Vector], manifests: Iterable[Path]
 ) -> None:
     """Write the card beside the files of a release; `manifests` are what its bundles were trained on."""
     known = {hash_file(file): (file.name, read_manifest(file)) for file in manifests}

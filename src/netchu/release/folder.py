@@ -174,12 +174,9 @@ def main() -> None:
         "--manifest", type=Path, nargs="+", required=True, metavar="FILE", help="what the bundles were trained on"
     )
     parser.add_argument(
-        "--replace",
-        action="append",
-        default=[],
-        metavar="OLD=NEW",
+        "--replace", action="append", default=[], metavar="OLD=NEW",
         help="release NEW, a refit, in place of the measured OLD",
-    )
+    )  # fmt: skip
     add_options(parser, "--budget-mb")
     parser.add_argument("--out", type=new_folder, default=FOLDER, metavar="DIR")
     add_number(

@@ -69,10 +69,6 @@ def evaluate(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -
     return score([answer(line, weights, settings) for line in lines], [line.label for line in lines])
 
 
-def _exact(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> float:
-    return evaluate(lines, weights, settings).exact
-
-
 def tune(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> Settings:
     """The convention that gets most lines exactly right, and the language and place weights that read these lines
     best, by coordinates, then the temperature and what clues are worth."""
@@ -84,7 +80,7 @@ def tune(lines: Sequence[ScoredLine], weights: Floats, settings: Settings) -> Se
     if has_places:
         grids += [("place_bonus", PLACE_BONUSES)]
     for key, grid in grids * 2:
-        worth = _exact if key == "convention" else gain
+        worth = (lambda *given: evaluate(*given).exact) if key == "convention" else gain
         best = worth(lines, weights, settings)
         for value in grid:
             changed = replace(settings, **{key: value})  # type: ignore[arg-type]

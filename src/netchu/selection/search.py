@@ -22,7 +22,6 @@ from netchu.selection.decoder_tuning import ScoredLine, answer, confidence, gain
 ROUNDS = 6  # members taken, repeats included
 EXACT_UP_TO = 3000  # weightings that are still all tried
 
-
 Item = TypeVar("Item")
 
 
