@@ -1,6 +1,7 @@
 """Images of every kind come out as dark writing on paper, and an empty answer is left to flat paper alone."""
 
 import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,6 +85,7 @@ SPEC: dict[str, Callable[[], bytes]] = {
     "grey PNG with a transparent level": lambda: file(INK.point(lambda x: 255 * (x > 99)), transparency=0),
     "turned PNG": lambda: turned("PNG"),
     "turned WebP": lambda: turned("WEBP"),
+    "turned AVIF": lambda: turned("AVIF"),
     "negative": lambda: file(INK),
     "negative JPEG": lambda: file(INK, "JPEG"),
     "blackboard": lambda: file(INK.point(lambda x: 45 + (x - 25) * 165 // 200), "JPEG"),
@@ -164,13 +166,28 @@ def test_pages_are_counted(tmp_path: Path) -> None:
     assert all(not is_blank(page) for page in decode(path.read_bytes(), "scan"))
 
 
-def test_what_cannot_be_decoded_says_what_to_do(tmp_path: Path) -> None:
-    heic = b"\0\0\0\x18ftypheic" + bytes(100)
-    for content, says in ((b"", "is empty"), (b"not an image", "can be decoded; replace"), (heic, "pillow-heif")):
-        (tmp_path / "x.heic").write_bytes(content)
-        with pytest.raises(NetchuError, match=says) as error:
-            read_image(tmp_path / "x.heic")
-        assert str(error.value).startswith(str(tmp_path / "x.heic"))
+HEIC, AVIF = (b"\0\0\0\x18ftyp" + kind + bytes(100) for kind in (b"heic", b"avif"))
+
+
+@pytest.mark.parametrize(
+    ("content", "installed", "says"),
+    [
+        (b"", True, "is empty"),
+        (b"not an image", True, "can be decoded; replace"),
+        (HEIC, False, "pillow-heif"),
+        (HEIC, True, "can be decoded; replace"),
+        (AVIF, False, "can be decoded; replace"),
+    ],
+)
+def test_what_cannot_be_decoded_says_what_to_do(
+    content: bytes, installed: bool, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not installed:
+        monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "x.heic").write_bytes(content)
+    with pytest.raises(NetchuError, match=says) as error:
+        read_image(tmp_path / "x.heic")
+    assert str(error.value).startswith(str(tmp_path / "x.heic"))
 
 
 @st.composite

@@ -9,6 +9,7 @@ import io
 import struct
 import warnings
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,14 @@ def decode(data: bytes, name: str, *, page: bool = False, turned: bool = True) -
     """
     if not data:
         raise NetchuError(f"{name}: is empty (0 bytes); replace or remove the file")
-    pages = _decode(data, turned)
+    heif = data[4:8] == b"ftyp"
+    avif = heif and data[8:12] in (b"avif", b"avis")
+    pages = [] if avif else _decode(data, turned)  # OpenCV does not turn an AVIF
     if not pages or all(image.min() == image.max() for image in pages):  # perhaps OpenCV has dropped a transparency
-        pages = _decode_by_pillow(data, turned) or pages
+        pages = _decode_by_pillow(data, turned) or pages or _decode(data, turned)
     if not pages:
-        heic = data[4:8] == b"ftyp"
-        remedy = "pip install pillow-heif, or save it as JPEG" if heic else "replace or remove the file"
+        lacks = heif and not avif and find_spec("pillow_heif") is None
+        remedy = "pip install pillow-heif, or save it as JPEG" if lacks else "replace or remove the file"
         raise NetchuError(f"{name}: is not an image that can be decoded; {remedy}")
     return [on_paper(image, page=page) for image in pages]
 
