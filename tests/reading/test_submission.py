@@ -88,9 +88,16 @@ def test_strict_stops_at_a_bad_image_of_a_later_chunk(
     with pytest.raises(NetchuError, match=r"b\.jpg"):
         read_folder(tmp_path, ensemble, strict=True)
     kept = KeptAnswers(tmp_path / "s.kept", {}, resume=False, restart=False)
-    kept.answers = [Answer("b.jpg", Reading("", 0.0), 0.0, "b.jpg: is not an image")]
+    kept.add([Answer("b.jpg", Reading("", 0.0), 0.0, "b.jpg: is not an image")])
+    kept.close(whole=False)
+    kept = KeptAnswers(tmp_path / "s.kept", {}, resume=True, restart=False)
     with pytest.raises(NetchuError, match=r"b\.jpg"):
         read_folder(tmp_path, ensemble, strict=True, kept=kept)
+    kept.close(whole=False)
+    kept = KeptAnswers(tmp_path / "s.kept", {}, resume=True, restart=False)
+    (tmp_path / "b.jpg").write_bytes((lines_folder / "images" / "0" / "0.jpg").read_bytes())
+    again = read_folder(tmp_path, ensemble, kept=kept)
+    assert again[1].text == again[0].text and not again[1].problem, "what can be read by now is"
     kept.close(whole=True)
 
 

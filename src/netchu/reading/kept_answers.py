@@ -39,7 +39,8 @@ class Answer:
 
 
 class KeptAnswers:
-    """The file of kept answers, open for more of them; `answers` are those that an earlier run left."""
+    """The file of kept answers, open for more of them; `answers` are those that an earlier run left, without images
+    that could not be read: perhaps they can be by now, as with a decoder that was installed meanwhile."""
 
     def __init__(self, path: Path, about: dict[str, Any], *, resume: bool, restart: bool) -> None:
         """`about`: what is read and with what, JSON-ready, see `fingerprint`.
@@ -54,7 +55,8 @@ class KeptAnswers:
                 raise NetchuError(
                     f"{path}: an earlier run left answers; go on with --resume, or discard with --restart"
                 )
-            self.answers, written = _read(path, about)
+            answers, written = _read(path, about)
+            self.answers = [answer for answer in answers if not answer.problem]
         self.count = len(self.answers)
         with writing(path, "choose another folder"):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -62,10 +62,9 @@ def read_images(
     Each of `workers` threads (0: as many as there are cores) opens, reduces and reads CHUNK images at a time, so that
     opening, network and decoding overlap and no more than one image a thread is held at its full size. Each of `ranks`
     processes reads every ranks-th chunk and gets all answers. What `kept` holds is not read again; what is read is
-    kept there. An unreadable image gets an empty text, or with `strict` raises NetchuError, kept or not.
+    kept there. An unreadable image gets an empty text, or with `strict` raises NetchuError.
     """
-    earlier = (a for a in (kept.take() if kept else ()) if not (strict and a.problem))
-    done = {answer.id: _held(answer, details) for answer in earlier}
+    done = {answer.id: _held(answer, details) for answer in (kept.take() if kept else ())}
     paths, names = [path for path, _ in images], [name for _, name in images]
     size = max(1, min(CHUNK, -(-len(paths) // (ranks * (workers or cores())))))
     chunks = [range(start, min(start + size, len(paths))) for start in range(0, len(paths), size)][rank::ranks]
