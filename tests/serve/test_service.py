@@ -19,6 +19,7 @@ from typing import Any
 
 import cv2
 import httpx2
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -50,7 +51,7 @@ from netchu.serve.retraining import (
 )
 from netchu.serve.samples import Samples
 from netchu.serve.store import Job, Store
-from netchu.serve.uploads import RefusalError
+from netchu.serve.uploads import RefusalError, UploadLimits, decode_upload
 from netchu.serve.versions import Versions, digest_of
 from tests.support.forms import make_form
 from tests.support.services import RATE, Running, noise, send_corrections, wait_for
@@ -357,8 +358,11 @@ def test_a_correction_takes_the_place_of_the_base_line_that_it_is_of(tmp_path: P
     samples = Samples(tmp_path / "samples", store)
     paths = [lines_folder / "images" / "1" / f"{number}.jpg" for number in range(4)]
     base = [Line(path, "old", "w", fold=fold, source="base") for fold, path in enumerate(paths)]
-    for path in paths[1:3]:
-        samples.correct(read_image(path), "new")
+    padded = tmp_path / "padded.png"  # what is read of it begins behind the border
+    cv2.imwrite(str(padded), np.pad(read_image(paths[2]), ((0, 0), (0, 400))))
+    base[2] = replace(base[2], path=padded)
+    for path in (paths[1], padded):
+        samples.correct(decode_upload(path.read_bytes(), UploadLimits()), "new")
     kept, corrected = put_corrections(base, read_samples(samples.folder, 0))
     assert [line.path for line in kept] == [paths[0], paths[3]]
     assert [(line.text, line.fold) for line in corrected] == [("new", 1), ("new", 2)]

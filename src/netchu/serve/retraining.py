@@ -148,7 +148,7 @@ def put_corrections(base: Sequence[Line], corrected: Sequence[Line]) -> tuple[li
     places: dict[str, int] = {}
     kept = []
     for line in base:
-        key = content_id(read_image(line.path)) if line.is_real and pictures else ""
+        key = content_id(read_image(line.path, page=True)) if line.is_real and pictures else ""  # as uploads are read
         if key in pictures:
             places[key] = line.fold
         else:
