@@ -774,6 +774,20 @@ class TestBatch:
         assert before[lines[0]["id"]] and stands(lines[0], "Hộp 2") == before[lines[0]["id"]]
         assert stands(lines[1], "Hộp 3") is None
 
+    def test_no_box_of_a_layout_is_outside_of_its_page(self, service: Service) -> None:
+        """A line that touches the edge of a photograph is found a little beyond it."""
+        page = np.random.default_rng(0).integers(0, 255, (300, 400), dtype=np.uint8)
+        corners = np.array([[-2.4, -3.0], [402.0, -3.0], [402.0, 301.0], [-2.4, 301.0]])
+        client = TestClient(
+            build_app(service, find_lines=lambda image: [PageLine((0, 0, 400, 300), corners, image)]), base_url=HOST
+        )
+        client.post("/api/samples?page=true", files={"images": ("tờ 1.png", png(page))}, data={"batch": "Hộp 2"})
+        answer = client.get("/api/samples/export", params={"format": "alto"})
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            root = ElementTree.fromstring(archive.read(archive.namelist()[0]))
+        placed = [[e.get(key) for key in ("HPOS", "VPOS", "WIDTH", "HEIGHT")] for e in root.iter() if e.get("HPOS")]
+        assert placed == [["0", "0", "400", "300"]] * 4, "the page, its block, the line and its text"
+
     def test_pages_of_one_name_stay_apart_and_a_box_belongs_to_its_page(self, halving: TestClient) -> None:
         """Telephones call every photograph image.jpg; pages of a PDF come back as pictures with boxes."""
 

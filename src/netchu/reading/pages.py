@@ -120,6 +120,12 @@ def upside_down(line: PageLine) -> PageLine:
     return PageLine(line.box, np.roll(line.corners, 2, axis=0), np.ascontiguousarray(np.rot90(line.image, 2)))
 
 
+def box_of(corners: Points, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The box of corners (4, 2) inside a photograph of that (width, height)."""
+    (x0, y0), (x1, y1) = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
+    return max(0, int(x0)), max(0, int(y0)), min(size[0], int(x1)), min(size[1], int(y1))
+
+
 def draw_lines(photo: Image, lines: Sequence[PageLine]) -> NDArray[np.uint8]:
     """The page (h, w, 3), blue, green and red, with the outlines of its lines."""
     drawn = cv2.cvtColor(photo, cv2.COLOR_GRAY2BGR)
@@ -380,10 +386,7 @@ def _cross(a: Points, b: Points) -> bool:
 
 def _placed(image: Image, corners: Points, photo: Image) -> PageLine:
     """A line image and its corners, with its box inside the photograph."""
-    height, width = photo.shape
-    x0, y0 = np.floor(corners.min(axis=0)).astype(int)
-    x1, y1 = np.ceil(corners.max(axis=0)).astype(int)
-    return PageLine((max(0, int(x0)), max(0, int(y0)), min(width, int(x1)), min(height, int(y1))), corners, image)
+    return PageLine(box_of(corners, (photo.shape[1], photo.shape[0])), corners, image)
 
 
 def _unturned(corners: Points, height: int) -> Points:

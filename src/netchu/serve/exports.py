@@ -16,7 +16,7 @@ import numpy as np
 
 from netchu.ctc.decoders import Reading
 from netchu.reading.alto import write_alto
-from netchu.reading.pages import ReadLine
+from netchu.reading.pages import ReadLine, box_of
 from netchu.serve.samples import Samples
 from netchu.serve.store import Sample
 from netchu.serve.uploads import RefusalError
@@ -104,11 +104,10 @@ def _place(sample: Sample) -> tuple[str, str, int, str]:
 
 
 def _read_line(sample: Sample) -> ReadLine:
-    corners = np.array((sample.page or {})["corners"], dtype=np.float64)
-    left, top = (int(value) for value in np.floor(corners.min(axis=0)))
-    right, bottom = (int(value) for value in np.ceil(corners.max(axis=0)))
+    page = sample.page or {}
+    corners = np.array(page["corners"], dtype=np.float64)
     reading = Reading(sample.text, 1.0 if sample.checked else sample.confidence or 0.0)
-    return ReadLine((left, top, right, bottom), corners, np.zeros((1, 1), np.uint8), reading)
+    return ReadLine(box_of(corners, page["size"]), corners, np.zeros((1, 1), np.uint8), reading)
 
 
 Writer = Callable[[Path, Iterable[Sample], Samples], None]
