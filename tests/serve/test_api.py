@@ -788,6 +788,18 @@ class TestBatch:
         placed = [[e.get(key) for key in ("HPOS", "VPOS", "WIDTH", "HEIGHT")] for e in root.iter() if e.get("HPOS")]
         assert placed == [["0", "0", "400", "300"]] * 4, "the page, its block, the line and its text"
 
+    def test_a_line_of_a_page_is_known_again_when_its_text_comes(self, halving: TestClient) -> None:
+        """Also a faint one, which is made clearer when it is read and when its picture comes back."""
+        clear = np.full((150, 400), 230, np.uint8)
+        for left in range(20, 350, 14):
+            cv2.line(clear, (left, 100), (left + 9, 50), 30, 3)
+        page = np.vstack([clear, np.where(clear < 99, 215, 230)])
+        lines = halving.post("/api/samples", files={"images": ("a.png", png(page))}, data={"batch": "Hộp 2"}).json()
+        for line in lines["lines"]:
+            image = {"image": ("a.png", base64.b64decode(line["image"].partition("base64,")[2]))}
+            done = halving.post("/api/corrections", files=image, data={"text": "Huế", "batch": "Hộp 2"})
+            assert (done.status_code, done.json()["id"]) == (200, line["id"])
+
     def test_pages_of_one_name_stay_apart_and_a_box_belongs_to_its_page(self, halving: TestClient) -> None:
         """Telephones call every photograph image.jpg; pages of a PDF come back as pictures with boxes."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netchu.core.images import Image, cut_polygon
+from netchu.core.images import Image, cut_polygon, on_paper
 from netchu.reading.pages import PageLine
 from netchu.serve.uploads import RefusalError, Upload, content_id
 
@@ -83,7 +83,8 @@ def take_apart(
             cut = [(line.image, line.corners) for line in found]
         sheet = Sheet(name, *(known or (number, content_id(image)[:SHEET_ID])), image, upload.shown)
         sheets.append(sheet)
-        pieces += [Piece(line, name, sheet, _rounded(corners)) for line, corners in cut]
+        # each on paper by itself, as it is decoded when it comes back with its text: by its pixels it is known again
+        pieces += [Piece(on_paper(line, page=True), name, sheet, _rounded(corners)) for line, corners in cut]
     return sheets, pieces
 
 
