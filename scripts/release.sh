@@ -1,5 +1,5 @@
 #!/bin/sh
-# The whole way of the released ensemble, from data to folder; some thirteen hours of one core. Beside the scripts: kalapa/
+# The whole way of the released ensemble, from data to folder; some sixteen hours of one core. Beside the scripts: kalapa/
 # and cinnamon/ as docs/data.md says, open/ with handwriting of other languages, corpora/vietnam_dataset and corpora/fpt
 # (synthetic_data/README.md), PP-OCRv6_rec_small.onnx of the package rapidocr, pip install 'netchu[train]'.
 # A step that has been made is passed over, a training that was stopped goes on: start it again after any interruption.

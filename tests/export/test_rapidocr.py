@@ -28,7 +28,7 @@ from tests.support.forms import FONTS, WORDS, make_form
 from tests.support.tiny import ROOT
 
 BUNDLES = {
-    "high": ROOT / "src/netchu/weights/slim_64_f5.safetensors",
+    "high": ROOT / "src/netchu/weights/slimmer_64_f5.safetensors",
     "low": ROOT / "weights/pp_3_f0.safetensors",
 }
 
