@@ -101,9 +101,9 @@ def _fit(layer: nn.Conv2d, pairs: Iterable[tuple[Tensor, Tensor]], parts: int = 
     products, targets = sums[:, : bias + 1], sums[:, bias + 1 :]
     kept = torch.arange(channels)
     while True:
-        rows = torch.cat([(kept[:, None] * taps + torch.arange(taps)).flatten(), torch.tensor([bias])])
-        inverse = torch.linalg.inv(products[rows][:, rows])
-        weights = inverse @ targets[rows]
+        left = torch.cat([(kept[:, None] * taps + torch.arange(taps)).flatten(), torch.tensor([bias])])
+        inverse = torch.linalg.inv(products[left][:, left])
+        weights = inverse @ targets[left]
         if len(kept) == layer.in_channels:
             break
         by_channel = weights[:-1].unflatten(0, (-1, taps))
