@@ -20,7 +20,7 @@ from netchu.data.cleaning import clean, clean_label
 from netchu.data.findings import KINDS, check_readings, find_all, has_errors
 from netchu.data.image_facts import read_image_facts
 from netchu.data.manifest import Line, assign_folds, read_lines, refuse_leaks, write_manifest
-from netchu.data.near_duplicates import find_near_duplicates, sign
+from netchu.data.near_duplicates import ALIKE, find_near_duplicates, sign
 from netchu.data.table import read_labels_tsv
 from tests.support.commands import assert_refused, netchu
 
@@ -161,6 +161,7 @@ def test_near_duplicates_are_the_same_writing_and_nothing_else(lines_folder: Pat
     assert {(i, i + 12) for i in range(12)} <= pairs
     assert not any(j < 12 for _, j in pairs)
     assert list(find_near_duplicates([sign(images[0])])) == []
+    assert 0.5 < ALIKE < 1
 
 
 def test_labels_far_from_the_reading_come_worst_first(manifest: Path) -> None:

@@ -49,7 +49,8 @@ def test_channels_that_do_nothing_go_first(spare: Bundle) -> None:
     images = [torch.rand(1, 1, 32, width) for width in (96, 160, 160, 224)]
     cfg, quick = slim(spare, images)
     assert cfg.backbone == SLIMMER[spare.cfg.backbone]
-    assert sum(p.numel() for p in quick.parameters()) < 0.9 * sum(p.numel() for p in spare.model.parameters())
+    share = {"pplcnet_v4": 0.65, "pplcnet_v4_slim": 0.85}[spare.cfg.backbone]
+    assert sum(p.numel() for p in quick.parameters()) < share * sum(p.numel() for p in spare.model.parameters())
     with torch.inference_mode():
         for image in (*images, torch.rand(1, 1, 32, 128)):
             whole, left = spare.model(image), quick(image)
@@ -58,9 +59,8 @@ def test_channels_that_do_nothing_go_first(spare: Bundle) -> None:
 
 def test_only_that_network_can_be_made_slim(tiny: Config, tmp_path: Path) -> None:
     bundle = load_bundle(untrained(tmp_path / "b.safetensors", tiny, CHARSET))
-    with pytest.raises(
-        NetchuError, match=r"its backbone is cnn3; only pplcnet_v4 or pplcnet_v4_slim can be made slimmer"
-    ):
+    says = r"b.safetensors: its backbone is cnn3; only pplcnet_v4 or pplcnet_v4_slim can be made slimmer"
+    with pytest.raises(NetchuError, match=says):
         slim(bundle, [])
 
 

@@ -181,6 +181,8 @@ def test_an_unusable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NetchuError, match="cannot be written"):
         produce(Stripes(), Order(tmp_path / "file" / "out", 5))
+    with pytest.raises(NetchuError, match="at least one"):
+        produce(Stripes(), Order(tmp_path / "a", 0))
 
 
 def run(script: str, *arguments: str | Path) -> Result:

@@ -41,13 +41,7 @@ def main() -> None:
         raise NetchuError(f"{args.manifest}: has no line outside of fold {bundle.cfg.fold}; give the bundle's manifest")
     dataset = LineDataset(chosen, replace(bundle.cfg, cache_mb=0), train=True)
     cfg, model = slim(bundle, [torch.from_numpy(dataset[0, i][0])[None] for i in range(len(dataset))])
-    save_bundle(
-        args.out,
-        model,
-        replace(cfg, name=args.out.stem),
-        bundle.charset,
-        metrics={},
-        hashes={"slimmed_from": hash_file(args.bundle)},
-    )
+    cfg = replace(cfg, name=args.out.stem)
+    save_bundle(args.out, model, cfg, bundle.charset, metrics={}, hashes={"slimmed_from": hash_file(args.bundle)})
     before, after = (sum(p.numel() for p in m.parameters()) / 1e6 for m in (bundle.model, model))
     print(f"{args.out}: {after:.2f} of {before:.2f} million weights; train on from it (load_weight)")

@@ -63,9 +63,10 @@ def decode(data: bytes, name: str, *, page: bool = False, turned: bool = True) -
         raise NetchuError(f"{name}: is empty (0 bytes); replace or remove the file")
     heif = data[4:8] == b"ftyp"
     avif = heif and data[8:12] in (b"avif", b"avis")
-    pages = [] if avif else _decode(data, turned)  # OpenCV does not turn an AVIF
-    if not pages or all(image.min() == image.max() for image in pages):  # perhaps OpenCV has dropped a transparency
-        pages = _decode_by_pillow(data, turned) or pages or _decode(data, turned)
+    pages = (_decode_by_pillow(data, turned) if avif else []) or _decode(data, turned)  # OpenCV does not turn an AVIF
+    flat = all(image.min() == image.max() for image in pages)  # perhaps OpenCV has dropped a transparency
+    if flat and not avif:
+        pages = _decode_by_pillow(data, turned) or pages
     if not pages:
         lacks = heif and not avif and find_spec("pillow_heif") is None
         remedy = "pip install pillow-heif, or save it as JPEG" if lacks else "replace or remove the file"

@@ -48,8 +48,7 @@ def slim(bundle: Bundle, images: Sequence[Tensor]) -> tuple[Config, Recogniser]:
     given, wanted = [slim_stem(x) for x in inputs], [stem(x) for x in inputs]
     blocks = list(zip(_all(old, Block), _all(new, Block), strict=True))
     for whole, block in tqdm(blocks, "fitting blocks", unit="block"):
-        seen = ([whole.hidden(whole.excitation(whole.spread(x))) for x in maps] for maps in (given, wanted))
-        pairs = ((x, whole.compress(y)) for x, y in zip(*seen, strict=True))
+        pairs = ((_hidden(whole, x), whole.compress(_hidden(whole, y))) for x, y in zip(given, wanted, strict=True))
         _keep(whole.expand, block.expand, _fit(block.compress, pairs))
         given, wanted = [block(x) for x in given], [whole(y) for y in wanted]
     return cfg, new
@@ -57,6 +56,11 @@ def slim(bundle: Bundle, images: Sequence[Tensor]) -> tuple[Config, Recogniser]:
 
 def _all(model: nn.Module, kind: type[M]) -> list[M]:
     return [module for module in model.modules() if isinstance(module, kind)]
+
+
+def _hidden(block: Block, features: Tensor) -> Tensor:
+    """What the block's last convolution sees (1, hidden, h, w)."""
+    return block.hidden(block.excitation(block.spread(features)))
 
 
 def _fit_stem(old: Stem, new: Stem, inputs: Sequence[Tensor]) -> None:

@@ -21,6 +21,7 @@ from netchu.selection.decoder_tuning import ScoredLine, confidence, sums
 from netchu.selection.search import Judged, judge, part_writers
 
 LOSS = 0.0003  # kalapa_score that may be lost
+STEPS = 16  # losses that are tried, from that down to none
 TRIED = 40  # thresholds of each kind
 
 Ends = NDArray[np.intp]  # (N,): the stage that each line is done at
@@ -185,7 +186,7 @@ def choose_cascade(
 
 def choose_in_order(stages: Stages, order: list[int], part: NDArray[np.intp]) -> Cascade:
     """The cascade of one order; `part`: (N,), of the writers."""
-    for loss in np.linspace(LOSS, 0, 16).tolist():
+    for loss in np.linspace(LOSS, 0, STEPS).tolist():
         ends = np.empty(len(part), np.intp)
         for held in set(part.tolist()):
             own = part == held

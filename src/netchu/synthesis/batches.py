@@ -59,6 +59,8 @@ class Order:
 
     def __post_init__(self) -> None:
         """Raises NetchuError when there is nothing to make."""
+        if self.count < 1:
+            raise NetchuError(f"--count {self.count}: make at least one line")
         if not self.chunks():
             part, parts = self.shard
             raise NetchuError(
