@@ -181,6 +181,7 @@ def test_the_reader_takes_images_of_every_kind(folder: Path) -> None:
         (b"no image", "the bytes: is not an image"),
         (PillowImage.open(io.BytesIO(path.read_bytes()[:3000])), "the JpegImageFile: cannot be decoded"),
         (7, "the int: is no image; give a path"),
+        ("a\0b.png", r"b\.png: image cannot be read \(embedded null byte"),
         (np.zeros((2, 3, 9), np.uint8), r"array \(2, 3, 9\): expected"),
         (np.array(["a"]), "expected"),
         (np.random.default_rng(0).integers(0, 255, (900, 9), dtype=np.uint8), "the ndarray: is 9 x 900 pixels"),

@@ -41,9 +41,11 @@ from netchu.reading.submission import read_folder
 from netchu.serve.api import build_app
 from netchu.serve.request_guard import RequestGuard
 from netchu.serve.samples import Samples
-from netchu.serve.service import DATABASE, Service, ServiceSettings
+from netchu.serve.service import DATABASE, FOLLOW, Service, ServiceSettings
+from netchu.serve.store import Job
 from netchu.serve.uploads import UploadLimits
 from netchu.synthesis.renderer import Renderer
+from tests.support.services import wait_for
 from tests.support.tiny import ROOT
 from tests.support.uploads import FILES, decode
 
@@ -261,6 +263,11 @@ def test_the_promoted_version_serves_after_a_restart(settings: ServiceSettings, 
         service = Service(again)
         assert service.active == serves
         service.close()
+
+
+def test_a_retraining_whose_end_could_not_be_written_can_be_continued(client: TestClient, service: Service) -> None:
+    service.store.insert(Job(base=1))
+    wait_for(lambda: client.get("/api/retrain/1").json()["state"] == "interrupted", 3 * FOLLOW)
 
 
 def test_versions_get_names(client: TestClient, service: Service, settings: ServiceSettings) -> None:

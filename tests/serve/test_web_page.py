@@ -26,6 +26,20 @@ from tests.support.tiny import ROOT, TEXTS
 PAGE = ROOT / "src" / "netchu" / "serve" / "web"
 SHOTS = os.environ.get("NETCHU_SHOTS")  # folder for pictures of the page
 
+LATE_ANSWER = """
+const search = document.getElementById("search"), real = window.fetch;
+const write = (text) => { search.value = text; search.form.dispatchEvent(new Event("input")); };
+window.fetch = async (path, ...options) => {
+  const answer = await real(path, ...options);
+  if (!path.includes("search=late")) return answer;
+  write("");
+  setTimeout(() => (window.late = "answered"), 1500);
+  await new Promise((done) => setTimeout(done, 1000));
+  return answer;
+};
+write("late");
+"""  # the search is emptied while a question for "late" has no answer yet
+
 needs_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium with chromedriver on this machine")
 
 
@@ -449,6 +463,9 @@ def test_a_batch_is_kept_gone_on_with_searched_and_taken_away(
             "const s = document.getElementById('search'); s.value = ''; s.form.dispatchEvent(new Event('input'))"
         )
         wait_for(lambda: count(browser, "#kept-rows li") == 4)
+        browser.run(LATE_ANSWER)
+        wait_for(lambda: browser.run("return window.late === 'answered'"))
+        assert count(browser, "#kept-rows li") == 4
         browser.run("document.querySelector('#kept-rows li .quiet').click()")
         wait_for(lambda: count(browser, "#kept-rows li") == 3)
         browser.click("#notice button")

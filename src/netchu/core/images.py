@@ -42,8 +42,8 @@ def read_image(path: Path, *, strict: bool = False, page: bool = False, turned: 
     """
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise NetchuError(f"{path}: image cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # a null byte in the name is a ValueError
+        raise NetchuError(f"{path}: image cannot be read ({getattr(error, 'strerror', error)})") from error
     pages = decode(data, str(path), page=page, turned=turned)
     if len(pages) > 1:
         says = f"{path}: holds {len(pages)} pages, of which only the first is read; save each as a file of its own"

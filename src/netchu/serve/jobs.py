@@ -40,7 +40,7 @@ class Jobs:
         was made from, while that one is still `serving`."""
         self.folder, self.store, self.versions, self.promote = folder, store, versions, promote
         self.serving = serving
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: threading.Thread | None = None
         self._running = 0  # id of the job at work
@@ -215,11 +215,12 @@ class Jobs:
 
     def _close(self, job: Job, state: str, message: str) -> None:
         job.state, job.message, job.finished = state, message, time.time()
-        if self._running in (job.id, 0) and (release := self._release) is not None:
-            self._release = None  # before the next job can begin, which holds one of its own
-            self._running = 0  # before the row says so, that who reads it can start the next job
-            release()
-        self.store.save(job)
+        with self._lock:  # nobody here sees a row that is behind
+            if self._running in (job.id, 0) and (release := self._release) is not None:
+                self._release = None  # before the next job can begin, which holds one of its own
+                self._running = 0  # before the row says so, that who reads it elsewhere can start the next job
+                release()
+            self.store.save(job)
         self._clear(job)
 
     def _clear_all(self) -> None:

@@ -100,15 +100,15 @@ class Service:
         )
         self._closed = threading.Event()
         self._follower = threading.Thread(target=self._follow, name="following", daemon=True)
-        if self.store.shared:
-            self._follower.start()
+        self._follower.start()
 
     def _database(self) -> str:
         """URL of the database."""
         return self.settings.database or f"sqlite:///{self.settings.data / DATABASE}"
 
     def _follow(self) -> None:
-        """Serve what another process promoted; end a job here that another one was asked to end."""
+        """Serve what another process promoted; end a job here that another one was asked to end, and mark one whose row
+        says that it is at work when it is not: its end could not be written."""
         while not self._closed.wait(FOLLOW):
             try:
                 self._catch_up()
@@ -244,8 +244,7 @@ class Service:
     def close(self) -> None:
         """Answer what waits, stop the job with its state saved, close the database."""
         self._closed.set()
-        if self._follower.is_alive():
-            self._follower.join()
+        self._follower.join()
         self.jobs.close()
         self.batcher.close()
         self.store.close()

@@ -14,6 +14,7 @@ let batches = [];
 let samples = [];
 let total = 0;
 let locked = false; // until the token is given
+let latest = 0; // number of the last question for rows
 let timer;
 
 export const batchName = () => place("batch").value.normalize("NFC").trim();
@@ -38,10 +39,12 @@ export async function refreshKept(needsToken) {
 }
 
 async function load(most, start = 0) {
+  const mine = ++latest;
   const query = asked();
   query.set("start", start);
   query.set("most", Math.min(200, most));
   const answer = await ask(`api/samples?${query}`);
+  if (mine !== latest) return; // a later question is answered, or will be
   samples = [...samples.slice(0, start), ...answer.samples];
   total = answer.count;
 }
