@@ -16,7 +16,7 @@ from netchu.language.arpa import read_arpa, write_arpa
 from netchu.language.ngram import load_ngram, save_ngram
 from netchu.language.smoothing import CUTOFF, ORDER, train_ngram
 
-REPEAT = 10  # how often a label counts beside a made-up address
+REPEAT = 2  # how often a label counts beside a made-up address: less than CUTOFF, so long runs of one label stay out
 
 
 def read_texts(path: Path) -> list[str]:

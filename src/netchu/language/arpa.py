@@ -25,12 +25,13 @@ def write_arpa(path: Path, model: NGram) -> None:
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
         stream.write("\\data\\\n")
         stream.writelines(f"ngram {n}={len(level.keys)}\n" for n, level in enumerate(model.levels, 1))
+        texts = [""]
         for n, level in enumerate(model.levels, 1):
             stream.write(f"\n\\{n}-grams:\n")
-            for key, log_prob, backoff in zip(
-                level.keys.tolist(), level.log_probs.tolist(), level.backoffs.tolist(), strict=True
+            texts = [f"{texts[key >> model.bits]} {words[key & mask]}".lstrip() for key in level.keys.tolist()]
+            for key, text, log_prob, backoff in zip(
+                level.keys.tolist(), texts, level.log_probs.tolist(), level.backoffs.tolist(), strict=True
             ):
-                text = " ".join(words[key >> model.bits * i & mask] for i in reversed(range(n)))
                 value = -99.0 if key == START and n == 1 else log_prob / LOG10
                 end = f"\t{backoff / LOG10:.6f}" if n < model.order else ""
                 stream.write(f"{value:.6f}\t{text}{end}\n")
@@ -40,7 +41,7 @@ def write_arpa(path: Path, model: NGram) -> None:
 def read_arpa(path: Path) -> NGram:
     """The model in an ARPA file of single characters; `<unk>` is left out.
 
-    Raises NetchuError that names the row which is no such n-gram, or an order that does not fit 64 bits.
+    Raises NetchuError that names the row which is no such n-gram.
     """
     sections = _sections(path)
     if not sections or not sections[0]:
@@ -55,22 +56,24 @@ def read_arpa(path: Path) -> NGram:
             names[word] = CHARACTERS + len(names) - len(NAMES)
     characters = "".join(" " if w == SPACE else w for w in list(names)[len(NAMES) :])
     bits = symbol_bits(len(characters))
-    if len(sections) > 63 // bits:
-        raise NetchuError(f"{path}: order {len(sections)}; with {len(characters)} characters at most {63 // bits}")
-    levels = []
+    levels: list[Level] = []
+    places: dict[tuple[str, ...], int] = {(): 0}  # of the n-grams of the last level
     for section in sections:
         rows = {}
         for number, log_prob, words, backoff in section:
             if "<unk>" in words:
                 continue
-            key = 0
+            *context, last = words
             for word in words:
                 if word not in names:
                     raise NetchuError(f"{path}:{number}: {word!r} is not among the 1-grams")
-                key = key << bits | names[word]
-            rows[key] = (log_prob * LOG10, backoff * LOG10)
+            if tuple(context) not in places:
+                raise NetchuError(f"{path}:{number}: {' '.join(context)!r} is not among the {len(context)}-grams")
+            key = places[tuple(context)] << bits | names[last]
+            rows[key] = (tuple(words), log_prob * LOG10, backoff * LOG10)
         keys = sorted(rows)
-        values = np.array([rows[key] for key in keys], np.float32).reshape(-1, 2)
+        places = {rows[key][0]: place for place, key in enumerate(keys)}
+        values = np.array([rows[key][1:] for key in keys], np.float32).reshape(-1, 2)
         levels.append(Level(np.array(keys, np.uint64), values[:, 0].copy(), values[:, 1].copy()))
     return NGram(characters, levels)
 

@@ -1,10 +1,11 @@
-"""A character n-gram language model of address lines: which character may follow which, in a file of about a megabyte.
+"""A character n-gram language model of address lines: which character may follow which, in a file of some megabytes.
 
 Digits are one symbol, since which digit stands in a house number is no matter of language. Probabilities are stored in
 back-off form: p(c | context), or else the context's back-off weight times p(c | context without its first symbol).
 
-Symbols are numbers: 0 the start of a line, 1 its end, 2 and up the characters. An n-gram is packed into one uint64,
-its first symbol highest, so that all n-grams with one context lie side by side in a sorted array.
+Symbols are numbers: 0 the start of a line, 1 its end, 2 and up the characters. An n-gram's key is one uint64: the place
+of its context among the n-grams shorter by one, and behind that its last symbol. So an n-gram may have any length, and
+all with one context lie side by side in a sorted array.
 """
 
 import io
@@ -24,7 +25,7 @@ from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
 from netchu.core.files import atomic_path
 
-FORMAT = 1
+FORMAT = 2  # 1: a key was all symbols of an n-gram side by side
 START, END, CHARACTERS = 0, 1, 2
 DIGIT = "0"  # the symbol of every digit
 STEP = 1 / 16  # nats between two stored log-probabilities
@@ -50,23 +51,23 @@ State = tuple[int, ...]
 @dataclass(frozen=True, slots=True)
 class Table:
     """A level for looking up one n-gram at a time: its last symbols as a string, in which a C loop finds the one that
-    is asked for, and where the n-grams that go on from each stand on the next level."""
+    is asked for, and where the n-grams that go on from each begin on the next level; they end where the next one's
+    begin."""
 
     last: str
     log_probs: memoryview
     backoffs: memoryview
     begins: memoryview
-    ends: memoryview
 
     @classmethod
     def of(cls, level: Level, deeper: Level | None, bits: int) -> "Table":
         """`deeper`: the level of n-grams longer by one, None for the last."""
         last = (level.keys & np.uint64((1 << bits) - 1)).astype("<u4").tobytes().decode("utf-32-le")
-        first = level.keys << np.uint64(bits)
         after = deeper.keys if deeper else np.zeros(0, np.uint64)
-        begins, ends = (np.searchsorted(after, first + np.uint64(more)).astype(np.int32) for more in (0, 1 << bits))
+        contexts = np.arange(len(level.keys) + 1, dtype=np.uint64) << np.uint64(bits)
+        begins = np.searchsorted(after, contexts).astype(np.int32)
         values, weights = memoryview(level.log_probs), memoryview(level.backoffs)  # type: ignore[arg-type]  # 'f' buffers
-        return cls(last, values, weights, memoryview(begins), memoryview(ends))  # type: ignore[arg-type]
+        return cls(last, values, weights, memoryview(begins))  # type: ignore[arg-type]
 
 
 class NGram:
@@ -104,15 +105,15 @@ class NGram:
         if place < 0:
             return (), UNSEEN
         value = UNSEEN if symbol == START else table.log_probs[place]
-        found = [place] if table.begins[place] < table.ends[place] else []
+        found = [place] if table.begins[place] < table.begins[place + 1] else []
         for depth, context in enumerate(state, 1):
             shorter, table = table, tables[depth]
-            place = table.last.find(character, shorter.begins[context], shorter.ends[context])
+            place = table.last.find(character, shorter.begins[context], shorter.begins[context + 1])
             if place < 0:
                 value += shorter.backoffs[context]
                 continue
             value = table.log_probs[place]
-            if len(found) == depth and table.begins[place] < table.ends[place]:
+            if len(found) == depth and table.begins[place] < table.begins[place + 1]:
                 found.append(place)
         return tuple(found), value
 
@@ -153,15 +154,20 @@ def save_ngram(path: Path, model: NGram) -> None:
 def load_ngram(path: Path) -> NGram:
     """Read a model; raises NetchuError when the file is missing, damaged or of another format."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            data: dict[str, NDArray[Any]] = dict(stored.items())
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            data: dict[str, NDArray[Any]] = dict(arrays.items())
         about = json.loads(data["about"].tobytes())
-        if about["format"] != FORMAT:
+        if about["format"] not in (1, FORMAT):
             raise NetchuError(f"{path}: format {about['format']}, this version reads {FORMAT}; train it again")
         levels = []
+        shorter = np.zeros(0, np.uint64)  # the keys of the level before, as they are stored
+        bits = symbol_bits(len(about["characters"]))
         for n in range(1, about["order"] + 1):
             steps = np.ascontiguousarray(data[f"keys{n}"].T).reshape(-1).view(np.uint64)
-            keys = np.cumsum(steps, dtype=np.uint64)
+            stored = keys = np.cumsum(steps, dtype=np.uint64)
+            if about["format"] == 1 and n > 1:
+                keys = _by_place(stored, shorter, bits)
+            shorter = stored
             log_probs = -STEP * data[f"log_probs{n}"].astype(np.float32)
             backoffs = (
                 -STEP * (data[f"backoffs{n}"].astype(np.float32) - 64)
@@ -174,3 +180,12 @@ def load_ngram(path: Path) -> NGram:
         raise NetchuError(f"{path}: no such language model; train one: netchu language train") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error, AttributeError) as error:
         raise NetchuError(f"{path}: is damaged or no language model ({error}); train it again") from error
+
+
+def _by_place(keys: Keys, shorter: Keys, bits: int) -> Keys:
+    """Keys of format 1 as those of format 2; `shorter`: the keys of format 1 of the level before."""
+    contexts = keys >> np.uint64(bits)
+    places = np.searchsorted(shorter, contexts).astype(np.uint64)
+    if not np.array_equal(shorter.take(places.astype(np.int64), mode="clip"), contexts):
+        raise ValueError("an n-gram without its context")
+    return places << np.uint64(bits) | keys & np.uint64((1 << bits) - 1)

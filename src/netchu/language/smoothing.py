@@ -14,16 +14,15 @@ from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
 from netchu.language.ngram import CHARACTERS, DIGIT, END, START, Keys, Level, NGram, symbol_bits
 
-ORDER = 7  # symbols of the longest n-gram
+ORDER = 12  # symbols of the longest n-gram
 CUTOFF = 3  # n-grams of over KEPT_WHOLE symbols that occur less often are left out
 KEPT_WHOLE = 3
-ONE = np.uint64(1)
 
 
 def train_ngram(texts: Iterable[str], order: int = ORDER, cutoff: int = CUTOFF, folds: Sequence[int] = ()) -> NGram:
     """A model of the texts, whose spaces of every kind become plain ones; `folds` are those of the labels among them.
 
-    Raises NetchuError for no text, or an order whose n-grams do not fit 64 bits.
+    Raises NetchuError for no text.
     """
     lines = [
         "".join(DIGIT if c.isdigit() else c for c in re.sub(r"\s", " ", normalise(text)).strip()) for text in texts
@@ -33,18 +32,23 @@ def train_ngram(texts: Iterable[str], order: int = ORDER, cutoff: int = CUTOFF, 
     if not characters:
         raise NetchuError("no text to train a language model on; give a file with one text a line")
     bits = symbol_bits(len(characters))
-    if not 1 <= order <= 63 // bits:
-        raise NetchuError(f"order {order}: with {len(characters)} characters, expected 1 to {63 // bits}")
     table = {c: i for i, c in enumerate(characters, CHARACTERS)}
     stream = np.array([s for line in lines for s in (START, *map(table.__getitem__, line), END)], np.uint64)
     levels = [_unigrams(stream, len(characters) + CHARACTERS)]
-    packed, inside = stream, np.ones(len(stream), bool)  # the n-gram that begins at each place; is it of one line
+    places = stream.astype(np.int64)  # on the last level, of the n-gram that begins at each symbol of the stream
+    inside = np.ones(len(stream), bool)  # whether it is one of the level, and ends before its line does
     for n in range(2, order + 1):
         size = len(stream) - n + 1
-        packed = packed[:size] << np.uint64(bits) | stream[n - 1 :]
-        inside = inside[:size] & (stream[n - 2 : -1] != END)
-        keys, counts = np.unique(packed[inside], return_counts=True)
-        levels.append(_extend(levels[-1], keys, counts, bits, n, cutoff if n > KEPT_WHOLE else 1))
+        inside = inside[:size] & (places[:size] >= 0) & (stream[n - 2 : -1] != END)
+        begins = np.flatnonzero(inside)
+        if not len(begins):  # no line is that long, or none that occurs often enough
+            break
+        packed = places[begins].astype(np.uint64) << np.uint64(bits) | stream[begins + n - 1]
+        keys, one, which, counts = np.unique(packed, return_index=True, return_inverse=True, return_counts=True)
+        kept = counts >= (cutoff if n > KEPT_WHOLE else 1)
+        levels.append(_extend(levels[-1], keys, counts, kept, places[begins[one] + 1], bits))
+        places = np.full(size, -1)
+        places[begins] = np.where(kept, np.cumsum(kept) - 1, -1)[which]
     return NGram(characters, levels, folds)
 
 
@@ -56,20 +60,21 @@ def _unigrams(stream: Keys, size: int) -> Level:
     return Level(np.arange(size, dtype=np.uint64), log_probs, np.zeros(size, np.float32))
 
 
-def _extend(lower: Level, keys: Keys, counts: NDArray[np.int64], bits: int, n: int, cutoff: int) -> Level:
-    """The n-grams above a level, and in place the back-off weights of their contexts in that level."""
+def _extend(
+    lower: Level, keys: Keys, counts: NDArray[np.int64], kept: NDArray[np.bool_], shorter: NDArray[np.int64], bits: int
+) -> Level:
+    """The `kept` n-grams above a level, and in place the back-off weights of their contexts in that level. `shorter`:
+    where each stands in that level without its first symbol."""
     contexts, first = np.unique(keys >> np.uint64(bits), return_index=True)
     types = np.diff(np.append(first, len(keys)))
     seen = np.add.reduceat(counts, first)
     group = np.repeat(np.arange(len(contexts)), types)
-    kept = counts >= cutoff
     keys, counts, group = keys[kept], counts[kept], group[kept]
-    shorter = keys & ((ONE << np.uint64(bits * (n - 1))) - ONE)
-    below = np.exp(lower.log_probs[np.searchsorted(lower.keys, shorter)].astype(np.float64))
+    below = np.exp(lower.log_probs[shorter[kept]].astype(np.float64))
     probs = (counts + types[group] * below) / (seen + types)[group]
     left = 1 - np.bincount(group, probs, len(contexts))
     left_below = 1 - np.bincount(group, below, len(contexts))
     used = np.bincount(group, minlength=len(contexts)) > 0
     weights = np.log(np.maximum(left, 1e-9) / np.maximum(left_below, 1e-9))
-    lower.backoffs[np.searchsorted(lower.keys, contexts[used])] = weights[used]
+    lower.backoffs[contexts[used].astype(np.int64)] = weights[used]
     return Level(keys, np.log(probs).astype(np.float32), np.zeros(len(keys), np.float32))

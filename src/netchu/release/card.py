@@ -180,6 +180,9 @@ def _origins(bundles: Iterable[ReleasedBundle]) -> list[str]:
 def _language(recipe: Recipe) -> str:
     if not recipe.language:
         return ""
-    folds = ", ".join(map(str, load_ngram(recipe.language).folds))
-    learnt = f"labels of folds {folds}, of which it holds runs of a few characters" if folds else "no label"
+    model = load_ngram(recipe.language)
+    folds = ", ".join(map(str, model.folds))
+    learnt = (
+        f"labels of folds {folds}, of which it holds runs of up to {model.order} characters" if folds else "no label"
+    )
     return f"The n-gram model learnt made-up addresses and {learnt}."
