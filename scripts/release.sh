@@ -1,5 +1,5 @@
 #!/bin/sh
-# The whole way of the released ensemble, from data to folder; some sixteen hours of one core. Beside the scripts: kalapa/
+# The whole way of the released ensemble, from data to folder; some seventeen hours of one core. Beside the scripts: kalapa/
 # and cinnamon/ as docs/data.md says, open/ with handwriting of other languages, corpora/vietnam_dataset and corpora/fpt
 # (synthetic_data/README.md), PP-OCRv6_rec_small.onnx of the package rapidocr, pip install 'netchu[train]'.
 # A step that has been made is passed over, a training that was stopped goes on: start it again after any interruption.
@@ -59,19 +59,23 @@ train slim_1_f0
 train slim_2_f0
 train slim_3_f0
 mean $run/slim_64_f0/best.safetensors $run/slim_3_f0/last.safetensors $run/slim_2_f0/last.safetensors
-slim $run/pp_64_f5/best.safetensors --out outputs/release/slim_0_f5.safetensors
-train slim_1_f5
-train slim_2_f5
-train slim_3_f5
-mean $run/slim_64_f5/best.safetensors $run/slim_3_f5/last.safetensors $run/slim_2_f5/last.safetensors
 slim $run/slim_64_f0/best.safetensors --out outputs/release/slimmer_0_f0.safetensors
 train slimmer_1_f0
 train slimmer_2_f0
 mean $run/slimmer_12_f0/best.safetensors $run/slimmer_1_f0/last.safetensors $run/slimmer_2_f0/last.safetensors
 train slimmer_3_f0
-train slimmer_3_f5
-mean $run/slimmer_64_f0/best.safetensors $run/slimmer_3_f0/last.safetensors $run/slimmer_12_f0/best.safetensors
-mean $run/slimmer_64_f5/best.safetensors $run/slimmer_3_f5/last.safetensors $run/slimmer_12_f0/best.safetensors
+mean $run/slimmer_123_f0/best.safetensors $run/slimmer_3_f0/last.safetensors $run/slimmer_12_f0/best.safetensors
+train slimmer_4_f0
+train slimmer_5_f0
+mean $run/slimmer_1245_f0/best.safetensors $run/slimmer_12_f0/best.safetensors \
+    $run/slimmer_4_f0/last.safetensors $run/slimmer_5_f0/last.safetensors
+train slimmer_6_f0
+train slimmer_7_f0
+mean $run/slimmer_67_f0/best.safetensors $run/slimmer_6_f0/last.safetensors $run/slimmer_7_f0/last.safetensors
+train slimmer_8_f0
+train slimmer_8_f5
+mean $run/slimmer_64_f0/best.safetensors $run/slimmer_8_f0/last.safetensors $run/slimmer_67_f0/best.safetensors
+mean $run/slimmer_64_f5/best.safetensors $run/slimmer_8_f5/last.safetensors $run/slimmer_67_f0/best.safetensors
 
 address=synthetic_data/gentext_address.py
 python $address --count 300000 --gazetteer packaged corpora/vietnam_dataset --out synthetic/addresses.txt

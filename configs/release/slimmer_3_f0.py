@@ -1,5 +1,5 @@
-"""Stage 3 of the slimmer member: the real lines alone, from the mean of stages 1 and 2. The release was measured with
-the mean of this and that mean.
+"""Stage 3 of the slimmer member: the real lines alone, from the mean of stages 1 and 2. The mean of this and that
+mean was the former release, and teaches stage 5.
 
 Fold 0, greedy, the mean: Kalapa CER 2.09 %, exact 60.6 %, kalapa_score 0.9689; Cinnamon 2.88 %, 34.8 %, 0.9489. 5,000
 lines, 10 minutes of one core with bf16.
