@@ -15,7 +15,7 @@ from netchu.ctc.beam import propose
 from netchu.data.manifest import read_lines
 from netchu.language.arpa import read_arpa, write_arpa
 from netchu.language.fusion import LanguageScorer
-from netchu.language.ngram import Level, NGram, load_ngram, save_ngram
+from netchu.language.ngram import NGram, load_ngram, save_ngram
 from netchu.language.smoothing import train_ngram
 from tests.support.outputs import spell
 
@@ -67,6 +67,7 @@ def test_file_is_small_and_close(model: NGram, tmp_path: Path) -> None:
     save_ngram(tmp_path / "a.nlm", model)
     again = load_ngram(tmp_path / "a.nlm")
     assert (again.characters, again.order, again.folds) == (model.characters, 4, (1, 2))
+    assert load_ngram(tmp_path / "a.nlm") is again  # as long as it is in use
     for context in contexts(model):
         assert np.abs(distribution(again, context) - distribution(model, context))[1:].max() < 0.2
     assert (tmp_path / "a.nlm").stat().st_size < 6000
@@ -92,18 +93,18 @@ def test_a_long_context_decides() -> None:
 
 def test_a_file_of_format_1_is_read(model: NGram, tmp_path: Path) -> None:
     """There a key is all symbols of an n-gram side by side."""
-    mask, packed, before = (1 << model.bits) - 1, [], [0]
-    for level in model.levels:
-        before = [before[key >> model.bits] << model.bits | key & mask for key in level.keys.tolist()]
-        packed.append(Level(np.array(before, np.uint64), level.log_probs, level.backoffs))
-    save_ngram(tmp_path / "a.nlm", NGram(model.characters, packed, model.folds))
-    with np.load(tmp_path / "a.nlm") as stored:
+    save_ngram(tmp_path / "b.nlm", model)
+    with np.load(tmp_path / "b.nlm") as stored:
         arrays = dict(stored)
+    packed = [0]
+    for n, level in enumerate(model.levels, 1):
+        packed = [packed[key >> model.bits] << model.bits | key & (1 << model.bits) - 1 for key in level.keys.tolist()]
+        steps = np.diff(np.array(packed, np.uint64), prepend=np.uint64(0))
+        arrays[f"keys{n}"] = np.ascontiguousarray(steps.view(np.uint8).reshape(-1, 8).T)
     about = json.loads(arrays["about"].tobytes()) | {"format": 1}
     arrays["about"] = np.frombuffer(json.dumps(about, ensure_ascii=False).encode(), np.uint8)
     with (tmp_path / "old.nlm").open("wb") as stream:
         np.savez(stream, **arrays)
-    save_ngram(tmp_path / "b.nlm", model)
     for old, new in zip(load_ngram(tmp_path / "old.nlm").levels, load_ngram(tmp_path / "b.nlm").levels, strict=True):
         assert np.array_equal(old.keys, new.keys) and np.array_equal(old.backoffs, new.backoffs)
     del arrays["keys1"]

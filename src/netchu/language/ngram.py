@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 from zipfile import BadZipFile
 
 import numpy as np
@@ -80,7 +81,7 @@ class NGram:
 
     def __init__(self, characters: str, levels: Sequence[Level], folds: Sequence[int] = ()) -> None:
         """`folds`: those whose labels it was trained on; what it says of lines of these folds is not out of fold."""
-        self.characters, self.levels, self.folds = characters, tuple(levels), tuple(folds)
+        self.characters, self.folds = characters, tuple(folds)
         self.order, self.size = len(levels), len(characters) + CHARACTERS
         self.bits = symbol_bits(len(characters))
         self._symbols = {character: i for i, character in enumerate(characters, CHARACTERS)}
@@ -88,6 +89,18 @@ class NGram:
             Table.of(level, deeper, self.bits) for level, deeper in zip(levels, [*levels[1:], None], strict=True)
         ]
         self.step = lru_cache(CACHE)(self._look_up)
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The n-grams by length, the shortest first; made again from the tables, which need less memory."""
+        made = []
+        contexts: NDArray[Any] = np.zeros(len(self._tables[0].last), np.uint64)
+        for table in self._tables:
+            last = np.frombuffer(table.last.encode("utf-32-le"), "<u4")
+            keys = contexts.astype(np.uint64) << np.uint64(self.bits) | last
+            made.append(Level(keys, np.asarray(table.log_probs), np.asarray(table.backoffs)))
+            contexts = np.repeat(np.arange(len(last)), np.diff(table.begins))
+        return tuple(made)
 
     def symbol(self, character: str) -> int:
         """The symbol of a character, or -1 when the model has never met it."""
@@ -132,6 +145,9 @@ class NGram:
         return -sum(map(self.log_prob, texts)) / sum(len(normalise(t)) + 1 for t in texts) / float(np.log(2))
 
 
+_IN_USE: "WeakValueDictionary[tuple[Path, int, int], NGram]" = WeakValueDictionary()  # by path, time, size
+
+
 def symbol_bits(characters: int) -> int:
     """Bits that a symbol takes in a key."""
     return max(2, (characters + CHARACTERS - 1).bit_length())
@@ -152,30 +168,44 @@ def save_ngram(path: Path, model: NGram) -> None:
 
 
 def load_ngram(path: Path) -> NGram:
-    """Read a model; raises NetchuError when the file is missing, damaged or of another format."""
+    """Read a model, or give the one that was read from this file and is still in use.
+
+    Raises NetchuError when the file is missing, damaged or of another format.
+    """
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            data: dict[str, NDArray[Any]] = dict(arrays.items())
-        about = json.loads(data["about"].tobytes())
-        if about["format"] not in (1, FORMAT):
-            raise NetchuError(f"{path}: format {about['format']}, this version reads {FORMAT}; train it again")
-        levels = []
-        shorter = np.zeros(0, np.uint64)  # the keys of the level before, as they are stored
-        bits = symbol_bits(len(about["characters"]))
-        for n in range(1, about["order"] + 1):
-            steps = np.ascontiguousarray(data[f"keys{n}"].T).reshape(-1).view(np.uint64)
-            stored = keys = np.cumsum(steps, dtype=np.uint64)
-            if about["format"] == 1 and n > 1:
-                keys = _by_place(stored, shorter, bits)
-            shorter = stored
-            log_probs = -STEP * data[f"log_probs{n}"].astype(np.float32)
-            backoffs = (
-                -STEP * (data[f"backoffs{n}"].astype(np.float32) - 64)
-                if n < about["order"]
-                else np.zeros(len(keys), np.float32)
-            )
-            levels.append(Level(keys, log_probs, backoffs))
-        return NGram(about["characters"], levels, about["folds"])
+        about = path.stat()
+        file = (path.resolve(), about.st_mtime_ns, about.st_size)
+    except OSError:
+        return _read_ngram(path)  # says what is wrong
+    model = _IN_USE.get(file)
+    if model is None:
+        model = _IN_USE[file] = _read_ngram(path)
+    return model
+
+
+def _read_ngram(path: Path) -> NGram:
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
+            about = json.loads(data["about"].tobytes())
+            if about["format"] not in (1, FORMAT):
+                raise NetchuError(f"{path}: format {about['format']}, this version reads {FORMAT}; train it again")
+            levels = []
+            shorter = np.zeros(0, np.uint64)  # the keys of the level before, as they are stored
+            bits = symbol_bits(len(about["characters"]))
+            for n in range(1, about["order"] + 1):
+                steps = np.ascontiguousarray(data[f"keys{n}"].T).reshape(-1).view(np.uint64)
+                stored = keys = np.cumsum(steps, dtype=np.uint64)
+                if about["format"] == 1 and n > 1:
+                    keys = _by_place(stored, shorter, bits)
+                shorter = stored
+                log_probs = -STEP * data[f"log_probs{n}"].astype(np.float32)
+                backoffs = (
+                    -STEP * (data[f"backoffs{n}"].astype(np.float32) - 64)
+                    if n < about["order"]
+                    else np.zeros(len(keys), np.float32)
+                )
+                levels.append(Level(keys, log_probs, backoffs))
+            return NGram(about["characters"], levels, about["folds"])
     except FileNotFoundError:
         raise NetchuError(f"{path}: no such language model; train one: netchu language train") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error, AttributeError) as error:
