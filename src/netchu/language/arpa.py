@@ -21,12 +21,12 @@ LOG10 = float(np.log(10))
 def write_arpa(path: Path, model: NGram) -> None:
     """Write the model as ARPA text, atomically."""
     words = ["<s>", "</s>", *(SPACE if c == " " else c for c in model.characters)]
-    mask = (1 << model.bits) - 1
+    mask, levels = (1 << model.bits) - 1, model.levels
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
         stream.write("\\data\\\n")
-        stream.writelines(f"ngram {n}={len(level.keys)}\n" for n, level in enumerate(model.levels, 1))
+        stream.writelines(f"ngram {n}={len(level.keys)}\n" for n, level in enumerate(levels, 1))
         texts = [""]
-        for n, level in enumerate(model.levels, 1):
+        for n, level in enumerate(levels, 1):
             stream.write(f"\n\\{n}-grams:\n")
             texts = [f"{texts[key >> model.bits]} {words[key & mask]}".lstrip() for key in level.keys.tolist()]
             for key, text, log_prob, backoff in zip(
