@@ -15,6 +15,7 @@ from netchu.ctc.beam import propose
 from netchu.data.manifest import read_lines
 from netchu.language.arpa import read_arpa, write_arpa
 from netchu.language.fusion import LanguageScorer
+from netchu.language.mixture import mix
 from netchu.language.ngram import NGram, load_ngram, save_ngram
 from netchu.language.smoothing import train_ngram
 from tests.support.outputs import spell
@@ -174,7 +175,32 @@ def test_scores_of_the_search_and_of_whole_texts_agree(model: NGram) -> None:
     log_prob, length = scorer.features(sequence)
     assert length == len("Tổ  Ấp Bắc")
     end = log_prob * 0.7 + length * 0.3 - total
-    assert end == pytest.approx(0.7 * model.step(state[0], 1)[1], abs=1e-4)
+    assert end == pytest.approx(0.7 * np.log(0.98 * np.exp(model.step(state[0], 1)[1]) + 0.02), abs=1e-4)
+
+
+def test_a_name_that_no_text_held_has_a_bounded_cost(model: NGram) -> None:
+    """However unlikely the model finds a character, it costs at most log(0.02); what it expects costs as before."""
+    scorer = LanguageScorer(model, CHARSET, weight=1.0, bonus=0.0)
+    (known, _), (odd, length) = (scorer.features(CHARSET.encode(text)) for text in ("Ấp Bắc Huế", "Ấp oBBHo Huế"))
+    assert known > odd >= (length + 1) * np.log(0.02)
+    assert model.log_prob("Ấp oBBHo Huế") < odd - 3
+
+
+def test_a_mixture_is_the_mean_of_both(model: NGram) -> None:
+    """In every n-gram that it has, be it of both or of one alone; elsewhere it backs off, and still sums to one."""
+    labels = train_ngram(["Tổ 5 Huế Mới", "Tổ 7 Huế Mới", "Ấp Mỹ"] * 3, order=6, folds=[3], characters=model.characters)
+    mixed = mix(model, labels, 0.25)
+    assert (mixed.order, mixed.characters, mixed.folds) == (6, model.characters, (1, 2, 3))
+    for context in contexts(mixed):
+        assert np.exp(distribution(mixed, context)[1:]).sum() == pytest.approx(1, abs=1e-3), context
+    for text, last in (("Tổ 5 ", "H"), ("Huế ", "M"), ("Xóm", " "), ("Tổ 5 X", "ó")):
+        after = [
+            np.exp(distribution(one, (0, *map(one.symbol, text)))[one.symbol(last)]) for one in (model, labels, mixed)
+        ]
+        assert after[2] == pytest.approx(0.75 * after[0] + 0.25 * after[1], rel=1e-3), text
+    assert mixed.log_prob("Tổ 8 Huế Mới") > model.log_prob("Tổ 8 Huế Mới") + 1
+    with pytest.raises(NetchuError, match="of different characters cannot be mixed"):
+        mix(model, train_ngram(["Huế"]), 0.5)
 
 
 def test_commands(
@@ -193,6 +219,11 @@ def test_commands(
     assert "fold 2, left out: " in said
     folds = {line.fold for line in read_lines(manifest)} - {2}
     assert set(load_ngram(tmp_path / "a.nlm").folds) == folds
+    words = ("train", "--texts", tmp_path / "texts.txt", "--manifest", manifest, "--fold", 2, "--label-share", 0)
+    run(*words, "--out", tmp_path / "counted.nlm")
+    labels = [line.text for line in read_lines(manifest) if line.fold in folds]
+    mixed, counted = (load_ngram(tmp_path / f"{name}.nlm").bits_a_character(labels) for name in ("a", "counted"))
+    assert mixed < counted - 0.01, "a model of the labels alone has a say"
     run("export", tmp_path / "a.nlm", "--out", tmp_path / "a.arpa")
     run("import", tmp_path / "a.arpa", "--out", tmp_path / "b.nlm")
     one, two = (run("measure", tmp_path / f"{name}.nlm", "--texts", tmp_path / "texts.txt") for name in "ab")

@@ -13,10 +13,12 @@ from netchu.core.errors import NetchuError
 from netchu.core.options import add_number, add_options, new_file, refuse_idle, refuse_overwriting
 from netchu.data.manifest import read_lines, split
 from netchu.language.arpa import read_arpa, write_arpa
+from netchu.language.mixture import mix
 from netchu.language.ngram import load_ngram, save_ngram
 from netchu.language.smoothing import CUTOFF, ORDER, train_ngram
 
 REPEAT = 2  # how often a label counts beside a made-up address: less than CUTOFF, so long runs of one label stay out
+LABEL_SHARE = 0.3  # of the mixture, that a model of the labels alone has
 
 
 def read_texts(path: Path) -> list[str]:
@@ -38,16 +40,20 @@ def read_texts(path: Path) -> list[str]:
 def train(args: argparse.Namespace) -> None:
     """Train on texts and on the labels of all folds but one."""
     texts = [text for path in args.texts for text in read_texts(path)]
+    labels: list[str] = []
     held_out: list[str] = []
     folds: list[int] = []
     if args.manifest:
         used, kept_aside = split([line for line in read_lines(args.manifest) if line.is_real], args.fold)
-        texts += [line.text for line in used] * args.repeat
+        labels = [line.text for line in used]
         held_out = [line.text for line in kept_aside]
         folds = sorted({line.fold for line in used if line.fold >= 0})
-    if not texts:
+    if not texts + labels:
         raise NetchuError("nothing to train on; give --texts or --manifest")
-    model = train_ngram(texts, args.order, args.cutoff, folds)
+    model = train_ngram(texts + labels * args.repeat, args.order, args.cutoff, folds)
+    if texts and labels and args.label_share:
+        own = train_ngram(labels, args.order, args.cutoff, folds, model.characters)
+        model = mix(model, own, args.label_share)
     save_ngram(args.out, model)
     grams = sum(len(level.keys) for level in model.levels)
     print(f"{args.out}: {grams} n-grams up to {model.order} characters, {args.out.stat().st_size / 1e6:.3f} MB")
@@ -66,6 +72,10 @@ def main() -> None:
         command, "--fold", int, 0, ALL_DATA_FOLD, default=ALL_DATA_FOLD, help="whose labels are left out; 5: none"
     )
     add_number(command, "--repeat", int, 1, default=REPEAT, help="how often a label counts")
+    add_number(
+        command, "--label-share", float, 0, 0.9, default=LABEL_SHARE,
+        help="share of a model of the labels alone, mixed with that of all texts",
+    )  # fmt: skip
     add_number(command, "--order", int, 1, default=ORDER, help="characters of the longest n-gram")
     add_number(command, "--cutoff", int, 1, default=CUTOFF, help="long n-grams that occur less often are left out")
     command.add_argument("--out", type=new_file, required=True, metavar="FILE.nlm")
@@ -81,7 +91,9 @@ def main() -> None:
     args = parser.parse_args()
     if args.command == "train":
         if not args.manifest:
-            refuse_idle(training, args, "--fold --repeat", "is of the labels of a manifest; give --manifest")
+            refuse_idle(
+                training, args, "--fold --repeat --label-share", "is of the labels of a manifest; give --manifest"
+            )
         refuse_overwriting([args.out], [*args.texts, args.manifest])
         train(args)
     elif args.command == "export":

@@ -1,15 +1,20 @@
 """The language model inside beam search: what appending a class adds to a prefix's score.
 
-A character adds `weight` x its log-probability + `bonus`. A word that holds a digit adds nothing at all: what its
-letters had added before the digit came is taken back, so house numbers and ward numbers keep their optical reading.
+A character adds `weight` x its log-probability + `bonus`, and no probability counts as less than `SURPRISE`: a name
+that no text held costs something, but not so much that a plain reading of it could not win. A word that holds a digit
+adds nothing at all: what its letters had added before the digit came is taken back, so house numbers and ward numbers
+keep their optical reading.
 """
 
 from collections.abc import Sequence
+from math import exp, log
 from typing import cast
 
 from netchu.core.charset import Charset
 from netchu.language.ngram import END, UNSEEN, NGram
 from netchu.language.ngram import State as Context
+
+SURPRISE = 0.02  # is added to what is left of every probability
 
 State = tuple[Context, float, bool]  # of the model; what the last word has added; whether that holds a digit
 
@@ -54,9 +59,15 @@ class LanguageScorer:
                 word, letters, numeral = 0.0, 0, True
             else:
                 word, letters = word + value, letters + 1
-        return total + word + self.model.step(context, END)[1], length + letters
+        return total + word + _dulled(self.model.step(context, END)[1]), length + letters
 
     def _step(self, context: Context, label: int) -> tuple[Context, float]:
-        """The model's step by the character of a class."""
+        """The model's step by the character of a class, and what that character is worth."""
         symbol = self._symbols[label]
-        return self.model.step(context, symbol) if symbol >= 0 else ((), UNSEEN)
+        context, value = self.model.step(context, symbol) if symbol >= 0 else ((), UNSEEN)
+        return context, _dulled(value)
+
+
+def _dulled(log_prob: float) -> float:
+    """A log-probability with a floor that it nears smoothly."""
+    return log((1 - SURPRISE) * exp(log_prob) + SURPRISE)

@@ -19,17 +19,20 @@ CUTOFF = 3  # n-grams of over KEPT_WHOLE symbols that occur less often are left 
 KEPT_WHOLE = 3
 
 
-def train_ngram(texts: Iterable[str], order: int = ORDER, cutoff: int = CUTOFF, folds: Sequence[int] = ()) -> NGram:
-    """A model of the texts, whose spaces of every kind become plain ones; `folds` are those of the labels among them.
+def train_ngram(
+    texts: Iterable[str], order: int = ORDER, cutoff: int = CUTOFF, folds: Sequence[int] = (), characters: str = ""
+) -> NGram:
+    """A model of the texts, whose spaces of every kind become plain ones.
 
-    Raises NetchuError for no text.
+    `folds`: of the labels among them. `characters`: what the model shall know beside those of the texts. Raises
+    NetchuError for no text.
     """
     lines = [
         "".join(DIGIT if c.isdigit() else c for c in re.sub(r"\s", " ", normalise(text)).strip()) for text in texts
     ]
     lines = [line for line in lines if line]
-    characters = "".join(sorted({c for line in lines for c in line}))
-    if not characters:
+    characters = "".join(sorted({c for line in [*lines, characters] for c in line}))
+    if not lines:
         raise NetchuError("no text to train a language model on; give a file with one text a line")
     bits = symbol_bits(len(characters))
     table = {c: i for i, c in enumerate(characters, CHARACTERS)}
@@ -69,12 +72,19 @@ def _extend(
     types = np.diff(np.append(first, len(keys)))
     seen = np.add.reduceat(counts, first)
     group = np.repeat(np.arange(len(contexts)), types)
-    keys, counts, group = keys[kept], counts[kept], group[kept]
-    below = np.exp(lower.log_probs[shorter[kept]].astype(np.float64))
+    keys, counts, group, shorter = keys[kept], counts[kept], group[kept], shorter[kept]
+    below = np.exp(lower.log_probs[shorter].astype(np.float64))
     probs = (counts + types[group] * below) / (seen + types)[group]
-    left = 1 - np.bincount(group, probs, len(contexts))
-    left_below = 1 - np.bincount(group, below, len(contexts))
-    used = np.bincount(group, minlength=len(contexts)) > 0
-    weights = np.log(np.maximum(left, 1e-9) / np.maximum(left_below, 1e-9))
-    lower.backoffs[contexts[used].astype(np.int64)] = weights[used]
-    return Level(keys, np.log(probs).astype(np.float32), np.zeros(len(keys), np.float32))
+    level = Level(keys, np.log(probs).astype(np.float32), np.zeros(len(keys), np.float32))
+    set_backoffs(lower, level, shorter, bits)
+    return level
+
+
+def set_backoffs(lower: Level, level: Level, shorter: NDArray[np.int64], bits: int) -> None:
+    """Set the back-off weights of a level's contexts, which are in the level below, so that their probabilities sum to
+    one. `shorter`: where each n-gram stands in that level without its first symbol."""
+    contexts = (level.keys >> np.uint64(bits)).astype(np.int64)
+    probs, below = (np.exp(values.astype(np.float64)) for values in (level.log_probs, lower.log_probs[shorter]))
+    left, left_below = (1 - np.bincount(contexts, p, len(lower.keys)) for p in (probs, below))
+    used = np.unique(contexts)
+    lower.backoffs[used] = np.log(np.maximum(left, 1e-9) / np.maximum(left_below, 1e-9))[used]
