@@ -109,7 +109,7 @@ def test_places_help_only_where_the_ink_allows() -> None:
 def test_proposals_are_held_to_the_likelihood() -> None:
     """A known place that the frames contradict is refused whatever its bonus."""
     line = output("Long Trảch Cần Đước Long An")
-    reader = LineReader(CHARSET, Settings(decoder="beam", place_bonus=50.0), gazetteer=PLACES)
+    reader = LineReader(CHARSET, Settings(decoder="beam", place_bonus=50.0, place_drop=8.0), gazetteer=PLACES)
     assert reader.read([line], positions_of(line)).text == "Long Trảch Cần Đước Long An"
     lenient = LineReader(CHARSET, Settings(decoder="beam", place_bonus=50.0, place_drop=1e6), gazetteer=PLACES)
     assert lenient.read([line], positions_of(line)).text == "Long Trạch Cần Đước Long An"

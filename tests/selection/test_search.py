@@ -8,8 +8,18 @@ import pytest
 from netchu.reading.candidates import Candidates
 from netchu.reading.confidence import CLUES
 from netchu.reading.line_reader import Settings, decide
-from netchu.selection.decoder_tuning import answer, calibrate, confidence, evaluate, gain, scored, tune, weigh_clues
-from netchu.selection.search import Limits, nested, pareto, search, tries
+from netchu.selection.decoder_tuning import (
+    answer,
+    calibrate,
+    confidence,
+    evaluate,
+    gain,
+    scored,
+    tune,
+    weigh_clues,
+    weigh_terms,
+)
+from netchu.selection.search import Limits, choose, nested, pareto, search, tries
 from tests.support.selecting import SETTINGS, make_lines
 
 
@@ -90,6 +100,34 @@ def test_tuning_finds_a_language_weight_that_helps() -> None:
     assert tuned.language_weight > 0
     assert evaluate(lines, np.ones(1), tuned).exact == 1.0 > evaluate(lines, np.ones(1), start).exact
     assert calibrate(lines, np.ones(1), tuned) < 0.5  # always right: as sure as can be
+
+
+def test_terms_are_weighed_by_what_makes_answers_right() -> None:
+    """Places tell the right text, language tells nothing and members little: the place bonus is found, the language
+    weight stays as it was given."""
+    rng, lines = np.random.default_rng(0), []
+    for i in range(300):
+        known = float(rng.random() < 0.9)
+        depths, flags = np.array([known, 1 - known]), (np.ones((1, 2), bool), np.zeros(1, bool))
+        likelihoods = np.log([[0.6, 0.4] if rng.random() < 0.6 else [0.4, 0.6]])
+        made = Candidates(["abc", "abd"], likelihoods, np.zeros(2), np.zeros(2), depths, *flags)
+        lines.append(scored(made, "abc", f"w{i}"))
+    one, start = np.ones(1), Settings(decoder="beam", language_weight=0.7, language_bonus=0.3, place_bonus=0.1)
+    tuned = weigh_terms(lines, one, start)
+    odds = np.log(0.9 / 0.1), np.log(0.6 / 0.4)  # a level of places is worth this; so is the likelihood's difference
+    assert tuned.place_bonus == pytest.approx(odds[0] / odds[1] * np.log(0.6 / 0.4), rel=0.35)
+    assert (tuned.language_weight, tuned.language_bonus) == (0.7, 0.3)
+    assert evaluate(lines, one, tuned).exact > evaluate(lines, one, start).exact + 0.2
+    assert weigh_terms(lines[:19], one, start) == start, "too few lines"
+
+
+def test_weights_are_sought_with_settings_of_the_members_that_read() -> None:
+    """A member that trusts wrong places would have the bonus of all; the one that is taken needs none."""
+    lines = make_lines(200, skill=(0.95, 0.4))
+    found, settings = choose(lines, limits(sizes=(1, 1), seconds=(0, 0)), SETTINGS)
+    again = tune(lines, np.array(found[0].weights), SETTINGS)
+    assert settings == again
+    assert found == search(lines, limits(sizes=(1, 1), seconds=(0, 0)), settings)
 
 
 def test_clues_are_weighed_by_what_was_right() -> None:

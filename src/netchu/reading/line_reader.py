@@ -42,10 +42,10 @@ class Settings:
     average: str = "probs"  # a key of combination.AVERAGES, for `frame`
     width: int = 8  # prefixes in the beam
     best: int = 6  # texts that each member contributes
-    language_weight: float = 0.25
-    language_bonus: float = 0.8
-    place_bonus: float = 2.0
-    place_drop: float = 8.0  # nats of likelihood that a proposed place may be below the best found text
+    language_weight: float = 0.8
+    language_bonus: float = 2.0
+    place_bonus: float = 5.0
+    place_drop: float = 16.0  # nats of likelihood that a proposed place may be below the best found text
     convention: str = "none"  # a key of conventions.CONVENTIONS
     temperature: float = 1.0
     clear: float = 1.0  # likelihood above which the text of all asked members' best paths is the answer; 1: never

@@ -20,7 +20,7 @@ from netchu.reading.line_reader import Settings, shared_likelihood
 from netchu.selection.decoder_tuning import ScoredLine, confidence, sums
 from netchu.selection.search import Judged, judge, part_writers
 
-LOSS = 0.0003  # kalapa_score that may be lost
+LOSS = 0.0001  # kalapa_score that may be lost
 STEPS = 16  # losses that are tried, from that down to none
 TRIED = 40  # thresholds of each kind
 

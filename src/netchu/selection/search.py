@@ -120,10 +120,15 @@ def pareto(
 
 
 def choose(lines: Sequence[ScoredLine], limits: Limits, settings: Settings) -> tuple[list[Choice], Settings]:
-    """(what was tried, the best first; settings that it was tried with, tuned for all members together)."""
+    """(what was tried, the best first; settings that it was tried with). They are tuned for all members together first,
+    and then for the best of what was tried with those."""
     members = len(limits.sizes)
     rough = tune(lines, np.full(members, 1 / members), settings)
-    return search(lines, limits, rough), rough
+    found = search(lines, limits, rough)
+    if members > 1 and found:
+        rough = tune(lines, np.array(found[0].weights), settings)
+        found = search(lines, limits, rough)
+    return found, rough
 
 
 class Judged(NamedTuple):
