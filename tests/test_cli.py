@@ -91,6 +91,7 @@ def options() -> Iterator[tuple[str, list[str], argparse.Action]]:
         ("infer --images a --decoder beam", "--decoder beam: is of --bundles"),
         ("language train --texts a --fold 1 --out a.nlm", "--fold 1: .*; give --manifest"),
         ("language train --texts a --repeat 3 --out a.nlm", "--repeat 3: .*; give --manifest"),
+        ("language train --manifest a --label-share 0.5 --out a.nlm", "--label-share 0.5: .*; give --texts"),
         ("prepare a --hands 9", "--hands 9: .* --group-hands"),
         ("prepare --labels-tsv docs --columns text=x", "--columns text=x: is of CSV and parquet"),
         ("check docs/lines --layout pairs --columns text=x", "--columns text=x: is of CSV and parquet"),

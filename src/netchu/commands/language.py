@@ -94,6 +94,8 @@ def main() -> None:
             refuse_idle(
                 training, args, "--fold --repeat --label-share", "is of the labels of a manifest; give --manifest"
             )
+        elif not args.texts:
+            refuse_idle(training, args, "--label-share", "is mixed with what other texts say; give --texts")
         refuse_overwriting([args.out], [*args.texts, args.manifest])
         train(args)
     elif args.command == "export":
