@@ -46,7 +46,8 @@ class LanguageScorer:
         return (context, word + value, False), value
 
     def features(self, sequence: Sequence[int]) -> tuple[float, int]:
-        """(log-probability, how many characters it is of): of all that counts in a text, the line's end included."""
+        """(sum of log-probabilities, none far below log(SURPRISE), how many characters it is of): of all that counts in
+        a text, the line's end included."""
         context = self.model.start()
         total, length = 0.0, 0
         word, letters, numeral = 0.0, 0, False

@@ -27,10 +27,10 @@ Bools = NDArray[np.bool_]
 class Candidates:
     """H texts of one line seen by M members.
 
-    likelihoods: (M, H) exact CTC log-likelihoods. language, lengths: (H,) log-probability of the words without digits
-    and their characters. depths: (H,) levels of the gazetteer that the text ends in. found: (M, H) whether a member's
-    own search came upon it. silent: (M,) whether a member's best path is empty. greedy, clearness: the text of
-    each member's best path and its likelihood, where selection asks for it.
+    likelihoods: (M, H) exact CTC log-likelihoods. language, lengths: (H,) what the language model makes of the words
+    without digits (`LanguageScorer.features`), and their characters. depths: (H,) levels of the gazetteer that the text
+    ends in. found: (M, H) whether a member's own search came upon it. silent: (M,) whether a member's best path is
+    empty. greedy, clearness: the text of each member's best path and its likelihood, where selection asks for it.
     """
 
     texts: list[str]
