@@ -111,6 +111,9 @@ def test_proposals_are_held_to_the_likelihood() -> None:
     line = output("Long Trảch Cần Đước Long An")
     reader = LineReader(CHARSET, Settings(decoder="beam", place_bonus=50.0, place_drop=8.0), gazetteer=PLACES)
     assert reader.read([line], positions_of(line)).text == "Long Trảch Cần Đước Long An"
+    far = output("Lonh Trảcp Cần Đước Long An")
+    usual = LineReader(CHARSET, Settings(decoder="beam", place_bonus=50.0), gazetteer=PLACES)
+    assert usual.read([far], positions_of(far)).text == "Lonh Trảcp Cần Đước Long An"
     lenient = LineReader(CHARSET, Settings(decoder="beam", place_bonus=50.0, place_drop=1e6), gazetteer=PLACES)
     assert lenient.read([line], positions_of(line)).text == "Long Trạch Cần Đước Long An"
 

@@ -114,19 +114,21 @@ def test_terms_are_weighed_by_what_makes_answers_right() -> None:
         lines.append(scored(made, "abc", f"w{i}"))
     one, start = np.ones(1), Settings(decoder="beam", language_weight=0.7, language_bonus=0.3, place_bonus=0.1)
     tuned = weigh_terms(lines, one, start)
-    odds = np.log(0.9 / 0.1), np.log(0.6 / 0.4)  # a level of places is worth this; so is the likelihood's difference
-    assert tuned.place_bonus == pytest.approx(odds[0] / odds[1] * np.log(0.6 / 0.4), rel=0.35)
+    assert tuned.place_bonus == pytest.approx(np.log(0.9 / 0.1), rel=0.35), "the likelihood is worth what it says"
     assert (tuned.language_weight, tuned.language_bonus) == (0.7, 0.3)
     assert evaluate(lines, one, tuned).exact > evaluate(lines, one, start).exact + 0.2
     assert weigh_terms(lines[:19], one, start) == start, "too few lines"
 
 
 def test_weights_are_sought_with_settings_of_the_members_that_read() -> None:
-    """A member that trusts wrong places would have the bonus of all; the one that is taken needs none."""
-    lines = make_lines(200, skill=(0.95, 0.4))
+    """What a place is worth beside the member that is taken is not what it is worth beside all members alike."""
+    rng, lines = np.random.default_rng(0), []
+    for line in make_lines(200, skill=(0.95, 0.4)):
+        depths = np.eye(3)[0 if rng.random() < 0.8 else rng.integers(1, 3)]
+        lines.append(scored(replace(line.candidates, depths=depths), line.label, line.writer))
     found, settings = choose(lines, limits(sizes=(1, 1), seconds=(0, 0)), SETTINGS)
     again = tune(lines, np.array(found[0].weights), SETTINGS)
-    assert settings == again
+    assert settings == again != tune(lines, np.full(2, 0.5), SETTINGS)
     assert found == search(lines, limits(sizes=(1, 1), seconds=(0, 0)), settings)
 
 

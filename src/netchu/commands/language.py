@@ -48,7 +48,7 @@ def train(args: argparse.Namespace) -> None:
         labels = [line.text for line in used]
         held_out = [line.text for line in kept_aside]
         folds = sorted({line.fold for line in used if line.fold >= 0})
-    if not texts + labels:
+    if not (texts or labels):
         raise NetchuError("nothing to train on; give --texts or --manifest")
     model = train_ngram(texts + labels * args.repeat, args.order, args.cutoff, folds)
     if texts and labels and args.label_share:

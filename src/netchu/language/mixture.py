@@ -9,7 +9,7 @@ Source: Jelinek and Mercer 1980, "Interpolated estimation of Markov source param
 import numpy as np
 
 from netchu.core.errors import NetchuError
-from netchu.language.ngram import Floats, Level, NGram
+from netchu.language.ngram import Floats, Level, NGram, pack, unpack
 from netchu.language.smoothing import set_backoffs
 
 
@@ -21,8 +21,7 @@ def mix(first: NGram, second: NGram, share: float) -> NGram:
     """
     if first.characters != second.characters:
         raise NetchuError("language models of different characters cannot be mixed; train both on one set of them")
-    bits, last = np.uint64(first.bits), np.uint64((1 << first.bits) - 1)
-    sides = [first.levels, second.levels]
+    bits, sides = first.bits, [first.levels, second.levels]
     level = sides[0][0]
     said = [levels[0].log_probs for levels in sides]  # by each model, of all n-grams of the mixture's last level
     places = [np.arange(len(level.keys))] * 2  # of each model's n-grams in that level
@@ -31,11 +30,11 @@ def mix(first: NGram, second: NGram, share: float) -> NGram:
     for n in range(1, max(first.order, second.order)):
         level, found = mixed[-1], []
         for levels, place in zip(sides, places, strict=True):
-            keys = levels[n].keys if n < len(levels) else np.zeros(0, np.uint64)
-            found.append(place[(keys >> bits).astype(np.int64)].astype(np.uint64) << bits | keys & last)
+            contexts, last = unpack(levels[n].keys if n < len(levels) else np.zeros(0, np.uint64), bits)
+            found.append(pack(place[contexts], last, bits))
         keys = np.union1d(*found)
-        contexts = (keys >> bits).astype(np.int64)
-        shorter = np.searchsorted(level.keys, shorter[contexts].astype(np.uint64) << bits | keys & last)
+        contexts, last = unpack(keys, bits)
+        shorter = np.searchsorted(level.keys, pack(shorter[contexts], last, bits))
         for i, levels in enumerate(sides):
             backoffs = np.zeros(len(level.keys), np.float32)
             if n <= len(levels):
@@ -45,7 +44,7 @@ def mix(first: NGram, second: NGram, share: float) -> NGram:
             if n < len(levels):
                 said[i][places[i]] = levels[n].log_probs
         mixed.append(Level(keys, _mean(said, share), np.zeros(len(keys), np.float32)))
-        set_backoffs(level, mixed[-1], shorter, first.bits)
+        set_backoffs(level, mixed[-1], shorter, bits)
     return NGram(first.characters, mixed, sorted({*first.folds, *second.folds}))
 
 

@@ -34,7 +34,18 @@ UNSEEN = -16.0  # log-probability of a character that the model has never met
 CACHE = 50_000  # steps that are remembered
 
 Keys = NDArray[np.uint64]
+Places = NDArray[np.int64]
 Floats = NDArray[np.float32]
+
+
+def pack(contexts: Places, last: NDArray[Any], bits: int) -> Keys:
+    """The keys of n-grams whose contexts are at these places, and whose last symbols take `bits`."""
+    return contexts.astype(np.uint64) << np.uint64(bits) | last.astype(np.uint64)
+
+
+def unpack(keys: Keys, bits: int) -> tuple[Places, Keys]:
+    """(places of the contexts, last symbols) of keys."""
+    return (keys >> np.uint64(bits)).astype(np.int64), keys & np.uint64((1 << bits) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,7 @@ class Table:
     @classmethod
     def of(cls, level: Level, deeper: Level | None, bits: int) -> "Table":
         """`deeper`: the level of n-grams longer by one, None for the last."""
-        last = (level.keys & np.uint64((1 << bits) - 1)).astype("<u4").tobytes().decode("utf-32-le")
+        last = unpack(level.keys, bits)[1].astype("<u4").tobytes().decode("utf-32-le")
         after = deeper.keys if deeper else np.zeros(0, np.uint64)
         contexts = np.arange(len(level.keys) + 1, dtype=np.uint64) << np.uint64(bits)
         begins = np.searchsorted(after, contexts).astype(np.int32)
@@ -94,11 +105,10 @@ class NGram:
     def levels(self) -> tuple[Level, ...]:
         """The n-grams by length, the shortest first; made again from the tables, which need less memory."""
         made = []
-        contexts: NDArray[Any] = np.zeros(len(self._tables[0].last), np.uint64)
+        contexts = np.zeros(len(self._tables[0].last), np.int64)
         for table in self._tables:
             last = np.frombuffer(table.last.encode("utf-32-le"), "<u4")
-            keys = contexts.astype(np.uint64) << np.uint64(self.bits) | last
-            made.append(Level(keys, np.asarray(table.log_probs), np.asarray(table.backoffs)))
+            made.append(Level(pack(contexts, last, self.bits), np.asarray(table.log_probs), np.asarray(table.backoffs)))
             contexts = np.repeat(np.arange(len(last)), np.diff(table.begins))
         return tuple(made)
 
@@ -214,8 +224,8 @@ def _read_ngram(path: Path) -> NGram:
 
 def _by_place(keys: Keys, shorter: Keys, bits: int) -> Keys:
     """Keys of format 1 as those of format 2; `shorter`: the keys of format 1 of the level before."""
-    contexts = keys >> np.uint64(bits)
-    places = np.searchsorted(shorter, contexts).astype(np.uint64)
-    if not np.array_equal(shorter.take(places.astype(np.int64), mode="clip"), contexts):
+    contexts, last = keys >> np.uint64(bits), unpack(keys, bits)[1]
+    places = np.searchsorted(shorter, contexts)
+    if not np.array_equal(shorter.take(places, mode="clip"), contexts):
         raise ValueError("an n-gram without its context")
-    return places << np.uint64(bits) | keys & np.uint64((1 << bits) - 1)
+    return pack(places, last, bits)

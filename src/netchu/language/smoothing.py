@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from netchu.core.charset import normalise
 from netchu.core.errors import NetchuError
-from netchu.language.ngram import CHARACTERS, DIGIT, END, START, Keys, Level, NGram, symbol_bits
+from netchu.language.ngram import CHARACTERS, DIGIT, END, START, Keys, Level, NGram, Places, pack, symbol_bits, unpack
 
 ORDER = 12  # symbols of the longest n-gram
 CUTOFF = 3  # n-grams of over KEPT_WHOLE symbols that occur less often are left out
@@ -46,7 +46,7 @@ def train_ngram(
         begins = np.flatnonzero(inside)
         if not len(begins):  # no line is that long, or none that occurs often enough
             break
-        packed = places[begins].astype(np.uint64) << np.uint64(bits) | stream[begins + n - 1]
+        packed = pack(places[begins], stream[begins + n - 1], bits)
         keys, one, which, counts = np.unique(packed, return_index=True, return_inverse=True, return_counts=True)
         kept = counts >= (cutoff if n > KEPT_WHOLE else 1)
         levels.append(_extend(levels[-1], keys, counts, kept, places[begins[one] + 1], bits))
@@ -64,11 +64,11 @@ def _unigrams(stream: Keys, size: int) -> Level:
 
 
 def _extend(
-    lower: Level, keys: Keys, counts: NDArray[np.int64], kept: NDArray[np.bool_], shorter: NDArray[np.int64], bits: int
+    lower: Level, keys: Keys, counts: NDArray[np.int64], kept: NDArray[np.bool_], shorter: Places, bits: int
 ) -> Level:
     """The `kept` n-grams above a level, and in place the back-off weights of their contexts in that level. `shorter`:
     where each stands in that level without its first symbol."""
-    contexts, first = np.unique(keys >> np.uint64(bits), return_index=True)
+    contexts, first = np.unique(unpack(keys, bits)[0], return_index=True)
     types = np.diff(np.append(first, len(keys)))
     seen = np.add.reduceat(counts, first)
     group = np.repeat(np.arange(len(contexts)), types)
@@ -80,10 +80,10 @@ def _extend(
     return level
 
 
-def set_backoffs(lower: Level, level: Level, shorter: NDArray[np.int64], bits: int) -> None:
+def set_backoffs(lower: Level, level: Level, shorter: Places, bits: int) -> None:
     """Set the back-off weights of a level's contexts, which are in the level below, so that their probabilities sum to
     one. `shorter`: where each n-gram stands in that level without its first symbol."""
-    contexts = (level.keys >> np.uint64(bits)).astype(np.int64)
+    contexts, _ = unpack(level.keys, bits)
     probs, below = (np.exp(values.astype(np.float64)) for values in (level.log_probs, lower.log_probs[shorter]))
     left, left_below = (1 - np.bincount(contexts, p, len(lower.keys)) for p in (probs, below))
     used = np.unique(contexts)

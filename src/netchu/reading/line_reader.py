@@ -30,7 +30,7 @@ from netchu.reading.confidence import CLUES, clues, trust
 DECODERS = ("greedy", "beam")
 COMBINATIONS = ("rescore", "frame")
 ALTERNATIVES = 5  # other texts that a reading tells of
-TINY = 1e-300  # stands for the likelihood of a best path that is none
+TINY = 1e-300  # stands for a likelihood of nought
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

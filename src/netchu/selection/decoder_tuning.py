@@ -12,14 +12,13 @@ from netchu.core.metrics import Scores, line_score, score
 from netchu.language.conventions import CONVENTIONS, Answers, answers
 from netchu.reading.candidates import Bools, Candidates, Floats
 from netchu.reading.confidence import fit_temperature
-from netchu.reading.line_reader import Settings, clues_of_best, confidence_of_best, scores
+from netchu.reading.line_reader import TINY, Settings, clues_of_best, confidence_of_best, scores
 
 LEAST = 20  # lines of right answers, and of wrong ones, from which on terms and clues are weighed
 TERMS = ("language_weight", "language_bonus", "place_bonus")  # weights of what a score holds beside the likelihood
 APART = 50.0  # nats below a line's likeliest text; less likely ones are all alike
 RIDGE = 1e-3  # penalty on squared weights, each in units of what it weighs
 SLIGHT = 0.01  # least weight of the likelihood, in these units
-TINY = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +90,14 @@ def weigh_terms(lines: Sequence[ScoredLine], weights: Floats, settings: Settings
     rows = [row for line in lines if (row := _terms(line, weights, settings))]
     if len(rows) < LEAST:
         return settings
-    spread = np.concatenate([terms for terms, _ in rows]).std(axis=0)
+    terms, right = (np.concatenate(parts) for parts in zip(*rows, strict=True))
+    spread = terms.std(axis=0)
     used = np.flatnonzero(spread)
     if 0 not in used:
         return settings
-    starts = np.cumsum([0, *(len(terms) for terms, _ in rows[:-1])])
-    line_of = np.repeat(np.arange(len(rows)), [len(terms) for terms, _ in rows])
-    terms = np.concatenate([terms for terms, _ in rows])[:, used] / spread[used]
-    right = np.concatenate([right for _, right in rows])
+    counts = [len(own) for own, _ in rows]
+    starts, line_of = np.cumsum([0, *counts[:-1]]), np.repeat(np.arange(len(rows)), counts)
+    terms = terms[:, used] / spread[used]
 
     def loss(slopes: Floats) -> tuple[float, Floats]:
         logits = terms @ slopes
